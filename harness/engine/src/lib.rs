@@ -1,0 +1,50 @@
+//! Engines that run the policy: the same operations, the same bytes, as native code or as the built module in wasmtime.
+//!
+//! ```
+//! use volsync_policy_engine::{Engine, Native};
+//!
+//! let answer = Native.call("protocol_version", b"").unwrap();
+//! assert_eq!(answer, br#""v1""#);
+//! ```
+
+mod native;
+mod wasm;
+
+use std::fmt;
+
+pub use native::Native;
+pub use wasm::{Limits, Wasm};
+
+/// Something that runs the policy's operations.
+pub trait Engine: Send + Sync {
+    /// Its name, as `--engine` takes it.
+    fn name(&self) -> &'static str;
+
+    /// Runs one operation of [`volsync_policy::guest`] on `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine could
+    /// not bring it to an end. Either concerns this call alone.
+    fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// The operation's own error, as it gave it: JSON, see [`volsync_policy::ReviewError::to_json`].
+    Refused(String),
+    /// The engine's: the guest trapped, or exceeded one of its [`Limits`].
+    Failed(String),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Refused(error) => f.write_str(error),
+            CallError::Failed(error) => write!(f, "the policy module failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}

@@ -1,0 +1,237 @@
+//! The built module in wasmtime, held by limits: whatever a guest does is an error of that call, not of the process.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::{
+    Caller, Config, Extern, InstancePre, Linker, Memory, Module, Store, StoreLimits, StoreLimitsBuilder, Trap,
+    TypedFunc,
+};
+
+use crate::{CallError, Engine};
+
+/// How much one call may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Units of wasmtime's fuel, about one an instruction.
+    pub fuel: u64,
+    /// Bytes of linear memory of one instance.
+    pub memory: usize,
+    /// Time, in whole tenths of a second.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    /// A thousand times the fuel of an ordinary plan, 64 MiB and the two seconds that Kubewarden gives a policy.
+    fn default() -> Self {
+        Limits { fuel: 5_000_000_000, memory: 64 << 20, time: Duration::from_secs(2) }
+    }
+}
+
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A waPC module in wasmtime.
+///
+/// An instance is kept warm between calls; a call that fails takes its instance with it.
+pub struct Wasm {
+    engine: wasmtime::Engine,
+    guest: InstancePre<Call>,
+    limits: Limits,
+    warm: Mutex<Option<Guest>>,
+    _clock: Clock,
+}
+
+impl Wasm {
+    /// Loads and compiles the module at `path`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the file cannot be read, is no module, or imports what a waPC host does not offer.
+    pub fn from_file(path: &Path, limits: Limits) -> Result<Self, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Wasm::from_bytes(&bytes, limits).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Compiles a module.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wasm::from_file`].
+    pub fn from_bytes(module: &[u8], limits: Limits) -> Result<Self, String> {
+        Wasm::compile(module, limits).map_err(|error| format!("{error:#}"))
+    }
+
+    fn compile(module: &[u8], limits: Limits) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        config.consume_fuel(true).epoch_interruption(true);
+        let engine = wasmtime::Engine::new(&config)?;
+        let module = Module::new(&engine, module)?;
+        let guest = linker(&engine)?.instantiate_pre(&module)?;
+        let clock = Clock::start(engine.clone());
+        Ok(Wasm { engine, guest, limits, warm: Mutex::new(None), _clock: clock })
+    }
+
+    /// Runs an operation; the inner error is the operation's own.
+    fn run(&self, guest: &mut Guest, operation: &str, payload: &[u8]) -> wasmtime::Result<Result<Vec<u8>, String>> {
+        self.allow(&mut guest.store)?;
+        let limits = std::mem::take(&mut guest.store.data_mut().limits);
+        *guest.store.data_mut() =
+            Call { operation: operation.into(), payload: payload.into(), limits, ..Call::default() };
+        let lengths = (i32::try_from(operation.len())?, i32::try_from(payload.len())?);
+        let done = guest.call.call(&mut guest.store, lengths)?;
+        let call = guest.store.data_mut();
+        Ok(match done {
+            1 => Ok(std::mem::take(&mut call.response)),
+            _ => Err(String::from_utf8_lossy(&call.error).into_owned()),
+        })
+    }
+
+    fn instantiate(&self) -> wasmtime::Result<Guest> {
+        let limits = StoreLimitsBuilder::new().memory_size(self.limits.memory).trap_on_grow_failure(true).build();
+        let mut store = Store::new(&self.engine, Call { limits, ..Call::default() });
+        store.limiter(|call| &mut call.limits);
+        self.allow(&mut store)?;
+        let instance = self.guest.instantiate(&mut store)?;
+        // The initialisers of waPC, each where the guest has it.
+        for name in ["_start", "wapc_init"] {
+            if let Ok(start) = instance.get_typed_func::<(), ()>(&mut store, name) {
+                start.call(&mut store, ())?;
+            }
+        }
+        let call = instance.get_typed_func(&mut store, "__guest_call")?;
+        Ok(Guest { store, call })
+    }
+
+    /// Grants the fuel and the time of one call.
+    fn allow(&self, store: &mut Store<Call>) -> wasmtime::Result<()> {
+        let ticks = self.limits.time.as_millis().div_ceil(TICK.as_millis());
+        store.set_epoch_deadline(u64::try_from(ticks)?.saturating_add(1));
+        store.set_fuel(self.limits.fuel)
+    }
+}
+
+impl Engine for Wasm {
+    fn name(&self) -> &'static str {
+        "wasm"
+    }
+
+    fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError> {
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = warm.map_or_else(|| self.instantiate(), Ok).and_then(|mut guest| {
+            let answer = self.run(&mut guest, operation, payload)?;
+            Ok((guest, answer))
+        });
+        match answer {
+            Ok((guest, answer)) => {
+                *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(guest);
+                answer.map_err(CallError::Refused)
+            }
+            Err(error) => Err(CallError::Failed(in_words(&error, self.limits))),
+        }
+    }
+}
+
+/// An instance, ready to be called.
+struct Guest {
+    store: Store<Call>,
+    call: TypedFunc<(i32, i32), i32>,
+}
+
+/// What host and guest tell each other during one call.
+#[derive(Default)]
+struct Call {
+    operation: Vec<u8>,
+    payload: Vec<u8>,
+    response: Vec<u8>,
+    error: Vec<u8>,
+    limits: StoreLimits,
+}
+
+/// The functions that a waPC host offers. The policy asks its host for nothing, so what asks back gets an empty error.
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Call>> {
+    let mut linker = Linker::new(engine);
+    linker.func_wrap("wapc", "__guest_request", |mut guest: Caller<'_, Call>, operation: u32, payload: u32| {
+        let memory = memory(&mut guest)?;
+        let (bytes, call) = memory.data_and_store_mut(&mut guest);
+        write(bytes, operation, &call.operation)?;
+        write(bytes, payload, &call.payload)
+    })?;
+    linker.func_wrap("wapc", "__guest_response", |mut guest: Caller<'_, Call>, at: u32, length: u32| {
+        guest.data_mut().response = read(&mut guest, at, length)?;
+        wasmtime::Result::Ok(())
+    })?;
+    linker.func_wrap("wapc", "__guest_error", |mut guest: Caller<'_, Call>, at: u32, length: u32| {
+        guest.data_mut().error = read(&mut guest, at, length)?;
+        wasmtime::Result::Ok(())
+    })?;
+    linker.func_wrap("wapc", "__console_log", |_: u32, _: u32| {})?;
+    linker.func_wrap(
+        "wapc",
+        "__host_call",
+        |_: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| -> u32 { 0 },
+    )?;
+    linker.func_wrap("wapc", "__host_response", |_: u32| {})?;
+    linker.func_wrap("wapc", "__host_response_len", || -> u32 { 0 })?;
+    linker.func_wrap("wapc", "__host_error", |_: u32| {})?;
+    linker.func_wrap("wapc", "__host_error_len", || -> u32 { 0 })?;
+    Ok(linker)
+}
+
+fn memory(guest: &mut Caller<'_, Call>) -> wasmtime::Result<Memory> {
+    guest.get_export("memory").and_then(Extern::into_memory).ok_or_else(|| wasmtime::Error::msg("it exports no memory"))
+}
+
+fn read(guest: &mut Caller<'_, Call>, at: u32, length: u32) -> wasmtime::Result<Vec<u8>> {
+    let memory = memory(guest)?;
+    let from = at as usize;
+    let bytes = memory.data(&*guest).get(from..from.saturating_add(length as usize));
+    bytes.map(<[u8]>::to_vec).ok_or_else(outside)
+}
+
+fn write(memory: &mut [u8], at: u32, bytes: &[u8]) -> wasmtime::Result<()> {
+    let from = at as usize;
+    memory.get_mut(from..from.saturating_add(bytes.len())).ok_or_else(outside)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn outside() -> wasmtime::Error {
+    wasmtime::Error::msg("it named a place outside its memory")
+}
+
+fn in_words(error: &wasmtime::Error, limits: Limits) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => format!("it used more than {} units of fuel", limits.fuel),
+        Some(Trap::Interrupt) => format!("it took longer than {:?}", limits.time),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}
+
+/// Advances the engine's epoch, so that no guest outlasts its time. Ends with the engine it belongs to.
+struct Clock {
+    running: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clock {
+    fn start(engine: wasmtime::Engine) -> Self {
+        let (running, ended) = mpsc::channel();
+        let tick = move || {
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        };
+        Clock { running: Some(running), thread: Some(thread::spawn(tick)) }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        drop(self.running.take());
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}

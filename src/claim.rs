@@ -1,0 +1,200 @@
+//! What of a claim matters: whether it is selected, where its data comes from, what of it is backed up.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::document::read;
+use crate::problem::Problem;
+use crate::quantity::Quantity;
+use crate::settings::{AccessMode, PREFIX, Settings};
+
+/// A PersistentVolumeClaim: what the policy reads of it.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name; absent while the API server has yet to make one from `generateName`.
+    pub name: Option<String>,
+    /// Its uid; absent until the API server has stored it.
+    pub uid: Option<String>,
+    /// When it was created, in RFC 3339; absent until the API server has stored it.
+    pub creation_timestamp: Option<String>,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The API groups of its owners.
+    pub owner_groups: Vec<String>,
+    /// How it may be mounted.
+    pub access_modes: Vec<AccessMode>,
+    /// The storage that it requests, if that is an amount above zero.
+    pub request: Option<Quantity>,
+    /// Its storage class, where it names one.
+    pub storage_class_name: Option<String>,
+    /// Whether it is a raw block device.
+    pub block: bool,
+    /// The volume that it names, where it names one.
+    pub volume_name: Option<String>,
+    /// Where its data comes from.
+    pub source: Source,
+}
+
+/// Where a claim's data comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: it binds empty.
+    None,
+    /// The ReplicationDestination of that name.
+    Ours(String),
+    /// Anything else: a snapshot, another claim, another populator.
+    Foreign,
+}
+
+/// The API group of VolSync's kinds.
+pub(crate) const VOLSYNC: &str = "volsync.backube";
+
+/// The annotations by which a claim's owner speaks to the policy, without [`PREFIX`].
+pub(crate) const ANNOTATIONS: [&str; 9] = [
+    "accept",
+    "claim-uid",
+    "fs-group",
+    "hold",
+    "mover-service-account",
+    "released",
+    "restore",
+    "run-as-group",
+    "run-as-user",
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    creation_timestamp: Option<String>,
+    deletion_timestamp: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerReference {
+    #[serde(default)]
+    api_version: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    access_modes: Option<Vec<AccessMode>>,
+    resources: Option<Resources>,
+    storage_class_name: Option<String>,
+    volume_mode: Option<String>,
+    volume_name: Option<String>,
+    data_source: Option<Reference>,
+    data_source_ref: Option<Reference>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    requests: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference {
+    api_group: Option<String>,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    name: String,
+    namespace: Option<String>,
+}
+
+impl Claim {
+    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not excluded,
+    /// and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is populated).
+    pub(crate) fn is_selected(object: &Value, namespace: Option<&str>, settings: &Settings) -> bool {
+        let metadata = |key: &str| object.get("metadata").and_then(|metadata| metadata.get(key));
+        let label = |key: &str| metadata("labels").and_then(|labels| labels.get(key));
+        let namespace = namespace.or_else(|| metadata("namespace").and_then(Value::as_str));
+        let name = metadata("name").and_then(Value::as_str).unwrap_or_default();
+        let is_derived = label("app.kubernetes.io/created-by").is_some_and(|creator| creator == "volsync")
+            || name.starts_with("vs-prime-");
+        let is_excluded = namespace.is_some_and(|namespace| settings.exclude_namespaces.contains(namespace));
+        label(&settings.label).is_some() && !is_derived && !is_excluded
+    }
+
+    /// Reads the claim at `path`; `namespace` is the request's, which a new claim need not repeat.
+    pub(crate) fn read(object: &Value, path: &str, namespace: Option<&str>) -> Result<Claim, Problem> {
+        let Document { metadata, spec } = read(object, path)?;
+        let namespace =
+            match (namespace.filter(|name| !name.is_empty()), metadata.namespace.filter(|name| !name.is_empty())) {
+                (Some(requested), Some(written)) if requested != written => {
+                    let problem =
+                        Problem::new(format!("{path}.metadata.namespace"), "differs from the request's namespace");
+                    return Err(problem);
+                }
+                (Some(namespace), _) => namespace.to_owned(),
+                (None, Some(namespace)) => namespace,
+                (None, None) => return Err(Problem::new(format!("{path}.metadata.namespace"), "is missing")),
+            };
+        let request =
+            spec.resources.and_then(|resources| resources.requests).and_then(|mut requests| requests.remove("storage"));
+        let source = match spec.data_source_ref.or(spec.data_source) {
+            None => Source::None,
+            Some(reference)
+                if reference.api_group.as_deref() == Some(VOLSYNC)
+                    && reference.kind == "ReplicationDestination"
+                    && reference.namespace.as_ref().is_none_or(|elsewhere| *elsewhere == namespace) =>
+            {
+                Source::Ours(reference.name)
+            }
+            Some(_) => Source::Foreign,
+        };
+        let group = |owner: OwnerReference| owner.api_version.split_once('/').map(|(group, _)| group.to_owned());
+        Ok(Claim {
+            namespace,
+            name: metadata.name.filter(|name| !name.is_empty()),
+            uid: metadata.uid.filter(|uid| !uid.is_empty()),
+            creation_timestamp: metadata.creation_timestamp,
+            terminating: metadata.deletion_timestamp.is_some(),
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            owner_groups: metadata.owner_references.unwrap_or_default().into_iter().filter_map(group).collect(),
+            access_modes: spec.access_modes.unwrap_or_default(),
+            request: request.and_then(|request| Quantity::try_from(request).ok()),
+            storage_class_name: spec.storage_class_name.filter(|class| !class.is_empty()),
+            block: spec.volume_mode.as_deref() == Some("Block"),
+            volume_name: spec.volume_name.filter(|volume| !volume.is_empty()),
+            source,
+        })
+    }
+
+    /// The value of our annotation `volsync-policy.io/<key>`.
+    pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(&format!("{PREFIX}{key}")).map(String::as_str)
+    }
+
+    /// What tells this incarnation of the claim from the one before it, for the trigger of its restore: when it was
+    /// created, else its uid, else that of the request to create it. A claim in Git has none of them.
+    pub(crate) fn incarnation<'a>(&'a self, request_uid: Option<&'a str>) -> &'a str {
+        self.creation_timestamp.as_deref().or(self.uid.as_deref()).or(request_uid).unwrap_or("once")
+    }
+}

@@ -1,0 +1,334 @@
+//! Reads typed values out of a JSON document; an error names the path to the fault, never the value that stands there.
+//!
+//! `serde_json` reports values ("invalid type: string \"hunter2\""), and a review carries credentials. So its tree is read
+//! through a deserializer of our own, whose error type keeps the path and the kind of the fault only.
+
+use std::fmt::{self, Display};
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::problem::{Problem, nearest, one_of};
+
+/// Reads a `T` out of `value`, which stands at the path `root`.
+pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Problem> {
+    T::deserialize(Node(value)).map_err(|fault| fault.at(root))
+}
+
+/// As [`read`], for a document in which everything may be left out: names every problem in it, not only the first.
+///
+/// What is wrong is taken out of a copy and the rest is read again, until nothing is wrong any more.
+pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) -> Result<T, Vec<Problem>> {
+    let mut rest = value.clone();
+    let mut problems: Vec<Problem> = Vec::new();
+    loop {
+        let fault = match T::deserialize(Node(&rest)) {
+            Ok(read) if problems.is_empty() => return Ok(read),
+            Ok(_) => return Err(problems),
+            Err(fault) => fault,
+        };
+        let removed = remove(&mut rest, &fault.steps);
+        let problem = fault.at(root);
+        // An object that misses what was just taken out of it has been spoken of.
+        if !problems.iter().any(|known| known.path.starts_with(&problem.path)) {
+            problems.push(problem);
+        }
+        if !removed {
+            return Err(problems);
+        }
+    }
+}
+
+/// The text of `value` as JSON says it, for a string without its quotes.
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Removes what stands at the path `steps` (innermost first), or the list on the way there, whose indices must not
+/// shift; false where nothing is removed.
+fn remove(value: &mut Value, steps: &[Step]) -> bool {
+    match (steps, value) {
+        ([Step::Key(key)] | [.., Step::Index(_), Step::Key(key)], Value::Object(map)) => map.remove(key).is_some(),
+        ([outer @ .., Step::Key(key)], Value::Object(map)) => {
+            map.get_mut(key).is_some_and(|inner| remove(inner, outer))
+        }
+        _ => false,
+    }
+}
+
+#[derive(Debug)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A fault and the way to it, innermost step first.
+#[derive(Debug)]
+struct Fault {
+    steps: Vec<Step>,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Fault {
+    fn new(message: impl Into<String>) -> Self {
+        Fault { steps: Vec::new(), message: message.into(), hint: None }
+    }
+
+    fn under(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    fn at(self, root: &str) -> Problem {
+        let mut path = root.to_owned();
+        for step in self.steps.iter().rev() {
+            match step {
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+                Step::Key(key) if key.contains(['.', '/', '[', ' ', '"']) || key.is_empty() => {
+                    path.push_str(&format!("[{key:?}]"));
+                }
+                Step::Key(key) if path.is_empty() => path.push_str(key),
+                Step::Key(key) => path.push_str(&format!(".{key}")),
+            }
+        }
+        Problem { path, message: self.message, hint: self.hint }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: Display>(message: T) -> Self {
+        Fault::new(message.to_string())
+    }
+
+    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Fault::new(format!("expected {}", in_words(&expected.to_string())))
+    }
+
+    fn invalid_value(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        let mut fault = Fault::new("unknown key").under(Step::Key(field.to_owned()));
+        fault.hint = Some(match nearest(field, known.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        });
+        fault
+    }
+
+    fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
+        Fault::new(format!("expected {}", one_of(known.iter().copied())))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Fault::new(format!("`{field}` is missing"))
+    }
+}
+
+/// What was expected, in the words of JSON instead of those of the types that are read.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u16" | "u32" | "u64" | "usize" => "a whole number, zero or more",
+        "i32" | "i64" => "a whole number",
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other if other.starts_with("enum ") || other.contains("variant") => "a string",
+        other => other,
+    }
+}
+
+/// One place in the document.
+struct Node<'de>(&'de Value);
+
+impl<'de> Deserializer<'de> for Node<'de> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(flag) => visitor.visit_bool(*flag),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(number), _, _) => visitor.visit_u64(number),
+                (None, Some(number), _) => visitor.visit_i64(number),
+                (None, None, number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
+            Value::Object(map) => visitor.visit_map(Entries { entries: map.iter(), value: None }),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::String(name) => visitor.visit_enum(name.as_str().into_deserializer()),
+            _ => Err(Fault::new(format!("expected {}", one_of(variants.iter().copied())))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'de> {
+    items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((index, item)) = self.items.next() else { return Ok(None) };
+        seed.deserialize(Node(item)).map(Some).map_err(|fault| fault.under(Step::Index(index)))
+    }
+}
+
+struct Entries<'de> {
+    entries: serde_json::map::Iter<'de>,
+    value: Option<(&'de str, &'de Value)>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = Some((key, value));
+        seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some).map_err(|fault: Fault| {
+            // An unknown field names itself; any other fault of a key stands at that key.
+            if fault.steps.is_empty() { fault.under(Step::Key(key.clone())) } else { fault }
+        })
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (key, value) = self.value.take().unwrap_or(("", &Value::Null));
+        seed.deserialize(Node(value)).map_err(|fault| fault.under(Step::Key(key.to_owned())))
+    }
+}
+
+/// `preset` with `document` laid over it, section by section: a key of a section replaces the preset's as a whole.
+pub(crate) fn overlay(mut preset: Map<String, Value>, document: &Map<String, Value>) -> Map<String, Value> {
+    for (name, value) in document {
+        match (preset.get_mut(name), value) {
+            (Some(Value::Object(section)), Value::Object(given)) => section.extend(given.clone()),
+            _ => {
+                preset.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    preset
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+    #[allow(dead_code, reason = "read for their faults alone")]
+    struct Sample {
+        cache_capacity: Option<String>,
+        days: Option<u32>,
+        kind: Option<Kind>,
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read for their faults alone")]
+    enum Kind {
+        Secret,
+        ExternalSecret,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read for their faults alone")]
+    struct Inner {
+        name: String,
+    }
+
+    fn problem(value: Value) -> String {
+        read::<Sample>(&value, "settings").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_fault_is_named_by_its_path_and_never_by_its_value() {
+        assert_eq!(problem(json!({"days": "hunter2"})), "settings.days: expected a whole number, zero or more");
+        assert_eq!(problem(json!({"days": -1})), "settings.days: expected a whole number, zero or more");
+        assert_eq!(problem(json!({"kind": "hunter2"})), "settings.kind: expected `Secret` or `ExternalSecret`");
+        assert_eq!(problem(json!({"kind": {"hunter2": 1}})), "settings.kind: expected `Secret` or `ExternalSecret`");
+        assert_eq!(
+            problem(json!({"inner": [{"name": "a"}, {"name": 1}]})),
+            "settings.inner[1].name: expected a string"
+        );
+        assert_eq!(problem(json!({"inner": [{}]})), "settings.inner[0]: `name` is missing");
+        assert_eq!(problem(json!("hunter2")), "settings: expected an object");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_that_is_known() {
+        assert_eq!(
+            problem(json!({"cacheCapcity": "1Gi"})),
+            "settings.cacheCapcity: unknown key; did you mean `cacheCapacity`?"
+        );
+        assert_eq!(
+            problem(json!({"a/b": 1})),
+            "settings[\"a/b\"]: unknown key; known here: cacheCapacity, days, kind, inner"
+        );
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let document = json!({"days": "x", "cacheCapacity": 1, "knd": "Secret", "inner": [{"name": 1}, {}]});
+        let problems = read_all::<Sample>(&document, "settings").unwrap_err();
+        let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["settings.cacheCapacity", "settings.days", "settings.inner[0].name", "settings.knd"]);
+    }
+
+    #[test]
+    fn a_preset_gives_way_key_by_key_inside_a_section() {
+        let Value::Object(preset) = json!({"gate": "none", "backup": {"copyMethod": "Direct", "retain": {"daily": 7}}})
+        else {
+            unreachable!()
+        };
+        let Value::Object(given) = json!({"backup": {"retain": {"hourly": 1}}}) else { unreachable!() };
+        assert_eq!(
+            Value::Object(overlay(preset, &given)),
+            json!({"gate": "none", "backup": {"copyMethod": "Direct", "retain": {"hourly": 1}}})
+        );
+    }
+}

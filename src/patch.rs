@@ -1,0 +1,57 @@
+//! The one change to the claim: where its data comes from.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::claim::{Source, VOLSYNC};
+use crate::protection::Protection;
+use crate::review::{Operation, Request};
+use crate::settings::RestoreMode;
+
+/// Adds `spec.dataSourceRef` to the claim, so that it stays Pending until VolSync has restored it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSourcePatch {
+    /// The ReplicationDestination that it names.
+    destination: String,
+}
+
+/// One operation of RFC 6902.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct PatchOperation {
+    op: &'static str,
+    path: &'static str,
+    value: Value,
+}
+
+impl DataSourcePatch {
+    /// The patch for a claim that is being created and has no other source. The field is immutable afterwards, and a claim
+    /// that already has a uid is stored: an audit that replays it as a creation must not find anything to change.
+    pub(crate) fn of(request: &Request, protection: &Protection<'_>) -> Option<Self> {
+        let claim = protection.claim;
+        let is_wanted = request.operation == Operation::Create
+            && protection.restore_mode == RestoreMode::Populate
+            && claim.source == Source::None
+            && claim.uid.is_none();
+        is_wanted.then(|| DataSourcePatch { destination: protection.names.destination.clone() })
+    }
+
+    /// The reference that is added.
+    pub(crate) fn reference(&self) -> Value {
+        json!({ "apiGroup": VOLSYNC, "kind": "ReplicationDestination", "name": self.destination })
+    }
+
+    /// As a JSON Patch (RFC 6902).
+    pub(crate) fn operations(&self) -> Vec<PatchOperation> {
+        vec![PatchOperation { op: "add", path: "/spec/dataSourceRef", value: self.reference() }]
+    }
+
+    /// The claim with the reference added; the document is edited in place, so that nothing else of it changes.
+    pub(crate) fn apply(&self, claim: &Value) -> Value {
+        let mut patched = claim.clone();
+        if let Some(Value::Object(spec)) = patched.get_mut("spec") {
+            spec.insert("dataSourceRef".to_owned(), self.reference());
+        }
+        patched
+    }
+}

@@ -1,0 +1,210 @@
+//! A plan: the answer to a review, always of the same shape.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::code::Code;
+use crate::credentials::Need;
+use crate::decision::{Admission, Backup, Restore, Verdict};
+use crate::manifests::{Manifests, SecretManifest};
+use crate::note::Note;
+use crate::patch::{DataSourcePatch, PatchOperation};
+use crate::problem::Problem;
+
+/// What to do about one claim.
+///
+/// It holds credentials, in `manifests.secret` and nowhere else, and so has neither `Debug` nor `Serialize`.
+pub struct Plan {
+    /// What was decided, and why.
+    pub verdict: Verdict,
+    /// The one change to the claim.
+    pub patch: Option<DataSourcePatch>,
+    /// The manifests, where the claim can be served.
+    pub manifests: Option<Manifests>,
+    /// What to do, in this order: a crash between any two steps is safe.
+    pub steps: Vec<Step>,
+    /// What a person should know.
+    pub notes: Vec<Note>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Step {
+    /// Apply the Secret, or the ExternalSecret that makes it.
+    ApplySecret,
+    /// Apply the ReplicationDestination.
+    ApplyDestination,
+    /// Apply the ReplicationSource.
+    ApplySource,
+}
+
+impl Step {
+    /// The steps that carry out a verdict. The Secret comes first: a mover without it fails.
+    pub(crate) fn of(verdict: &Verdict, manifests: &Manifests) -> Vec<Step> {
+        let secret = matches!(manifests.secret.action(), Restore::Apply).then_some(Step::ApplySecret);
+        let destination = match verdict.restore {
+            Restore::Apply => Some(Step::ApplyDestination),
+            Restore::Keep => None,
+        };
+        let source = match verdict.backup {
+            Backup::Release(_) | Backup::Pause => Some(Step::ApplySource),
+            Backup::Keep => None,
+        };
+        secret.into_iter().chain(destination).chain(source).collect()
+    }
+}
+
+impl Plan {
+    /// The plan as JSON, with the credentials in `manifests.secret.object.data`.
+    ///
+    /// The same plan gives the same bytes in every engine: object keys stand in a fixed order.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&PlanDocument::of(self)).unwrap_or_default()
+    }
+}
+
+/// A plan as it stands in JSON.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Plan"))]
+pub(crate) struct PlanDocument<'a> {
+    /// What was decided, and why.
+    verdict: VerdictDocument<'a>,
+    /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
+    patch: Option<Vec<PatchOperation>>,
+    /// The manifests; null where the claim is not served.
+    manifests: Option<ManifestsDocument<'a>>,
+    /// What to do, in this order.
+    steps: &'a [Step],
+    /// What a person should know.
+    notes: Vec<NoteDocument>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Verdict"))]
+struct VerdictDocument<'a> {
+    /// Why.
+    code: Code,
+    /// What the code means.
+    message: &'static str,
+    /// What is wrong with the claim; null where nothing is.
+    problem: Option<&'a Problem>,
+    /// What a person can do; null where nothing is held back.
+    way_out: Option<&'static str>,
+    /// Whether the API server should take the claim.
+    admission: Admission,
+    /// What is done with the ReplicationDestination.
+    restore: Restore,
+    /// What is done with the ReplicationSource.
+    backup: BackupDocument,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Backup"))]
+enum BackupDocument {
+    /// It is applied, running.
+    Release,
+    /// It is applied with `paused: true`.
+    Pause,
+    /// What is there stays as it is.
+    Keep,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Manifests"))]
+struct ManifestsDocument<'a> {
+    /// The Secret, or the ExternalSecret that makes it.
+    secret: SecretDocument<'a>,
+    /// The ReplicationDestination.
+    destination: ManifestDocument<Restore>,
+    /// The ReplicationSource.
+    source: ManifestDocument<BackupDocument>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SecretManifest"))]
+struct SecretDocument<'a> {
+    /// What to do with it.
+    action: Restore,
+    /// Its name.
+    name: &'a str,
+    /// The object; null where keys are missing.
+    object: Option<Value>,
+    /// The keys without which it cannot be rendered.
+    needs: &'a [Need],
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "{A}Manifest"))]
+struct ManifestDocument<A> {
+    /// What to do with it.
+    action: A,
+    /// The object.
+    object: Value,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Note"))]
+struct NoteDocument {
+    /// What it is about.
+    code: &'static str,
+    /// What it says.
+    message: String,
+}
+
+impl<'a> PlanDocument<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let verdict = &plan.verdict;
+        PlanDocument {
+            verdict: VerdictDocument {
+                code: verdict.code,
+                message: verdict.code.sentence(),
+                problem: verdict.problem.as_ref(),
+                way_out: verdict.code.way_out(),
+                admission: verdict.admission,
+                restore: verdict.restore,
+                backup: verdict.backup.into(),
+            },
+            patch: plan.patch.as_ref().map(DataSourcePatch::operations),
+            manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
+                secret: SecretDocument::of(&manifests.secret),
+                destination: ManifestDocument {
+                    action: verdict.restore,
+                    object: serde_json::to_value(&manifests.destination).unwrap_or_default(),
+                },
+                source: ManifestDocument {
+                    action: verdict.backup.into(),
+                    object: serde_json::to_value(&manifests.source).unwrap_or_default(),
+                },
+            }),
+            steps: &plan.steps,
+            notes: (plan.notes.iter())
+                .map(|note| NoteDocument { code: note.code(), message: note.to_string() })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> SecretDocument<'a> {
+    fn of(secret: &'a SecretManifest) -> Self {
+        SecretDocument {
+            action: secret.action(),
+            name: secret.name(),
+            object: secret.to_value(),
+            needs: secret.needs(),
+        }
+    }
+}
+
+impl From<Backup> for BackupDocument {
+    fn from(backup: Backup) -> Self {
+        match backup {
+            Backup::Release(_) => BackupDocument::Release,
+            Backup::Pause => BackupDocument::Pause,
+            Backup::Keep => BackupDocument::Keep,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! What one claim's protection looks like: every name, class and schedule of its manifests, or why it has none.
+
+use std::collections::BTreeMap;
+
+use crate::claim::{ANNOTATIONS, Claim, Source};
+use crate::names::{self, Kind, Names};
+use crate::problem::{Problem, nearest, one_of};
+use crate::review::{Operation, Request};
+use crate::schedule::Schedule;
+use crate::settings::{AccessMode, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings};
+use crate::template::{Scope, Template};
+
+/// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
+pub(crate) enum Standing<'a> {
+    /// The request is about no claim that carries the label, or about one in an excluded namespace.
+    NotSelected,
+    /// The claim is being deleted.
+    Terminating,
+    /// The label's value names no schedule.
+    LabelInvalid(Problem),
+    /// The claim cannot be backed up or restored.
+    Unservable(Problem),
+    /// The API server has yet to make the claim's name from `generateName`.
+    Unnamed,
+    /// The claim can be served.
+    Servable(Box<Protection<'a>>),
+}
+
+/// What one claim's protection looks like.
+pub(crate) struct Protection<'a> {
+    pub claim: &'a Claim,
+    /// The claim's name.
+    pub name: &'a str,
+    pub settings: &'a Settings,
+    pub names: Names,
+    /// The claim's repository, below the base repository.
+    pub repository_path: String,
+    /// What the restore is triggered by, once.
+    pub trigger: String,
+    pub schedule: Schedule,
+    pub restore_mode: RestoreMode,
+    pub capacity: String,
+    /// Of the volume that is restored into.
+    pub access_modes: Vec<AccessMode>,
+    pub restore: Classes,
+    pub backup: Classes,
+    pub security_context: Option<SecurityContext>,
+    pub service_account: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The classes that a restore or a backup uses.
+pub(crate) struct Classes {
+    pub storage_class_name: Option<String>,
+    pub volume_snapshot_class_name: Option<String>,
+    pub cache_storage_class_name: Option<String>,
+}
+
+impl<'a> Standing<'a> {
+    /// Where `request` leaves the policy.
+    pub(crate) fn of(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
+        Standing::of_claim(request.claim.as_ref(), request, settings)
+    }
+
+    /// Where the claim stood before `request`.
+    pub(crate) fn before(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
+        Standing::of_claim(request.old_claim.as_ref(), request, settings)
+    }
+
+    /// What is wrong with the claim, where something is.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        match self {
+            Standing::LabelInvalid(problem) | Standing::Unservable(problem) => Some(problem),
+            Standing::NotSelected | Standing::Terminating | Standing::Unnamed | Standing::Servable(_) => None,
+        }
+    }
+
+    /// The protection, where the claim can be served.
+    pub(crate) fn protection(&self) -> Option<&Protection<'a>> {
+        match self {
+            Standing::Servable(protection) => Some(protection),
+            _ => None,
+        }
+    }
+
+    fn of_claim(claim: Option<&'a Claim>, request: &'a Request, settings: &'a Settings) -> Standing<'a> {
+        let Some(claim) = claim else { return Standing::NotSelected };
+        if claim.terminating || request.operation == Operation::Delete {
+            return Standing::Terminating;
+        }
+        let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
+        let Some(schedule) = settings.schedules.get(label) else {
+            let path = format!("metadata.labels[{:?}]", settings.label);
+            let values = one_of(settings.schedules.keys().map(String::as_str));
+            let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
+            return Standing::LabelInvalid(problem);
+        };
+        let Some(name) = &claim.name else { return Standing::Unnamed };
+        match Protection::of(request, claim, name, schedule, settings) {
+            Ok(protection) => Standing::Servable(Box::new(protection)),
+            Err(problem) => Standing::Unservable(problem),
+        }
+    }
+}
+
+impl<'a> Protection<'a> {
+    fn of(
+        request: &'a Request,
+        claim: &'a Claim,
+        name: &'a str,
+        schedule: &'a Template,
+        settings: &'a Settings,
+    ) -> Result<Self, Problem> {
+        refuse_unservable(claim, settings)?;
+        let namespace = claim.namespace.as_str();
+        let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
+        let restore_mode = match (restore_annotation(claim)?, &claim.volume_name) {
+            (Restore::Skip, _) | (_, Some(_)) => RestoreMode::None,
+            (Restore::AsSettings, None) => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),
+        };
+        let names = checked_names(claim, name, restore_mode, settings)?;
+        let scope = Scope::new(&request.document);
+        let text = |template: &Template, path: &str| {
+            template.render(&scope).map_err(|failure| Problem::new(path, failure.to_string()))
+        };
+        let class_name = |template: &Option<Template>, path: &str| match template {
+            None => Ok(None),
+            Some(template) => match text(template, path)? {
+                name if names::is_subdomain(&name) => Ok(Some(name)),
+                _ => Err(Problem::new(path, "does not give the name of a class for this claim")),
+            },
+        };
+        let snapshot_class = class.and_then(|class| class.volume_snapshot_class_name.clone());
+        let restore = &settings.restore;
+        let backup = &settings.backup;
+        let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
+        let path = format!("settings.schedules.{label}");
+        let schedule = Schedule::parse(&text(schedule, &path)?, namespace, name)
+            .map_err(|wrong| Problem::new(path, format!("does not give a schedule for this claim: {wrong}")))?;
+        let capacity = claim.request.as_ref().map(|request| request.as_str().to_owned()).unwrap_or_default();
+        Ok(Protection {
+            repository_path: settings.repository_path.render(namespace, name),
+            trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
+            schedule,
+            restore_mode,
+            capacity,
+            access_modes: restore.access_modes.clone().unwrap_or_else(|| writable(&claim.access_modes)),
+            restore: Classes {
+                storage_class_name: class_name(&restore.storage_class_name, "settings.restore.storageClassName")?
+                    .or_else(|| claim.storage_class_name.clone()),
+                volume_snapshot_class_name: class_name(
+                    &restore.volume_snapshot_class_name,
+                    "settings.restore.volumeSnapshotClassName",
+                )?
+                .or_else(|| snapshot_class.clone()),
+                cache_storage_class_name: class_name(
+                    &restore.cache_storage_class_name,
+                    "settings.restore.cacheStorageClassName",
+                )?,
+            },
+            backup: Classes {
+                storage_class_name: class_name(&backup.storage_class_name, "settings.backup.storageClassName")?,
+                volume_snapshot_class_name: class_name(
+                    &backup.volume_snapshot_class_name,
+                    "settings.backup.volumeSnapshotClassName",
+                )?
+                .or(snapshot_class),
+                cache_storage_class_name: class_name(
+                    &backup.cache_storage_class_name,
+                    "settings.backup.cacheStorageClassName",
+                )?,
+            },
+            security_context: security_context(claim, settings)?,
+            service_account: service_account(claim, settings)?,
+            labels: (settings.metadata.labels.iter())
+                .map(|(key, template)| {
+                    let path = format!("settings.metadata.labels[{key:?}]");
+                    match text(template, &path)? {
+                        value if names::is_label_value(&value) => Ok((key.clone(), value)),
+                        _ => Err(Problem::new(path, "does not give the value of a label for this claim")),
+                    }
+                })
+                .collect::<Result<_, _>>()?,
+            annotations: (settings.metadata.annotations.iter())
+                .map(|(key, template)| {
+                    Ok((key.clone(), text(template, &format!("settings.metadata.annotations[{key:?}]"))?))
+                })
+                .collect::<Result<_, _>>()?,
+            names,
+            claim,
+            name,
+            settings,
+        })
+    }
+}
+
+/// What VolSync's restic mover cannot back up or restore, and what is not the policy's to touch.
+fn refuse_unservable(claim: &Claim, settings: &Settings) -> Result<(), Problem> {
+    if let Some(group) = claim.owner_groups.iter().find(|group| settings.refuse_owners.contains(*group)) {
+        let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
+        return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
+    }
+    if claim.block {
+        return Err(Problem::new("spec.volumeMode", "restic reads files, not block devices").hint("use `Filesystem`"));
+    }
+    if claim.request.is_none() {
+        let problem = Problem::new("spec.resources.requests.storage", "is missing or not a quantity above zero");
+        return Err(problem.hint("write the size to restore into, such as `1Gi`"));
+    }
+    if claim.access_modes.is_empty() {
+        return Err(Problem::new("spec.accessModes", "is missing").hint("write `[ReadWriteOnce]`"));
+    }
+    if writable(&claim.access_modes).is_empty() {
+        let problem = Problem::new("spec.accessModes", "a volume that cannot be written cannot be restored");
+        return Err(problem.hint("add `ReadWriteOnce`"));
+    }
+    Ok(())
+}
+
+fn writable(modes: &[AccessMode]) -> Vec<AccessMode> {
+    modes.iter().copied().filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
+}
+
+/// The names of the manifests, short enough for all that VolSync derives from them.
+fn checked_names(claim: &Claim, name: &str, mode: RestoreMode, settings: &Settings) -> Result<Names, Problem> {
+    if mode == RestoreMode::Populate && name.len() > names::LONGEST_POPULATED {
+        let message = format!(
+            "VolSync cannot populate a claim whose name is longer than {} characters",
+            names::LONGEST_POPULATED
+        );
+        return Err(Problem::new("metadata.name", message).hint("use a shorter name, or restore `mode: side`"));
+    }
+    let namespace = claim.namespace.as_str();
+    let names = Names {
+        secret: settings.names.secret.render(namespace, name),
+        destination: match &claim.source {
+            Source::Ours(destination) => destination.clone(),
+            Source::None | Source::Foreign => settings.names.destination.render(namespace, name),
+        },
+        source: settings.names.source.render(namespace, name),
+    };
+    let kinds = [
+        (&names.secret, Kind::Secret, "Secret"),
+        (&names.destination, Kind::Destination, "ReplicationDestination"),
+        (&names.source, Kind::Source, "ReplicationSource"),
+    ];
+    for (rendered, kind, what) in kinds {
+        if rendered.len() > kind.longest() || !names::is_subdomain(rendered) {
+            let message = format!(
+                "the name of its {what} would exceed the {} characters that the objects derived from it leave",
+                kind.longest()
+            );
+            return Err(Problem::new("metadata.name", message).hint("use a shorter name"));
+        }
+    }
+    Ok(names)
+}
+
+enum Restore {
+    AsSettings,
+    Skip,
+}
+
+/// `volsync-policy.io/restore: skip <reason>`.
+fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
+    match claim.annotation("restore").map(|value| value.split_once(char::is_whitespace)) {
+        None => Ok(Restore::AsSettings),
+        Some(Some(("skip", reason))) if !reason.trim().is_empty() => Ok(Restore::Skip),
+        Some(_) => Err(wrong_annotation("restore", "expected `skip <reason>`")),
+    }
+}
+
+/// As whom the movers run: the claim's annotations over the settings.
+fn security_context(claim: &Claim, settings: &Settings) -> Result<Option<SecurityContext>, Problem> {
+    let id = |key: &str| match claim.annotation(key) {
+        None => Ok(None),
+        Some(value) => match value.parse::<u32>() {
+            Ok(id) if i32::try_from(id).is_ok() => Ok(Some(id)),
+            _ => Err(wrong_annotation(key, "expected a whole number, zero or more")),
+        },
+    };
+    let (user, group, fs_group) = (id("run-as-user")?, id("run-as-group")?, id("fs-group")?);
+    if settings.mover.security_context.is_none() && user.or(group).or(fs_group).is_none() {
+        return Ok(None);
+    }
+    let mut context = settings.mover.security_context.clone().unwrap_or_default();
+    context.run_as_user = user.or(context.run_as_user);
+    context.run_as_group = group.or(context.run_as_group);
+    context.fs_group = fs_group.or(context.fs_group);
+    if context.fs_group.is_some() && context.fs_group_change_policy.is_none() {
+        context.fs_group_change_policy = Some(FsGroupChangePolicy::OnRootMismatch);
+    }
+    Ok(Some(context))
+}
+
+fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>, Problem> {
+    match claim.annotation("mover-service-account") {
+        None => Ok(settings.mover.service_account.clone()),
+        Some(name) if names::is_subdomain(name) => Ok(Some(name.to_owned())),
+        Some(_) => Err(wrong_annotation("mover-service-account", "is not the name of a service account")),
+    }
+}
+
+fn wrong_annotation(key: &str, message: &str) -> Problem {
+    Problem::new(format!("metadata.annotations[\"{PREFIX}{key}\"]"), message)
+}
+
+/// Annotations that are meant for the policy and that it does not know: the key, and the one that was likely meant.
+pub(crate) fn unknown_annotations(claim: &Claim) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+    claim.annotations.keys().filter_map(|key| {
+        let ours = key.strip_prefix(PREFIX)?;
+        (!ANNOTATIONS.contains(&ours)).then(|| (key.as_str(), nearest(ours, ANNOTATIONS)))
+    })
+}

@@ -1,0 +1,221 @@
+//! A review: the admission request, the base credentials, the settings and the evidence that one plan is made from.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::claim::Claim;
+use crate::credentials::Credentials;
+use crate::document::read;
+use crate::names;
+use crate::problem::{Problem, nearest};
+use crate::settings::Settings;
+
+/// The longest review that is read, in bytes. An API server sends at most 3 MiB.
+pub const LONGEST_REVIEW: usize = 8 * 1024 * 1024;
+
+/// What one plan is made from.
+pub struct Review {
+    /// What is asked of the API server.
+    pub request: Request,
+    /// The base credentials, where the caller has them.
+    pub credentials: Option<Credentials>,
+    /// What the administrator decided.
+    pub settings: Settings,
+}
+
+/// A review that cannot be read: everything that is wrong with it, at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReviewError {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl ReviewError {
+    /// As JSON, for hosts on the other side of a byte boundary: `{"problems":[{"path","message","hint"?}]}`.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl From<Problem> for ReviewError {
+    fn from(problem: Problem) -> Self {
+        ReviewError { problems: vec![problem] }
+    }
+}
+
+impl fmt::Display for ReviewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for ReviewError {}
+
+impl Review {
+    /// Reads a review from JSON: an object of `request`, `credentials`, `settings` and `evidence`.
+    ///
+    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands for the
+    /// request to create it. The others may be absent or null.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its path; never a value.
+    pub fn from_json(bytes: &[u8]) -> Result<Review, ReviewError> {
+        Review::from_value(&parse(bytes)?)
+    }
+
+    fn from_value(document: &Value) -> Result<Review, ReviewError> {
+        const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
+        let review = document.as_object().ok_or_else(|| Problem::new("", "expected an object"))?;
+        if let Some(unknown) = review.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let problem = Problem::new(unknown.escape_debug().to_string(), "unknown key");
+            let hint = nearest(unknown, KEYS).map(|key| format!("did you mean `{key}`?"));
+            return Err(problem.hint(hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")))).into());
+        }
+        let given = |key| review.get(key).filter(|value| !value.is_null());
+        let settings = given("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value);
+        let settings = settings.map_err(|problems| ReviewError { problems })?;
+        if given("evidence").is_some() {
+            return Err(Problem::new("evidence", "is not read by this version").hint("leave it out").into());
+        }
+        let request = given("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
+        Ok(Review {
+            request: Request::read(request, &settings)?,
+            credentials: given("credentials").map(Credentials::from_value).transpose()?,
+            settings,
+        })
+    }
+}
+
+/// Reads JSON.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    if bytes.len() > LONGEST_REVIEW {
+        return Err(Problem::new("", format!("is longer than {LONGEST_REVIEW} bytes")));
+    }
+    // The library's own message could quote what it read.
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
+}
+
+/// What is asked of the API server.
+pub struct Request {
+    /// What shall happen to the claim.
+    pub operation: Operation,
+    /// The request's own uid, where an API server sent it.
+    pub uid: Option<String>,
+    /// The claim; absent where the request is about something else, or about a claim that is not selected.
+    pub claim: Option<Claim>,
+    /// On UPDATE, the claim as it was, where that was selected too.
+    pub old_claim: Option<Claim>,
+    /// The whole AdmissionRequest, for templates and patches.
+    pub(crate) document: Value,
+}
+
+/// What shall happen to the claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// It is created.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is deleted.
+    Delete,
+    /// Something connects to it.
+    Connect,
+}
+
+/// The part of an AdmissionRequest around the object.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    operation: Operation,
+    uid: Option<String>,
+    kind: Option<GroupKind>,
+    sub_resource: Option<String>,
+    namespace: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GroupKind {
+    #[serde(default)]
+    group: String,
+    kind: String,
+}
+
+impl Request {
+    fn read(document: &Value, settings: &Settings) -> Result<Request, Problem> {
+        match document.get("kind").and_then(Value::as_str) {
+            Some("PersistentVolumeClaim") => Request::create(document, settings),
+            Some("AdmissionReview") => {
+                let request = document.get("request").filter(|request| request.is_object());
+                let request = request.ok_or_else(|| Problem::new("request.request", "is missing"))?;
+                Request::admission(request, "request.request", settings)
+            }
+            Some(_) => Err(Problem::new("request.kind", "expected `PersistentVolumeClaim` or `AdmissionReview`")),
+            None => Request::admission(document, "request", settings),
+        }
+    }
+
+    /// The request to create a bare claim.
+    fn create(claim: &Value, settings: &Settings) -> Result<Request, Problem> {
+        let metadata = |key: &str| claim.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
+        let mut request = Map::new();
+        request.insert("kind".to_owned(), json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"}));
+        request.insert("operation".to_owned(), json!("CREATE"));
+        request.extend(metadata("namespace").map(|namespace| ("namespace".to_owned(), namespace)));
+        request.extend(metadata("name").map(|name| ("name".to_owned(), name)));
+        request.insert("object".to_owned(), claim.clone());
+        Ok(Request {
+            operation: Operation::Create,
+            uid: None,
+            claim: selected(claim, "request", None, settings)?,
+            old_claim: None,
+            document: Value::Object(request),
+        })
+    }
+
+    fn admission(document: &Value, path: &str, settings: &Settings) -> Result<Request, Problem> {
+        let envelope: Envelope = read(document, path)?;
+        let about_claim = (envelope.kind.as_ref())
+            .is_none_or(|kind| kind.group.is_empty() && kind.kind == "PersistentVolumeClaim")
+            && envelope.sub_resource.as_deref().unwrap_or_default().is_empty();
+        let claim = |key: &str| match document.get(key) {
+            Some(object) if about_claim && !object.is_null() => {
+                selected(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
+            }
+            _ => Ok(None),
+        };
+        let (claim, old_claim) = match envelope.operation {
+            Operation::Create => (claim("object")?, None),
+            Operation::Update => (claim("object")?, claim("oldObject")?),
+            Operation::Delete => (claim("oldObject")?, None),
+            Operation::Connect => (None, None),
+        };
+        Ok(Request { operation: envelope.operation, uid: envelope.uid, claim, old_claim, document: document.clone() })
+    }
+}
+
+/// The claim at `path`, if the policy has anything to do with it. Of any other nothing is read that could be found wrong.
+fn selected(
+    object: &Value,
+    path: &str,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> Result<Option<Claim>, Problem> {
+    if !Claim::is_selected(object, namespace, settings) {
+        return Ok(None);
+    }
+    let claim = Claim::read(object, path, namespace)?;
+    if !names::is_label(&claim.namespace) {
+        return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace"));
+    }
+    if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
+        return Err(Problem::new(format!("{path}.metadata.name"), "is not the name of a claim")
+            .hint("write at most 253 lower case letters, digits, `-` and `.`"));
+    }
+    Ok(Some(claim))
+}

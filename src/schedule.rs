@@ -1,0 +1,197 @@
+//! Schedules: what VolSync's `trigger.schedule` accepts, and the `H` that spreads backups over time.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// A schedule that VolSync accepts and can run.
+///
+/// Its CRD takes one of five macros or five fields of numbers, lists, one range or step, `*` or `*/n`
+/// (api/v1alpha1/replicationsource_types.go); the cron library behind it then refuses numbers out of range, and VolSync
+/// shows that nowhere but in its log. So both are checked here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule(String);
+
+/// Why a text is not a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotASchedule;
+
+impl fmt::Display for NotASchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a macro such as `@hourly`, or five cron fields of numbers, `*`, `*/n` or `H`")
+    }
+}
+
+impl Schedule {
+    /// Reads `text` and puts a number that follows from `<namespace>/<claim>` where it says `H`, in each field its own:
+    /// `H * * * *` is hourly at a minute of the claim's, `H H * * *` daily at a time of its own, `H/15` every 15 minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`NotASchedule`] where VolSync would not accept the result.
+    pub fn parse(text: &str, namespace: &str, claim: &str) -> Result<Self, NotASchedule> {
+        if ["@annually", "@yearly", "@monthly", "@weekly", "@daily", "@hourly"].contains(&text) {
+            return Ok(Schedule(text.to_owned()));
+        }
+        let (zone, cron) = split_zone(text)?;
+        let written: Vec<&str> = cron.split(' ').collect();
+        if written.len() != FIELDS.len() {
+            return Err(NotASchedule);
+        }
+        let spread = Sha256::digest(format!("{namespace}/{claim}"));
+        let fields = (written.into_iter().zip(&FIELDS).zip(spread.chunks(4)))
+            .map(|((text, field), bytes)| field.parse(text, bytes))
+            .collect::<Result<Vec<String>, NotASchedule>>()?;
+        Ok(Schedule(format!("{zone}{}", fields.join(" "))))
+    }
+
+    /// As VolSync reads it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `CRON_TZ=Europe/Berlin ` and what follows it.
+fn split_zone(text: &str) -> Result<(&str, &str), NotASchedule> {
+    let Some(rest) = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) else { return Ok(("", text)) };
+    let (name, _) = rest.split_once(' ').ok_or(NotASchedule)?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+-/".contains(c));
+    let end = text.len() - rest.len() + name.len() + 1;
+    if is_name { text.split_at_checked(end).ok_or(NotASchedule) } else { Err(NotASchedule) }
+}
+
+/// A cron field: the numbers it takes, and the highest that `H` stands for (no month is shorter than 28 days).
+struct Field {
+    lowest: u32,
+    highest: u32,
+    highest_spread: u32,
+}
+
+const FIELDS: [Field; 5] = [
+    Field { lowest: 0, highest: 59, highest_spread: 59 }, // minute
+    Field { lowest: 0, highest: 23, highest_spread: 23 }, // hour
+    Field { lowest: 1, highest: 31, highest_spread: 28 }, // day of the month
+    Field { lowest: 1, highest: 12, highest_spread: 12 }, // month
+    Field { lowest: 0, highest: 6, highest_spread: 6 },   // day of the week, 0 is Sunday
+];
+
+impl Field {
+    fn parse(&self, text: &str, spread: &[u8]) -> Result<String, NotASchedule> {
+        if let Some(step) = text.strip_prefix('H') {
+            let every =
+                if step.is_empty() { None } else { Some(self.step(step.strip_prefix('/').ok_or(NotASchedule)?)?) };
+            let numbers = every.unwrap_or(self.highest_spread - self.lowest + 1);
+            let offset = spread.iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)) % numbers;
+            return Ok(format!("{}{step}", self.lowest + offset));
+        }
+        if let Some(every) = text.strip_prefix('*') {
+            if !every.is_empty() {
+                self.step(every.strip_prefix('/').ok_or(NotASchedule)?)?;
+            }
+        } else if let Some((from, every)) = text.split_once('/') {
+            self.number(from)?;
+            self.step(every)?;
+        } else if let Some((from, to)) = text.split_once('-') {
+            if self.number(from)? > self.number(to)? {
+                return Err(NotASchedule);
+            }
+        } else {
+            text.split(',').try_for_each(|number| self.number(number).map(drop))?;
+        }
+        Ok(text.to_owned())
+    }
+
+    fn number(&self, text: &str) -> Result<u32, NotASchedule> {
+        digits(text).filter(|number| (self.lowest..=self.highest).contains(number)).ok_or(NotASchedule)
+    }
+
+    fn step(&self, text: &str) -> Result<u32, NotASchedule> {
+        digits(text).filter(|step| (1..=self.highest).contains(step)).ok_or(NotASchedule)
+    }
+}
+
+fn digits(text: &str) -> Option<u32> {
+    (text.len() <= 2 && text.chars().all(|c| c.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        Schedule::parse(text, "shop", "data").ok().map(|schedule| schedule.0)
+    }
+
+    #[test]
+    fn what_volsync_runs_is_kept_as_it_was_written() {
+        // The first three were run against VolSync's CRD and cron library.
+        let accepted = [
+            "17 3 * * *",
+            "*/15 8-18 * * 1-5",
+            "CRON_TZ=Europe/Berlin 0 3 * * *",
+            "@hourly",
+            "0 * * * *",
+            "0,30 * * * *",
+            "7/15 * 1 12 0",
+            "TZ=UTC 0 0 31 1 6",
+        ];
+        for schedule in accepted {
+            assert_eq!(read(schedule).as_deref(), Some(schedule));
+        }
+    }
+
+    #[test]
+    fn what_volsync_would_refuse_or_never_run_is_refused() {
+        let refused = [
+            "",
+            "@every 1h",
+            "0 3 * * MON",
+            "0 0 * * 1-5,0",
+            "60 * * * *",
+            "0 24 * * *",
+            "0 0 0 * *",
+            "0 0 * 13 *",
+            "0 0 * * 7",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "* * * *",
+            "* * * * * *",
+            "0  * * * *",
+            " 0 * * * *",
+            "H/0 * * * *",
+            "H-3 * * * *",
+            "HH * * * *",
+            "TZ= 0 * * * *",
+            "TZ=UTC",
+            "TZ=a\nb 0 * * * *",
+            "0 * * * *\n",
+            "$(x) * * * *",
+            "٣ * * * *",
+        ];
+        for schedule in refused {
+            assert_eq!(read(schedule), None, "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn h_spreads_claims_over_the_hour_and_gives_each_the_same_minute_every_time() {
+        let minute = |claim: &str| -> u32 {
+            let schedule = Schedule::parse("H * * * *", "shop", claim).unwrap();
+            schedule.as_str().split(' ').next().unwrap().parse().unwrap()
+        };
+        let mut hour = [0; 60];
+        (0..6000).for_each(|claim| hour[minute(&format!("data-{claim}")) as usize] += 1);
+        assert!(hour.iter().all(|claims| (50..150).contains(claims)), "{hour:?}");
+        assert_eq!(minute("data"), minute("data"));
+    }
+
+    #[test]
+    fn h_with_a_step_starts_within_the_first_step_and_every_h_is_a_valid_number() {
+        for claim in 0..500 {
+            let schedule = Schedule::parse("H/15 H H H H", "shop", &claim.to_string()).unwrap();
+            let (start, _) = schedule.as_str().split_once("/15").unwrap();
+            assert!(start.parse::<u32>().unwrap() < 15);
+            assert_eq!(read(schedule.as_str()).as_deref(), Some(schedule.as_str()));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! JSON Schemas of what goes in and out, generated from the types.
+
+use schemars::{Schema, schema_for};
+
+use crate::plan::PlanDocument;
+use crate::settings::Settings;
+
+/// The schemas by the names of what they describe.
+pub fn all() -> [(&'static str, Schema); 2] {
+    [("plan", schema_for!(PlanDocument<'static>)), ("settings", schema_for!(Settings))]
+}

@@ -1,0 +1,680 @@
+//! Settings: what an administrator decides once for all claims. Refuses what cannot be safe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::credentials::MoverKey;
+use crate::document::{overlay, read_all};
+use crate::names;
+use crate::problem::Problem;
+use crate::quantity::Quantity;
+use crate::schedule::Schedule;
+use crate::template::IdentityPart::{Name, Namespace, Text};
+use crate::template::{Identity, IdentityPart, Template};
+
+/// The label and annotation keys that are ours begin with this.
+pub(crate) const PREFIX: &str = "volsync-policy.io/";
+
+/// The label by which we know our own objects.
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// What an administrator decides once for all claims.
+///
+/// Texts marked as templates may hold `{{ JMESPath }}` over the admission request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct Settings {
+    /// Where everything starts that is not set here.
+    pub profile: Profile,
+    /// What releases a backup.
+    pub gate: Gate,
+    /// The label that selects a claim; its value names one of `schedules`.
+    pub label: String,
+    /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
+    /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
+    pub schedules: BTreeMap<String, Template>,
+    /// Namespaces in which no claim is selected.
+    pub exclude_namespaces: BTreeSet<String>,
+    /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because a
+    /// copy of their files is no backup: database operators bring their own.
+    pub refuse_owners: BTreeSet<String>,
+    /// Where a claim's repository stands below the base repository: path segments, of which one holds
+    /// `{{ request.namespace }}` and one `{{ request.name }}`.
+    pub repository_path: Identity,
+    /// The names of the three manifests.
+    pub names: NameSettings,
+    /// What carries the credentials into the claim's namespace.
+    pub credentials: CredentialSettings,
+    /// How a claim is restored.
+    pub restore: RestoreSettings,
+    /// How a claim is backed up.
+    pub backup: BackupSettings,
+    /// As whom VolSync's movers run, in restores and backups alike.
+    pub mover: MoverSettings,
+    /// What differs for claims of a storage class, by its name.
+    pub storage_classes: BTreeMap<String, StorageClassSettings>,
+    /// What is added to all three manifests.
+    pub metadata: MetadataSettings,
+    /// The memory of what was backed up, beside the data.
+    pub ledger: LedgerSettings,
+}
+
+/// Where settings start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Profile {
+    /// The claim is restored before it binds, and its backup is released by evidence.
+    #[default]
+    Default,
+    /// The manifests of the notes that this project started from, field for field: Longhorn, direct copies, a restore into
+    /// a volume of its own, and no gate. To compare with; it neither restores the claim nor protects its backups.
+    Seed,
+}
+
+/// What releases a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Gate {
+    /// A backup runs once evidence shows that it can age out no good one; until then it is rendered paused.
+    #[default]
+    Evidence,
+    /// A backup runs at once. What was backed up before may be aged out by a volume that was never restored.
+    None,
+}
+
+/// The names of the three manifests: literal text around the claim's name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct NameSettings {
+    /// The Secret.
+    pub secret: Identity,
+    /// The ReplicationDestination.
+    pub destination: Identity,
+    /// The ReplicationSource.
+    pub source: Identity,
+}
+
+/// What carries the credentials into the claim's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct CredentialSettings {
+    /// The kind of manifest that is rendered.
+    pub kind: CredentialKind,
+    /// Where External Secrets finds the credentials; needed with `kind: ExternalSecret`, and only there.
+    pub external_secret: Option<ExternalSecretSettings>,
+}
+
+/// The kind of manifest that carries the credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum CredentialKind {
+    /// A Secret with the base credentials and the claim's own repository.
+    #[default]
+    Secret,
+    /// An ExternalSecret that makes that Secret: for Git, where no Secret may stand.
+    ExternalSecret,
+}
+
+/// Where External Secrets finds the credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct ExternalSecretSettings {
+    /// The store.
+    pub store: StoreReference,
+    /// How often the operator reads the store again, as in `1h`.
+    #[serde(default = "every_hour")]
+    pub refresh_interval: String,
+    /// For each key that the restic mover reads, where its value stands in the store. `RESTIC_REPOSITORY` is the base
+    /// repository, to which the claim's path is added.
+    pub data: BTreeMap<MoverKey, RemoteReference>,
+}
+
+fn every_hour() -> String {
+    "1h".to_owned()
+}
+
+/// A SecretStore or ClusterSecretStore.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StoreReference {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    #[serde(default)]
+    pub kind: StoreKind,
+}
+
+/// The kind of a store of External Secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum StoreKind {
+    /// A store of the whole cluster.
+    #[default]
+    ClusterSecretStore,
+    /// A store of the claim's namespace.
+    SecretStore,
+}
+
+/// Where a value stands in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RemoteReference {
+    /// The item.
+    pub key: String,
+    /// Its property, where the item has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+}
+
+/// How a claim is restored.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct RestoreSettings {
+    /// Where the data goes.
+    pub mode: RestoreMode,
+    /// How the restored data is handed over; `populate` needs `Snapshot`.
+    pub copy_method: RestoreCopyMethod,
+    /// The storage class of the volume that is restored into; the claim's own where absent. A template.
+    pub storage_class_name: Option<Template>,
+    /// The class of the snapshot from which the claim is populated. A template.
+    pub volume_snapshot_class_name: Option<Template>,
+    /// The access modes of the volume that is restored into; the claim's own where absent.
+    pub access_modes: Option<Vec<AccessMode>>,
+    /// The size of restic's cache; VolSync's own choice (1Gi) where absent.
+    pub cache_capacity: Option<Quantity>,
+    /// The storage class of the cache. A template.
+    pub cache_storage_class_name: Option<Template>,
+    /// The access modes of the cache.
+    pub cache_access_modes: Option<Vec<AccessMode>>,
+}
+
+/// Where restored data goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RestoreMode {
+    /// Into the claim itself, which stays Pending until its data is there.
+    #[default]
+    Populate,
+    /// Into a volume beside the claim, for a person to look at. It never releases a backup by itself.
+    Side,
+    /// Nowhere.
+    None,
+}
+
+/// How restored data is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RestoreCopyMethod {
+    /// As a VolumeSnapshot.
+    #[default]
+    Snapshot,
+    /// As the volume itself.
+    Direct,
+}
+
+/// How a claim is backed up.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct BackupSettings {
+    /// What restic reads.
+    pub copy_method: BackupCopyMethod,
+    /// Days between prunes. Until the next prune, an aged-out snapshot can still be put back.
+    pub prune_interval_days: u32,
+    /// The size of restic's cache. VolSync cannot make an existing one smaller.
+    pub cache_capacity: Quantity,
+    /// The storage class of the cache. A template.
+    pub cache_storage_class_name: Option<Template>,
+    /// The access modes of the cache.
+    pub cache_access_modes: Option<Vec<AccessMode>>,
+    /// The storage class of the copy that is read; the claim's own where absent. A template.
+    pub storage_class_name: Option<Template>,
+    /// The class of the snapshot that is read. A template.
+    pub volume_snapshot_class_name: Option<Template>,
+    /// Which snapshots are kept.
+    pub retain: Retain,
+}
+
+/// What restic reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum BackupCopyMethod {
+    /// A snapshot of the volume: one moment in time.
+    #[default]
+    Snapshot,
+    /// A clone of the volume: one moment in time.
+    Clone,
+    /// The volume itself, while the application writes to it.
+    Direct,
+}
+
+/// Which snapshots restic keeps: the newest of so many hours, days, weeks, months and years.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Retain {
+    /// Hours of which the newest snapshot is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hourly: Option<u16>,
+    /// Days of which the newest snapshot is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daily: Option<u16>,
+    /// Weeks of which the newest snapshot is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weekly: Option<u16>,
+    /// Months of which the newest snapshot is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monthly: Option<u16>,
+    /// Years of which the newest snapshot is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yearly: Option<u16>,
+    /// The newest snapshots, so many, as a text: VolSync's CRD takes no number here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// All snapshots younger than this, in restic's notation: `1y5m7d2h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+}
+
+/// How a volume may be mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AccessMode {
+    /// By one node.
+    ReadWriteOnce,
+    /// By many nodes.
+    ReadWriteMany,
+    /// By many nodes, for reading.
+    ReadOnlyMany,
+    /// By one pod.
+    ReadWriteOncePod,
+}
+
+/// As whom VolSync's movers run. A claim's annotations say otherwise for that claim.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct MoverSettings {
+    /// The mover pod's security context. Files that it may not read are missing from the backup, and ownership that it
+    /// may not set fails the restore: it is the application's own.
+    pub security_context: Option<SecurityContext>,
+    /// The mover's service account, which must exist in the claim's namespace.
+    pub service_account: Option<String>,
+}
+
+/// The part of a pod's security context that movers need.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SecurityContext {
+    /// The user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<u32>,
+    /// The group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<u32>,
+    /// Whether the user may not be root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_non_root: Option<bool>,
+    /// The group of the volume's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs_group: Option<u32>,
+    /// When the volume's files are given to that group. `OnRootMismatch` where absent and `fsGroup` is set: the kubelet's
+    /// own default changes every file of the volume at every backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs_group_change_policy: Option<FsGroupChangePolicy>,
+    /// Further groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplemental_groups: Option<Vec<u32>>,
+    /// The seccomp profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp_profile: Option<SeccompProfile>,
+}
+
+/// When a volume's files are given to `fsGroup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum FsGroupChangePolicy {
+    /// When the volume's root has another owner.
+    OnRootMismatch,
+    /// At every mount.
+    Always,
+}
+
+/// A seccomp profile.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SeccompProfile {
+    /// Which one.
+    #[serde(rename = "type")]
+    pub kind: SeccompKind,
+}
+
+/// Which seccomp profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum SeccompKind {
+    /// That of the container runtime.
+    RuntimeDefault,
+    /// None.
+    Unconfined,
+}
+
+/// What differs for claims of one storage class.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct StorageClassSettings {
+    /// The class of snapshots of its volumes.
+    pub volume_snapshot_class_name: Option<String>,
+    /// Where its claims are restored to: `none` where its driver has no snapshots.
+    pub restore: Option<RestoreMode>,
+}
+
+/// What is added to all three manifests. Nothing is ever copied from the claim: a copied tracking label of Argo CD or Flux
+/// gets the manifests pruned.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct MetadataSettings {
+    /// Labels; the values are templates.
+    pub labels: BTreeMap<String, Template>,
+    /// Annotations; the values are templates.
+    pub annotations: BTreeMap<String, Template>,
+}
+
+/// The memory of what was backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
+pub struct LedgerSettings {
+    /// The id of the store, as `ledger init` printed it.
+    pub store_id: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            profile: Profile::Default,
+            gate: Gate::Evidence,
+            label: "backup".to_owned(),
+            schedules: BTreeMap::from([("hourly".to_owned(), Template::text("0 * * * *"))]),
+            exclude_namespaces: ["kube-system", "volsync-system"].map(str::to_owned).into(),
+            refuse_owners: DATABASE_OPERATORS.map(str::to_owned).into(),
+            repository_path: Identity::new([Namespace, Text("/".to_owned()), Name]),
+            names: NameSettings::default(),
+            credentials: CredentialSettings::default(),
+            restore: RestoreSettings::default(),
+            backup: BackupSettings::default(),
+            mover: MoverSettings::default(),
+            storage_classes: BTreeMap::new(),
+            metadata: MetadataSettings::default(),
+            ledger: LedgerSettings::default(),
+        }
+    }
+}
+
+impl Default for NameSettings {
+    fn default() -> Self {
+        NameSettings {
+            secret: Identity::new([Name, Text("-volsync-secret".to_owned())]),
+            destination: Identity::new([Name, Text("-restore".to_owned())]),
+            source: Identity::new([Name, Text("-backup".to_owned())]),
+        }
+    }
+}
+
+impl Default for BackupSettings {
+    fn default() -> Self {
+        BackupSettings {
+            copy_method: BackupCopyMethod::Snapshot,
+            prune_interval_days: 10,
+            cache_capacity: Quantity::gibibytes(2),
+            cache_storage_class_name: None,
+            cache_access_modes: None,
+            storage_class_name: None,
+            volume_snapshot_class_name: None,
+            retain: Retain { hourly: Some(24), daily: Some(7), ..Retain::default() },
+        }
+    }
+}
+
+/// Database operators that own the claims of their clusters, by API group.
+const DATABASE_OPERATORS: [&str; 11] = [
+    "acid.zalan.do",
+    "core.strimzi.io",
+    "elasticsearch.k8s.elastic.co",
+    "k8s.mariadb.com",
+    "kafka.strimzi.io",
+    "mongodbcommunity.mongodb.com",
+    "postgres-operator.crunchydata.com",
+    "postgresql.cnpg.io",
+    "psmdb.percona.com",
+    "pxc.percona.com",
+    "rabbitmq.com",
+];
+
+impl Profile {
+    /// The settings that a profile starts from, where they differ from [`Settings::default`].
+    fn preset(self) -> Map<String, Value> {
+        let preset = match self {
+            Profile::Default => json!({ "schedules": { "hourly": "0 * * * *" } }),
+            Profile::Seed => json!({
+                "schedules": { "hourly": "0 * * * *" },
+                "gate": "none",
+                "restore": {
+                    "mode": "side",
+                    "copyMethod": "Direct",
+                    "storageClassName": "longhorn",
+                    "volumeSnapshotClassName": "longhorn",
+                    "accessModes": ["ReadWriteOnce"],
+                },
+                "backup": {
+                    "copyMethod": "Direct",
+                    "storageClassName": "longhorn",
+                    "volumeSnapshotClassName": "longhorn",
+                    "cacheStorageClassName": "longhorn",
+                    "cacheAccessModes": ["ReadWriteOnce"],
+                },
+            }),
+        };
+        match preset {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings out of a JSON object; what is absent comes from the profile.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once, each with its path below `settings`.
+    pub fn from_value(document: &Value) -> Result<Settings, Vec<Problem>> {
+        let Value::Object(given) = document else {
+            return Err(vec![Problem::new("settings", "expected an object")]);
+        };
+        let profile = given.get("profile").and_then(Value::as_str);
+        let profile = if profile == Some("seed") { Profile::Seed } else { Profile::Default };
+        let settings: Settings = read_all(&Value::Object(overlay(profile.preset(), given)), "settings")?;
+        let problems = settings.problems();
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// What may not be as it is, although each value alone is readable.
+    fn problems(&self) -> Vec<Problem> {
+        let mut found = Vec::new();
+        self.check_selection(&mut found);
+        self.check_identities(&mut found);
+        self.check_credentials(&mut found);
+        self.check_volumes(&mut found);
+        self.backup.check(&mut found);
+        self.metadata.check(&mut found);
+        found
+    }
+
+    fn check_selection(&self, found: &mut Vec<Problem>) {
+        if !names::is_qualified(&self.label) {
+            found
+                .push(Problem::new("settings.label", "is not the key of a label").hint("write a key such as `backup`"));
+        }
+        for (value, schedule) in &self.schedules {
+            let path = format!("settings.schedules.{value}");
+            if value.is_empty() || !names::is_label_value(value) {
+                found.push(Problem::new(&path, "its key is not the value of a label"));
+            }
+            if let Some(Err(wrong)) = schedule.literal().map(|text| Schedule::parse(text, "", "")) {
+                found.push(Problem::new(&path, wrong.to_string()));
+            }
+        }
+        if let Some(namespace) = self.exclude_namespaces.iter().find(|name| !names::is_label(name)) {
+            let message = format!("`{}` is not the name of a namespace", namespace.escape_debug());
+            found.push(Problem::new("settings.excludeNamespaces", message));
+        }
+    }
+
+    /// Two claims must never share a repository, nor a name within a namespace.
+    fn check_identities(&self, found: &mut Vec<Problem>) {
+        let path = "settings.repositoryPath";
+        let hint = "write path segments, one with `{{ request.namespace }}` and one with `{{ request.name }}`";
+        match self.repository_path.segments() {
+            Err(message) => found.push(Problem::new(path, message).hint(hint)),
+            Ok(segments) => {
+                let alone = |wanted| {
+                    let varies = |part: &&IdentityPart| !matches!(part, Text(_));
+                    segments.iter().any(|segment| segment.iter().filter(varies).eq([&wanted]))
+                };
+                if !(alone(Namespace) && alone(Name)) {
+                    let message =
+                        "two claims could share one repository: it must depend on the namespace and on the name";
+                    found.push(Problem::new(path, message).hint(hint));
+                }
+            }
+        }
+        let names =
+            [("secret", &self.names.secret), ("destination", &self.names.destination), ("source", &self.names.source)];
+        for (key, name) in names {
+            let path = format!("settings.names.{key}");
+            if name.parts().iter().filter(|part| **part == Name).count() != 1 {
+                let message = "two claims of a namespace could share one object: it must hold the claim's name once";
+                found.push(Problem::new(path, message).hint("write `{{ request.name }}` with text around it"));
+            } else if !names::is_subdomain(&name.render("n", "n")) {
+                let message = "does not give the name of an object: lower case letters, digits, `-` and `.`";
+                found.push(Problem::new(path, message));
+            }
+        }
+    }
+
+    fn check_credentials(&self, found: &mut Vec<Problem>) {
+        let path = "settings.credentials.externalSecret";
+        match (self.credentials.kind, &self.credentials.external_secret) {
+            (CredentialKind::Secret, None) => {}
+            (CredentialKind::Secret, Some(_)) => {
+                found.push(Problem::new(path, "is read with `kind: ExternalSecret` only"));
+            }
+            (CredentialKind::ExternalSecret, None) => {
+                found.push(Problem::new(path, "is missing; `kind: ExternalSecret` needs it"));
+            }
+            (CredentialKind::ExternalSecret, Some(external)) => {
+                for key in [MoverKey::REPOSITORY, MoverKey::PASSWORD] {
+                    if !external.data.contains_key(&key) {
+                        found.push(Problem::new(format!("{path}.data"), format!("`{}` is missing", key.as_str())));
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_volumes(&self, found: &mut Vec<Problem>) {
+        if self.restore.mode == RestoreMode::Populate && self.restore.copy_method != RestoreCopyMethod::Snapshot {
+            let message = "a claim is populated from a snapshot only";
+            found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`, or `mode: side`"));
+        }
+        if self.profile == Profile::Seed && self.gate == Gate::Evidence {
+            let message = "the seed profile has no gate: its restore is not the claim's";
+            found.push(Problem::new("settings.gate", message).hint("leave it out, or write `profile: default`"));
+        }
+        let modes = [
+            ("restore.accessModes", &self.restore.access_modes),
+            ("restore.cacheAccessModes", &self.restore.cache_access_modes),
+            ("backup.cacheAccessModes", &self.backup.cache_access_modes),
+        ];
+        for (key, modes) in modes {
+            if modes.as_ref().is_some_and(Vec::is_empty) {
+                found.push(Problem::new(format!("settings.{key}"), "is empty").hint("leave it out, or name a mode"));
+            }
+        }
+        if self.mover.service_account.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
+            found.push(Problem::new("settings.mover.serviceAccount", "is not the name of a service account"));
+        }
+    }
+}
+
+impl BackupSettings {
+    fn check(&self, found: &mut Vec<Problem>) {
+        if self.prune_interval_days == 0 {
+            let message = "0 prunes after every backup, and an aged-out snapshot could never be put back";
+            found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
+        }
+        let retain = &self.retain;
+        let counts = [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly];
+        if counts.iter().flatten().all(|count| *count == 0) && retain.last.is_none() && retain.within.is_none() {
+            // `retain: {}` is `restic forget --keep-last 1`; all zeros is refused by restic after the backup.
+            let message = "keeps nothing but the last snapshot: one bad backup would age out every good one";
+            found.push(Problem::new("settings.backup.retain", message).hint("leave it out for hourly 24, daily 7"));
+        }
+        if retain.last.as_ref().is_some_and(|last| last.parse::<u16>().map_or(true, |last| last == 0)) {
+            found.push(Problem::new("settings.backup.retain.last", "expected a whole number above zero, as a text"));
+        }
+        if retain.within.as_ref().is_some_and(|within| !is_restic_duration(within)) {
+            let message = "expected a duration in restic's notation, such as `1y5m7d2h`";
+            found.push(Problem::new("settings.backup.retain.within", message));
+        }
+    }
+}
+
+/// Numbers, each with its unit, years first.
+fn is_restic_duration(text: &str) -> bool {
+    let units: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let counted = text.split_inclusive(['y', 'm', 'd', 'h']).all(|part| part.len() > 1 && part.len() < 6);
+    let ordered = units.chars().zip(units.chars().skip(1)).all(|(a, b)| "ymdh".find(a) < "ymdh".find(b));
+    !units.is_empty()
+        && counted
+        && ordered
+        && units.chars().all(|unit| "ymdh".contains(unit))
+        && text.ends_with(['y', 'm', 'd', 'h'])
+}
+
+impl MetadataSettings {
+    fn check(&self, found: &mut Vec<Problem>) {
+        let keys = (self.labels.keys().map(|key| ("labels", key)))
+            .chain(self.annotations.keys().map(|key| ("annotations", key)));
+        for (section, key) in keys {
+            let path = format!("settings.metadata.{section}[{key:?}]");
+            if !names::is_qualified(key) {
+                found.push(Problem::new(path, "is not the key of a label or an annotation"));
+            } else if key == MANAGED_BY || key.starts_with(PREFIX) {
+                found.push(Problem::new(path, "is the key by which we know our own objects"));
+            }
+        }
+        for (key, value) in &self.labels {
+            if value.literal().is_some_and(|value| !names::is_label_value(value)) {
+                found.push(Problem::new(format!("settings.metadata.labels[{key:?}]"), "is not the value of a label"));
+            }
+        }
+    }
+}

@@ -137,7 +137,8 @@ impl Claim {
         let name = metadata("name").and_then(Value::as_str).unwrap_or_default();
         let is_derived = label("app.kubernetes.io/created-by").is_some_and(|creator| creator == "volsync")
             || name.starts_with("vs-prime-");
-        let is_excluded = namespace.is_some_and(|namespace| settings.exclude_namespaces.contains(namespace));
+        let is_excluded =
+            namespace.is_some_and(|namespace| settings.exclude_namespaces.iter().any(|excluded| excluded == namespace));
         label(&settings.label).is_some() && !is_derived && !is_excluded
     }
 

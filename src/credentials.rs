@@ -127,8 +127,8 @@ impl SecretBytes {
     }
 }
 
-/// What one claim's Secret holds.
-pub(crate) type ClaimCredentials = BTreeMap<MoverKey, SecretBytes>;
+/// What one claim's Secret holds, in the order of its keys.
+pub(crate) type ClaimCredentials = Vec<(MoverKey, SecretBytes)>;
 
 /// A key that is needed, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -199,22 +199,24 @@ impl Credentials {
     ///
     /// The keys that are needed or of no use as they are; never a value.
     pub(crate) fn for_claim(&self, path: &str) -> Result<ClaimCredentials, Vec<Need>> {
-        let repository = self.get(MoverKey::REPOSITORY).and_then(|base| join(base.reveal(), path));
-        let on_s3 = repository.as_ref().is_ok_and(|url| url.reveal().starts_with(b"s3:"));
-        let required = [Some(MoverKey::PASSWORD)]
-            .into_iter()
-            .chain(S3_KEYS.iter().map(|key| MoverKey::parse(key).filter(|_| on_s3 || repository.is_err())));
-        let mut needs: BTreeMap<MoverKey, Flaw> =
-            required.flatten().filter_map(|key| Some((key.clone(), self.get(key).err()?))).collect();
-        // An optional key that is empty is as good as absent; one that cannot be read was meant to be there.
-        let malformed =
-            |value: &Result<SecretBytes, Flaw>| value.as_ref().err().filter(|flaw| **flaw == Flaw::Malformed).copied();
-        needs.extend(self.values.iter().filter_map(|(key, value)| Some((key.clone(), malformed(value)?))));
-        let mut values: ClaimCredentials =
-            self.values.iter().filter_map(|(key, value)| Some((key.clone(), value.as_ref().ok()?.clone()))).collect();
-        match repository {
-            Ok(url) => drop(values.insert(MoverKey::REPOSITORY, url)),
-            Err(flaw) => drop(needs.insert(MoverKey::REPOSITORY, flaw)),
+        let repository = self.get(&MoverKey::REPOSITORY).and_then(|base| join(base.reveal(), path));
+        let on_s3 = repository.as_ref().map_or(true, |url| url.reveal().starts_with(b"s3:"));
+        let mut needs = BTreeMap::new();
+        for key in required(on_s3) {
+            if let Err(flaw) = self.get(&key) {
+                needs.insert(key, flaw);
+            }
+        }
+        needs.extend(repository.as_ref().err().map(|flaw| (MoverKey::REPOSITORY, *flaw)));
+        let mut values = Vec::new();
+        for (key, value) in &self.values {
+            match (value, &repository) {
+                (Ok(_), Ok(url)) if *key == MoverKey::REPOSITORY => values.push((key.clone(), url.clone())),
+                (Ok(value), _) => values.push((key.clone(), value.clone())),
+                // An optional key that is empty is as good as absent; one that cannot be read was meant to be there.
+                (Err(Flaw::Empty | Flaw::Missing), _) => {}
+                (Err(Flaw::Malformed), _) => drop(needs.insert(key.clone(), Flaw::Malformed)),
+            }
         }
         if needs.is_empty() {
             return Ok(values);
@@ -222,18 +224,20 @@ impl Credentials {
         Err(needs.into_iter().map(|(key, flaw)| Need { key, flaw }).collect())
     }
 
-    fn get(&self, key: MoverKey) -> Result<&SecretBytes, Flaw> {
-        self.values.get(&key).map_or(Err(Flaw::Missing), |value| value.as_ref().map_err(|flaw| *flaw))
+    fn get(&self, key: &MoverKey) -> Result<&SecretBytes, Flaw> {
+        self.values.get(key).map_or(Err(Flaw::Missing), |value| value.as_ref().map_err(|flaw| *flaw))
     }
 }
 
-/// The keys that a claim's Secret needs when no credentials are given at all: those for a repository on S3.
+/// The keys without which no mover runs; where the repository is not known, as if it were on S3.
+fn required(on_s3: bool) -> impl Iterator<Item = MoverKey> {
+    let s3 = S3_KEYS.into_iter().filter(move |_| on_s3).filter_map(MoverKey::parse);
+    s3.chain([MoverKey::PASSWORD])
+}
+
+/// The keys that a claim's Secret needs when no credentials are given at all.
 pub(crate) fn needs_without_credentials() -> Vec<Need> {
-    let keys =
-        [MoverKey::REPOSITORY, MoverKey::PASSWORD].into_iter().chain(S3_KEYS.iter().filter_map(|k| MoverKey::parse(k)));
-    let mut needs: Vec<Need> = keys.map(|key| Need { key, flaw: Flaw::Missing }).collect();
-    needs.sort_by(|one, other| one.key.cmp(&other.key));
-    needs
+    required(true).chain([MoverKey::REPOSITORY]).map(|key| Need { key, flaw: Flaw::Missing }).collect()
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
@@ -348,7 +352,7 @@ mod tests {
         .unwrap();
         assert_eq!(credentials.ignored(), ["AWS_REGION", "RCLONE_"]);
         let Ok(values) = credentials.for_claim("shop/data") else { panic!("nothing is missing") };
-        let keys: Vec<&str> = values.keys().map(MoverKey::as_str).collect();
+        let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(
             keys,
             [
@@ -359,7 +363,7 @@ mod tests {
                 "RESTIC_REPOSITORY"
             ]
         );
-        assert_eq!(values.get(&MoverKey::PASSWORD).unwrap().reveal(), b"p");
-        assert_eq!(values.get(&MoverKey::REPOSITORY).unwrap().reveal(), b"s3:h/b/shop/data");
+        assert_eq!(values[3].1.reveal(), b"p");
+        assert_eq!(values[4].1.reveal(), b"s3:h/b/shop/data");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display};
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::problem::{Problem, nearest, one_of};
@@ -88,8 +88,8 @@ impl Fault {
         for step in self.steps.iter().rev() {
             match step {
                 Step::Index(index) => path.push_str(&format!("[{index}]")),
-                Step::Key(key) if key.contains(['.', '/', '[', ' ', '"']) || key.is_empty() => {
-                    path.push_str(&format!("[{key:?}]"));
+                Step::Key(key) if !key.chars().all(|c| c.is_ascii_alphanumeric()) || key.is_empty() => {
+                    path.push_str(&format!("[\"{}\"]", key.escape_default()));
                 }
                 Step::Key(key) if path.is_empty() => path.push_str(key),
                 Step::Key(key) => path.push_str(&format!(".{key}")),
@@ -152,8 +152,35 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// One place in the document.
+/// One place in the document. Only the kind of value that is asked for is taken: nothing is read as a list of its fields.
 struct Node<'de>(&'de Value);
+
+impl<'de> Node<'de> {
+    fn wrong<V: Visitor<'de>>(visitor: &V) -> Fault {
+        de::Error::invalid_type(de::Unexpected::Unit, visitor)
+    }
+
+    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match (self.0.as_u64(), self.0.as_i64(), self.0.as_f64()) {
+            (Some(number), _, _) => visitor.visit_u64(number),
+            (None, Some(number), _) => visitor.visit_i64(number),
+            (None, None, Some(number)) => visitor.visit_f64(number),
+            (None, None, None) => Err(Self::wrong(&visitor)),
+        }
+    }
+}
+
+/// Methods that take one kind of value alone.
+macro_rules! only {
+    ($($method:ident => $kind:pat => $visit:expr;)+) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.0 {
+                $kind => $visit(visitor),
+                _ => Err(Self::wrong(&visitor)),
+            }
+        })+
+    };
+}
 
 impl<'de> Deserializer<'de> for Node<'de> {
     type Error = Fault;
@@ -161,16 +188,40 @@ impl<'de> Deserializer<'de> for Node<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
-            Value::Bool(flag) => visitor.visit_bool(*flag),
-            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(number), _, _) => visitor.visit_u64(number),
-                (None, Some(number), _) => visitor.visit_i64(number),
-                (None, None, number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => visitor.visit_seq(Items { items: items.iter().enumerate() }),
-            Value::Object(map) => visitor.visit_map(Entries { entries: map.iter(), value: None }),
+            Value::Bool(_) => self.deserialize_bool(visitor),
+            Value::Number(_) => self.number(visitor),
+            Value::String(_) => self.deserialize_str(visitor),
+            Value::Array(_) => self.deserialize_seq(visitor),
+            Value::Object(_) => self.deserialize_map(visitor),
         }
+    }
+
+    only! {
+        deserialize_bool => Value::Bool(flag) => |visitor: V| visitor.visit_bool(*flag);
+        deserialize_str => Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text);
+        deserialize_seq => Value::Array(items) => |visitor: V| visitor.visit_seq(Items { items: items.iter().enumerate() });
+        deserialize_map => Value::Object(map) => |visitor: V| visitor.visit_map(Entries { entries: map.iter(), value: None });
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.number(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.number(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -191,14 +242,17 @@ impl<'de> Deserializer<'de> for Node<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match self.0 {
-            Value::String(name) => visitor.visit_enum(name.as_str().into_deserializer()),
+            Value::String(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(name)),
             _ => Err(Fault::new(format!("expected {}", one_of(variants.iter().copied())))),
         }
     }
 
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        i8 i16 i32 i64 i128 u8 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
     }
 }
 

@@ -1,10 +1,9 @@
 //! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::code::Code;
 use crate::decision::Admission;
 use crate::note::Note;
 use crate::plan;
@@ -60,8 +59,14 @@ struct ValidationResponse {
     message: Option<String>,
     code: Option<u16>,
     mutated_object: Option<Value>,
-    audit_annotations: Option<BTreeMap<&'static str, &'static str>>,
+    audit_annotations: Option<AuditAnnotations>,
     warnings: Option<Vec<String>>,
+}
+
+/// What the API server's audit log keeps of an answer.
+#[derive(Serialize)]
+struct AuditAnnotations {
+    code: Code,
 }
 
 /// A request and settings in, whether the claim may be created or changed out, with the claim as it should be.
@@ -90,7 +95,7 @@ fn respond(review: &Review) -> ValidationResponse {
         plan.notes.iter().filter(|note| note.concerns_admission()).map(Note::to_string).collect();
     ValidationResponse {
         mutated_object: plan.patch.zip(claim).map(|(patch, claim)| patch.apply(claim)),
-        audit_annotations: Some(BTreeMap::from([("code", verdict.code.as_str())])),
+        audit_annotations: Some(AuditAnnotations { code: verdict.code }),
         warnings: (!warnings.is_empty()).then_some(warnings),
         ..response
     }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Serialize;
 
 use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
-use crate::protection::Protection;
+use crate::protection::{Classes, Protection};
+use crate::quantity::Quantity;
 use crate::settings::{
-    AccessMode, BackupCopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, RestoreCopyMethod,
-    Retain, SecurityContext, StoreReference,
+    AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, Retain, SecurityContext,
+    StoreReference,
 };
 
 /// The manifests of one claim.
@@ -22,11 +22,10 @@ pub struct Manifests {
     pub(crate) source: Object<SourceSpec>,
 }
 
-/// What carries the credentials. The Secret's own type has no `Debug` and no `Serialize`: only
-/// [`SecretManifest::to_value`] writes it out.
+/// What carries the credentials.
 pub(crate) enum SecretManifest {
     Secret {
-        metadata: Box<ObjectMeta>,
+        metadata: Metadata,
         data: ClaimCredentials,
     },
     ExternalSecret(Box<Object<ExternalSecretSpec>>),
@@ -43,15 +42,56 @@ pub(crate) enum SecretManifest {
 pub(crate) struct Object<S> {
     api_version: &'static str,
     kind: &'static str,
-    pub(crate) metadata: ObjectMeta,
+    pub(crate) metadata: Metadata,
     spec: S,
+}
+
+/// The metadata that we write. `ObjectMeta` of k8s-openapi brings a date library for two fields that only an API server
+/// sets.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    name: String,
+    namespace: String,
+    labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    owner_references: Vec<OwnerReference>,
+}
+
+/// A Secret or an ExternalSecret in the moment in which it is written out: here alone credentials become text.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum RevealedSecret<'a> {
+    Secret(Secret<'a>),
+    ExternalSecret(&'a Object<ExternalSecretSpec>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Secret<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: &'a Metadata,
+    r#type: &'static str,
+    data: SecretData<'a>,
+}
+
+/// `Secret.data`: the only place that credentials reach.
+pub(crate) struct SecretData<'a>(&'a ClaimCredentials);
+
+impl Serialize for SecretData<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key.as_str(), ByteString(value.reveal().to_vec()))))
+    }
 }
 
 /// `spec` of a ReplicationDestination: api/v1alpha1/replicationdestination_types.go.
 #[derive(Serialize)]
 pub(crate) struct DestinationSpec {
     trigger: ManualTrigger,
-    restic: ResticDestination,
+    restic: Restic,
 }
 
 #[derive(Serialize)]
@@ -68,7 +108,7 @@ pub(crate) struct SourceSpec {
     /// No job runs while it is true. Left out when false, as the seed does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     paused: bool,
-    restic: ResticSource,
+    restic: Restic,
 }
 
 #[derive(Serialize)]
@@ -76,19 +116,19 @@ struct ScheduleTrigger {
     schedule: String,
 }
 
-/// What a restore and a backup say alike.
+/// What VolSync's restic mover is told; the last four differ between restores and backups.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Restic<M> {
+struct Restic {
     /// The name of the Secret, not an address.
     repository: String,
-    copy_method: M,
+    copy_method: CopyMethod,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_class_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume_snapshot_class_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache_capacity: Option<String>,
+    cache_capacity: Option<Quantity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_storage_class_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,24 +137,14 @@ struct Restic<M> {
     mover_security_context: Option<SecurityContext>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mover_service_account: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResticDestination {
-    #[serde(flatten)]
-    restic: Restic<RestoreCopyMethod>,
-    capacity: String,
-    access_modes: Vec<AccessMode>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResticSource {
-    #[serde(flatten)]
-    restic: Restic<BackupCopyMethod>,
-    prune_interval_days: u32,
-    retain: Retain,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<Quantity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_modes: Option<Vec<AccessMode>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prune_interval_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retain: Option<Retain>,
 }
 
 /// `spec` of an ExternalSecret, external-secrets.io/v1.
@@ -141,7 +171,13 @@ struct ExternalSecretTemplate {
     engine_version: &'static str,
     merge_policy: &'static str,
     metadata: ExternalSecretMetadata,
-    data: BTreeMap<&'static str, String>,
+    data: TemplatedData,
+}
+
+#[derive(Serialize)]
+struct TemplatedData {
+    #[serde(rename = "RESTIC_REPOSITORY")]
+    repository: String,
 }
 
 #[derive(Serialize)]
@@ -169,23 +205,19 @@ impl Manifests {
 }
 
 impl SecretManifest {
-    /// The manifest as JSON, credentials and all; nothing where keys are missing.
-    pub(crate) fn to_value(&self) -> Option<serde_json::Value> {
-        let object = match self {
-            SecretManifest::Secret { metadata, data } => serde_json::to_value(Secret {
-                metadata: ObjectMeta::clone(metadata),
-                data: Some(
-                    data.iter()
-                        .map(|(key, value)| (key.as_str().to_owned(), ByteString(value.reveal().to_vec())))
-                        .collect(),
-                ),
-                type_: Some("Opaque".to_owned()),
-                ..Secret::default()
-            }),
-            SecretManifest::ExternalSecret(object) => serde_json::to_value(object),
-            SecretManifest::Needs { .. } => return None,
-        };
-        object.ok()
+    /// The object, credentials and all, to be written out; nothing where keys are missing.
+    pub(crate) fn reveal(&self) -> Option<RevealedSecret<'_>> {
+        match self {
+            SecretManifest::Secret { metadata, data } => Some(RevealedSecret::Secret(Secret {
+                api_version: "v1",
+                kind: "Secret",
+                metadata,
+                r#type: "Opaque",
+                data: SecretData(data),
+            })),
+            SecretManifest::ExternalSecret(object) => Some(RevealedSecret::ExternalSecret(object)),
+            SecretManifest::Needs { .. } => None,
+        }
     }
 
     /// What is done with it: it is applied with the others, where it can be rendered.
@@ -199,8 +231,8 @@ impl SecretManifest {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         match self {
-            SecretManifest::Secret { metadata, .. } => metadata.name.as_deref().unwrap_or_default(),
-            SecretManifest::ExternalSecret(object) => object.metadata.name.as_deref().unwrap_or_default(),
+            SecretManifest::Secret { metadata, .. } => &metadata.name,
+            SecretManifest::ExternalSecret(object) => &object.metadata.name,
             SecretManifest::Needs { name, .. } => name,
         }
     }
@@ -222,7 +254,7 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
     let data = credentials
         .map_or_else(|| Err(needs_without_credentials()), |base| base.for_claim(&protection.repository_path));
     match data {
-        Ok(data) => SecretManifest::Secret { metadata: Box::new(metadata(protection, name)), data },
+        Ok(data) => SecretManifest::Secret { metadata: metadata(protection, name), data },
         Err(needs) => SecretManifest::Needs { name: name.clone(), needs },
     }
 }
@@ -245,11 +277,8 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
                     engine_version: "v2",
                     // The keys that are not templated are copied.
                     merge_policy: "Merge",
-                    metadata: ExternalSecretMetadata {
-                        labels: made.labels.unwrap_or_default(),
-                        annotations: made.annotations.unwrap_or_default(),
-                    },
-                    data: BTreeMap::from([("RESTIC_REPOSITORY", repository)]),
+                    metadata: ExternalSecretMetadata { labels: made.labels, annotations: made.annotations },
+                    data: TemplatedData { repository },
                 },
             },
             data: (external.data.iter())
@@ -261,27 +290,18 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
 
 fn destination(protection: &Protection<'_>) -> Object<DestinationSpec> {
     let settings = &protection.settings.restore;
-    let classes = &protection.restore;
     Object {
         api_version: "volsync.backube/v1alpha1",
         kind: "ReplicationDestination",
         metadata: metadata(protection, &protection.names.destination),
         spec: DestinationSpec {
             trigger: ManualTrigger { manual: protection.trigger.clone() },
-            restic: ResticDestination {
-                restic: Restic {
-                    repository: protection.names.secret.clone(),
-                    copy_method: settings.copy_method,
-                    storage_class_name: classes.storage_class_name.clone(),
-                    volume_snapshot_class_name: classes.volume_snapshot_class_name.clone(),
-                    cache_capacity: settings.cache_capacity.as_ref().map(|size| size.as_str().to_owned()),
-                    cache_storage_class_name: classes.cache_storage_class_name.clone(),
-                    cache_access_modes: settings.cache_access_modes.clone(),
-                    mover_security_context: protection.security_context.clone(),
-                    mover_service_account: protection.service_account.clone(),
-                },
-                capacity: protection.capacity.clone(),
-                access_modes: protection.access_modes.clone(),
+            restic: Restic {
+                cache_capacity: settings.cache_capacity.clone(),
+                cache_access_modes: settings.cache_access_modes.clone(),
+                capacity: protection.claim.request.clone(),
+                access_modes: Some(protection.access_modes.clone()),
+                ..restic(protection, settings.copy_method, &protection.restore)
             },
         },
     }
@@ -289,7 +309,6 @@ fn destination(protection: &Protection<'_>) -> Object<DestinationSpec> {
 
 fn source(protection: &Protection<'_>, backup: Backup) -> Object<SourceSpec> {
     let settings = &protection.settings.backup;
-    let classes = &protection.backup;
     let paused = match backup {
         Backup::Release(_released) => false,
         Backup::Pause | Backup::Keep => true,
@@ -302,39 +321,49 @@ fn source(protection: &Protection<'_>, backup: Backup) -> Object<SourceSpec> {
             source_pvc: protection.name.to_owned(),
             trigger: ScheduleTrigger { schedule: protection.schedule.as_str().to_owned() },
             paused,
-            restic: ResticSource {
-                restic: Restic {
-                    repository: protection.names.secret.clone(),
-                    copy_method: settings.copy_method,
-                    storage_class_name: classes.storage_class_name.clone(),
-                    volume_snapshot_class_name: classes.volume_snapshot_class_name.clone(),
-                    cache_capacity: Some(settings.cache_capacity.as_str().to_owned()),
-                    cache_storage_class_name: classes.cache_storage_class_name.clone(),
-                    cache_access_modes: settings.cache_access_modes.clone(),
-                    mover_security_context: protection.security_context.clone(),
-                    mover_service_account: protection.service_account.clone(),
-                },
-                prune_interval_days: settings.prune_interval_days,
-                retain: settings.retain.clone(),
+            restic: Restic {
+                cache_capacity: Some(settings.cache_capacity.clone()),
+                cache_access_modes: settings.cache_access_modes.clone(),
+                prune_interval_days: Some(settings.prune_interval_days),
+                retain: Some(settings.retain.clone()),
+                ..restic(protection, settings.copy_method, &protection.backup)
             },
         },
     }
 }
 
+/// What a restore and a backup say alike.
+fn restic(protection: &Protection<'_>, copy_method: CopyMethod, classes: &Classes) -> Restic {
+    Restic {
+        repository: protection.names.secret.clone(),
+        copy_method,
+        storage_class_name: classes.storage_class_name.clone(),
+        volume_snapshot_class_name: classes.volume_snapshot_class_name.clone(),
+        cache_capacity: None,
+        cache_storage_class_name: classes.cache_storage_class_name.clone(),
+        cache_access_modes: None,
+        mover_security_context: protection.security_context.clone(),
+        mover_service_account: protection.service_account.clone(),
+        capacity: None,
+        access_modes: None,
+        prune_interval_days: None,
+        retain: None,
+    }
+}
+
 /// The mark by which we know our own objects, and by which the API server removes them with their claim.
-fn metadata(protection: &Protection<'_>, name: &str) -> ObjectMeta {
+fn metadata(protection: &Protection<'_>, name: &str) -> Metadata {
     let claim = protection.claim;
     let mut labels = protection.labels.clone();
     labels.insert(MANAGED_BY.to_owned(), "volsync-policy".to_owned());
     let mut annotations = protection.annotations.clone();
     annotations.extend(claim.uid.iter().map(|uid| (format!("{PREFIX}claim-uid"), uid.clone())));
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(claim.namespace.clone()),
-        labels: Some(labels),
-        annotations: (!annotations.is_empty()).then_some(annotations),
-        owner_references: claim.uid.as_ref().map(|uid| vec![owner(protection.name, uid)]),
-        ..ObjectMeta::default()
+    Metadata {
+        name: name.to_owned(),
+        namespace: claim.namespace.clone(),
+        labels,
+        annotations,
+        owner_references: claim.uid.iter().map(|uid| owner(protection.name, uid)).collect(),
     }
 }
 

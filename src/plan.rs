@@ -1,12 +1,11 @@
 //! A plan: the answer to a review, always of the same shape.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::code::Code;
 use crate::credentials::Need;
 use crate::decision::{Admission, Backup, Restore, Verdict};
-use crate::manifests::{Manifests, SecretManifest};
+use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SecretManifest, SourceSpec};
 use crate::note::Note;
 use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::problem::Problem;
@@ -119,9 +118,9 @@ struct ManifestsDocument<'a> {
     /// The Secret, or the ExternalSecret that makes it.
     secret: SecretDocument<'a>,
     /// The ReplicationDestination.
-    destination: ManifestDocument<Restore>,
+    destination: ManifestDocument<'a, Restore, DestinationSpec>,
     /// The ReplicationSource.
-    source: ManifestDocument<BackupDocument>,
+    source: ManifestDocument<'a, BackupDocument, SourceSpec>,
 }
 
 #[derive(Serialize)]
@@ -132,18 +131,20 @@ struct SecretDocument<'a> {
     /// Its name.
     name: &'a str,
     /// The object; null where keys are missing.
-    object: Option<Value>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    object: Option<RevealedSecret<'a>>,
     /// The keys without which it cannot be rendered.
     needs: &'a [Need],
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "{A}Manifest"))]
-struct ManifestDocument<A> {
+struct ManifestDocument<'a, A, S> {
     /// What to do with it.
     action: A,
     /// The object.
-    object: Value,
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    object: &'a Object<S>,
 }
 
 #[derive(Serialize)]
@@ -171,14 +172,8 @@ impl<'a> PlanDocument<'a> {
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
                 secret: SecretDocument::of(&manifests.secret),
-                destination: ManifestDocument {
-                    action: verdict.restore,
-                    object: serde_json::to_value(&manifests.destination).unwrap_or_default(),
-                },
-                source: ManifestDocument {
-                    action: verdict.backup.into(),
-                    object: serde_json::to_value(&manifests.source).unwrap_or_default(),
-                },
+                destination: ManifestDocument { action: verdict.restore, object: &manifests.destination },
+                source: ManifestDocument { action: verdict.backup.into(), object: &manifests.source },
             }),
             steps: &plan.steps,
             notes: (plan.notes.iter())
@@ -190,12 +185,7 @@ impl<'a> PlanDocument<'a> {
 
 impl<'a> SecretDocument<'a> {
     fn of(secret: &'a SecretManifest) -> Self {
-        SecretDocument {
-            action: secret.action(),
-            name: secret.name(),
-            object: secret.to_value(),
-            needs: secret.needs(),
-        }
+        SecretDocument { action: secret.action(), name: secret.name(), object: secret.reveal(), needs: secret.needs() }
     }
 }
 

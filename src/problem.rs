@@ -42,7 +42,7 @@ impl fmt::Display for Problem {
 pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
-        .map(|name| (strsim::osa_distance(&written.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (strsim::osa_distance(&written.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))
         .filter(|(distance, name)| *distance <= name.len().max(written.len()) / 3 + 1)
         .min()
         .map(|(_, name)| name)

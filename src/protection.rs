@@ -39,7 +39,6 @@ pub(crate) struct Protection<'a> {
     pub trigger: String,
     pub schedule: Schedule,
     pub restore_mode: RestoreMode,
-    pub capacity: String,
     /// Of the volume that is restored into.
     pub access_modes: Vec<AccessMode>,
     pub restore: Classes,
@@ -91,7 +90,7 @@ impl<'a> Standing<'a> {
         }
         let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
         let Some(schedule) = settings.schedules.get(label) else {
-            let path = format!("metadata.labels[{:?}]", settings.label);
+            let path = format!("metadata.labels[\"{}\"]", settings.label);
             let values = one_of(settings.schedules.keys().map(String::as_str));
             let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
             return Standing::LabelInvalid(problem);
@@ -138,13 +137,24 @@ impl<'a> Protection<'a> {
         let path = format!("settings.schedules.{label}");
         let schedule = Schedule::parse(&text(schedule, &path)?, namespace, name)
             .map_err(|wrong| Problem::new(path, format!("does not give a schedule for this claim: {wrong}")))?;
-        let capacity = claim.request.as_ref().map(|request| request.as_str().to_owned()).unwrap_or_default();
+        let mut labels = BTreeMap::new();
+        for (key, template) in &settings.metadata.labels {
+            let path = format!("settings.metadata.labels[\"{key}\"]");
+            match text(template, &path)? {
+                value if names::is_label_value(&value) => drop(labels.insert(key.clone(), value)),
+                _ => return Err(Problem::new(path, "does not give the value of a label for this claim")),
+            }
+        }
+        let mut annotations = BTreeMap::new();
+        for (key, template) in &settings.metadata.annotations {
+            let path = format!("settings.metadata.annotations[\"{key}\"]");
+            annotations.insert(key.clone(), text(template, &path)?);
+        }
         Ok(Protection {
             repository_path: settings.repository_path.render(namespace, name),
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
             schedule,
             restore_mode,
-            capacity,
             access_modes: restore.access_modes.clone().unwrap_or_else(|| writable(&claim.access_modes)),
             restore: Classes {
                 storage_class_name: class_name(&restore.storage_class_name, "settings.restore.storageClassName")?
@@ -173,20 +183,8 @@ impl<'a> Protection<'a> {
             },
             security_context: security_context(claim, settings)?,
             service_account: service_account(claim, settings)?,
-            labels: (settings.metadata.labels.iter())
-                .map(|(key, template)| {
-                    let path = format!("settings.metadata.labels[{key:?}]");
-                    match text(template, &path)? {
-                        value if names::is_label_value(&value) => Ok((key.clone(), value)),
-                        _ => Err(Problem::new(path, "does not give the value of a label for this claim")),
-                    }
-                })
-                .collect::<Result<_, _>>()?,
-            annotations: (settings.metadata.annotations.iter())
-                .map(|(key, template)| {
-                    Ok((key.clone(), text(template, &format!("settings.metadata.annotations[{key:?}]"))?))
-                })
-                .collect::<Result<_, _>>()?,
+            labels,
+            annotations,
             names,
             claim,
             name,

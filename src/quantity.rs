@@ -1,15 +1,15 @@
 //! Quantities of storage, as Kubernetes writes them: `1Gi`, `1.5T`, `1e9`, `128974848000m`, or a bare number.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A quantity greater than zero, kept as it was written: what is rendered is what the user wrote.
 ///
 /// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to `Ei`),
 /// a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Value")]
-#[cfg_attr(feature = "schema", derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
 
 impl Quantity {

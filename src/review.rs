@@ -71,7 +71,7 @@ impl Review {
         const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
         let review = document.as_object().ok_or_else(|| Problem::new("", "expected an object"))?;
         if let Some(unknown) = review.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let problem = Problem::new(unknown.escape_debug().to_string(), "unknown key");
+            let problem = Problem::new(unknown.escape_default().to_string(), "unknown key");
             let hint = nearest(unknown, KEYS).map(|key| format!("did you mean `{key}`?"));
             return Err(problem.hint(hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")))).into());
         }

@@ -1,6 +1,6 @@
 //! Settings: what an administrator decides once for all claims. Refuses what cannot be safe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -37,10 +37,10 @@ pub struct Settings {
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
     pub schedules: BTreeMap<String, Template>,
     /// Namespaces in which no claim is selected.
-    pub exclude_namespaces: BTreeSet<String>,
+    pub exclude_namespaces: Vec<String>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because a
     /// copy of their files is no backup: database operators bring their own.
-    pub refuse_owners: BTreeSet<String>,
+    pub refuse_owners: Vec<String>,
     /// Where a claim's repository stands below the base repository: path segments, of which one holds
     /// `{{ request.namespace }}` and one `{{ request.name }}`.
     pub repository_path: Identity,
@@ -183,8 +183,8 @@ pub struct RemoteReference {
 pub struct RestoreSettings {
     /// Where the data goes.
     pub mode: RestoreMode,
-    /// How the restored data is handed over; `populate` needs `Snapshot`.
-    pub copy_method: RestoreCopyMethod,
+    /// How the restored data is handed over: `Snapshot`, which `populate` needs, or `Direct`.
+    pub copy_method: CopyMethod,
     /// The storage class of the volume that is restored into; the claim's own where absent. A template.
     pub storage_class_name: Option<Template>,
     /// The class of the snapshot from which the claim is populated. A template.
@@ -213,24 +213,13 @@ pub enum RestoreMode {
     None,
 }
 
-/// How restored data is handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum RestoreCopyMethod {
-    /// As a VolumeSnapshot.
-    #[default]
-    Snapshot,
-    /// As the volume itself.
-    Direct,
-}
-
 /// How a claim is backed up.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub struct BackupSettings {
     /// What restic reads.
-    pub copy_method: BackupCopyMethod,
+    pub copy_method: CopyMethod,
     /// Days between prunes. Until the next prune, an aged-out snapshot can still be put back.
     pub prune_interval_days: u32,
     /// The size of restic's cache. VolSync cannot make an existing one smaller.
@@ -247,16 +236,16 @@ pub struct BackupSettings {
     pub retain: Retain,
 }
 
-/// What restic reads.
+/// How VolSync hands data over: to restic in a backup, to the claim in a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum BackupCopyMethod {
-    /// A snapshot of the volume: one moment in time.
+pub enum CopyMethod {
+    /// As a snapshot of the volume: one moment in time.
     #[default]
     Snapshot,
-    /// A clone of the volume: one moment in time.
+    /// As a clone of the volume: one moment in time. For backups only.
     Clone,
-    /// The volume itself, while the application writes to it.
+    /// As the volume itself; a backup then reads it while the application writes to it.
     Direct,
 }
 
@@ -407,13 +396,15 @@ pub struct LedgerSettings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let mut schedules = BTreeMap::new();
+        schedules.insert("hourly".to_owned(), Template::text("0 * * * *"));
         Settings {
             profile: Profile::Default,
             gate: Gate::Evidence,
             label: "backup".to_owned(),
-            schedules: BTreeMap::from([("hourly".to_owned(), Template::text("0 * * * *"))]),
-            exclude_namespaces: ["kube-system", "volsync-system"].map(str::to_owned).into(),
-            refuse_owners: DATABASE_OPERATORS.map(str::to_owned).into(),
+            schedules,
+            exclude_namespaces: ["kube-system", "volsync-system"].map(str::to_owned).to_vec(),
+            refuse_owners: DATABASE_OPERATORS.map(str::to_owned).to_vec(),
             repository_path: Identity::new([Namespace, Text("/".to_owned()), Name]),
             names: NameSettings::default(),
             credentials: CredentialSettings::default(),
@@ -440,7 +431,7 @@ impl Default for NameSettings {
 impl Default for BackupSettings {
     fn default() -> Self {
         BackupSettings {
-            copy_method: BackupCopyMethod::Snapshot,
+            copy_method: CopyMethod::Snapshot,
             prune_interval_days: 10,
             cache_capacity: Quantity::gibibytes(2),
             cache_storage_class_name: None,
@@ -542,7 +533,7 @@ impl Settings {
             }
         }
         if let Some(namespace) = self.exclude_namespaces.iter().find(|name| !names::is_label(name)) {
-            let message = format!("`{}` is not the name of a namespace", namespace.escape_debug());
+            let message = format!("`{}` is not the name of a namespace", namespace.escape_default());
             found.push(Problem::new("settings.excludeNamespaces", message));
         }
     }
@@ -600,9 +591,13 @@ impl Settings {
     }
 
     fn check_volumes(&self, found: &mut Vec<Problem>) {
-        if self.restore.mode == RestoreMode::Populate && self.restore.copy_method != RestoreCopyMethod::Snapshot {
+        if self.restore.mode == RestoreMode::Populate && self.restore.copy_method == CopyMethod::Direct {
             let message = "a claim is populated from a snapshot only";
             found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`, or `mode: side`"));
+        }
+        if self.restore.copy_method == CopyMethod::Clone {
+            let message = "VolSync restores no clone: its run would never end";
+            found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`"));
         }
         if self.profile == Profile::Seed && self.gate == Gate::Evidence {
             let message = "the seed profile has no gate: its restore is not the claim's";
@@ -664,7 +659,7 @@ impl MetadataSettings {
         let keys = (self.labels.keys().map(|key| ("labels", key)))
             .chain(self.annotations.keys().map(|key| ("annotations", key)));
         for (section, key) in keys {
-            let path = format!("settings.metadata.{section}[{key:?}]");
+            let path = format!("settings.metadata.{section}[\"{key}\"]");
             if !names::is_qualified(key) {
                 found.push(Problem::new(path, "is not the key of a label or an annotation"));
             } else if key == MANAGED_BY || key.starts_with(PREFIX) {
@@ -673,7 +668,7 @@ impl MetadataSettings {
         }
         for (key, value) in &self.labels {
             if value.literal().is_some_and(|value| !names::is_label_value(value)) {
-                found.push(Problem::new(format!("settings.metadata.labels[{key:?}]"), "is not the value of a label"));
+                found.push(Problem::new(format!("settings.metadata.labels[\"{key}\"]"), "is not the value of a label"));
             }
         }
     }

@@ -52,13 +52,13 @@ impl Template {
     ///
     /// A sentence that names the expression that JMESPath does not read, or the brace that is not closed.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let parts = split(written)?
-            .into_iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => Ok(Part::Text(text)),
-                Piece::Expression(expression) => compile(expression).map(Part::Expression),
-            })
-            .collect::<Result<_, String>>()?;
+        let mut parts = Vec::new();
+        for piece in split(written)? {
+            parts.push(match piece {
+                Piece::Text(text) => Part::Text(text),
+                Piece::Expression(expression) => Part::Expression(compile(expression)?),
+            });
+        }
         Ok(Template { written: written.to_owned(), parts })
     }
 
@@ -176,20 +176,20 @@ impl Identity {
     ///
     /// A sentence that names the expression that is neither.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let parts = split(written)?
-            .into_iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => Ok(IdentityPart::Text(text)),
-                Piece::Expression("request.namespace" | "request.object.metadata.namespace") => {
-                    Ok(IdentityPart::Namespace)
+        let mut parts = Vec::new();
+        for piece in split(written)? {
+            parts.push(match piece {
+                Piece::Text(text) => IdentityPart::Text(text),
+                Piece::Expression("request.namespace" | "request.object.metadata.namespace") => IdentityPart::Namespace,
+                Piece::Expression("request.name" | "request.object.metadata.name") => IdentityPart::Name,
+                Piece::Expression(other) => {
+                    return Err(format!(
+                        "`{{{{ {other} }}}}` may not stand here, or two claims could share one repository; write \
+                         `{{{{ request.namespace }}}}` and `{{{{ request.name }}}}`, each as it is"
+                    ));
                 }
-                Piece::Expression("request.name" | "request.object.metadata.name") => Ok(IdentityPart::Name),
-                Piece::Expression(other) => Err(format!(
-                    "`{{{{ {other} }}}}` may not stand here, or two claims could share one repository; write \
-                     `{{{{ request.namespace }}}}` and `{{{{ request.name }}}}`, each as it is"
-                )),
-            })
-            .collect::<Result<_, String>>()?;
+            });
+        }
         Ok(Identity { parts })
     }
 

@@ -72,9 +72,10 @@ impl Code {
                 Some("Fix the claim as the problem says, or remove the label.")
             }
             Code::NameUnknown => Some("Nothing, where an API server names it; else give the claim a name."),
-            Code::NoEvidence => {
-                Some("Let the host apply it, which gathers evidence; or set `spec.paused: false` once you know better.")
-            }
+            Code::NoEvidence => Some(
+                "Let the host apply it, which gathers evidence; or set `spec.paused: false` once you know that the \
+                     volume was restored, or that there was nothing to restore.",
+            ),
             Code::Ungated => Some("Switch the gate on: `gate: evidence` in settings."),
         }
     }

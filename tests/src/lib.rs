@@ -1,1 +1,24 @@
-//! x
+//! What the tests share: the engines, and where things stand in the repository.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use volsync_policy_engine::{Engine, Limits, Native, Wasm};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the repository")
+}
+
+/// The module that `cargo xtask wasm` builds.
+pub fn module() -> PathBuf {
+    root().join("target/wasm/volsync-policy.wasm")
+}
+
+/// Every engine; the module is compiled once a process.
+pub fn engines() -> [&'static dyn Engine; 2] {
+    static WASM: LazyLock<Wasm> = LazyLock::new(|| {
+        Wasm::from_file(&module(), Limits::default()).expect("`cargo xtask wasm` builds the module first")
+    });
+    [&Native, &*WASM]
+}

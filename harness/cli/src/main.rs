@@ -1,1 +1,71 @@
-fn main() {}
+//! The `volsync-policy` command: what the policy would do, before a cluster is trusted with it.
+//!
+//! It reads documents, hands them to an engine and prints what comes back. It holds no rule of the policy.
+
+mod args;
+mod documents;
+mod explain;
+mod generate;
+mod outcome;
+mod planner;
+mod progress;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Arguments, Command, Schema};
+use crate::outcome::Outcome;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(outcome) => outcome.into(),
+        // Whoever reads our output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            outcome::complain(&format!("{error:#}"));
+            Outcome::BadInput.into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Schema { of } => schema(of),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "volsync-policy", &mut script);
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            print(&page)
+        }
+    }
+}
+
+fn schema(of: Schema) -> anyhow::Result<Outcome> {
+    let name = match of {
+        Schema::Settings => "settings",
+        Schema::Plan => "plan",
+    };
+    let (_, schema) =
+        volsync_policy::schema::all().into_iter().find(|(known, _)| *known == name).context("no such schema")?;
+    let mut text = serde_json::to_vec_pretty(&schema)?;
+    text.push(b'\n');
+    print(&text)
+}
+
+fn print(bytes: &[u8]) -> anyhow::Result<Outcome> {
+    io::stdout().write_all(bytes)?;
+    Ok(Outcome::Planned)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,131 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 bad input";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  # The manifests of one claim; the backup stays paused until someone looks for older backups
+  volsync-policy generate -f claim.yaml --credentials base-secret.yaml
+
+  # All claims of a folder, applied (server-side: client-side apply copies a Secret into an annotation)
+  volsync-policy generate -f claims/ --credentials base-secret.yaml | kubectl apply --server-side -f -
+
+  # For Git: claims that wait for their restore, and no Secret (settings name an ExternalSecret)
+  kustomize build app | volsync-policy generate -f - --settings settings.yaml --with-claim > backup.yaml
+
+Exit codes: 0 planned · 1 a claim was refused, or its Secret cannot be made from these credentials · 2 bad input";
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// One label on a PersistentVolumeClaim: restored first if it ever had a backup, then backed up for ever.
+#[derive(Debug, Parser)]
+#[command(name = "volsync-policy", version, styles = STYLES, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the manifests for claims: Secret, ReplicationDestination, ReplicationSource
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(Generate),
+    /// Say in words what would happen to claims, and why
+    #[command(after_help = EXIT_CODES)]
+    Explain(Input),
+    /// Print a JSON Schema
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t = Schema::Settings)]
+        of: Schema,
+    },
+    /// Print a completion script, as in `volsync-policy completions bash > /etc/bash_completion.d/volsync-policy`
+    Completions {
+        /// For which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, as in `volsync-policy man > volsync-policy.1`
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line
+    #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
+    pub(crate) output: Output,
+    /// Print the claim too, with the reference by which it waits for its restore
+    #[arg(long)]
+    pub(crate) with_claim: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Input {
+    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    ///
+    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The base credentials: a Secret
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Settings; `volsync-policy schema settings` describes them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// What is known of the claim's volume, repository and ledger
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// The namespace of claims that name none
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// Render backups running, whatever they may age out (`gate: none` in settings)
+    #[arg(long)]
+    pub(crate) ungated: bool,
+    /// What runs the policy
+    #[arg(long, value_enum, default_value_t = Engine::Native)]
+    pub(crate) engine: Engine,
+    /// The module that `--engine wasm` runs
+    #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
+    pub(crate) module: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Yaml,
+    Json,
+    Plan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    Native,
+    Wasm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Schema {
+    Settings,
+    Plan,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,45 @@
+//! How a command ends: exit codes, and what is said on standard error.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// How a command ends; of several outcomes the last in this order counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// Everything that was asked for was planned.
+    Planned,
+    /// The policy refused a claim, or could not make its Secret.
+    Refused,
+    /// Something could not be read.
+    BadInput,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::Planned => 0,
+            Outcome::Refused => 1,
+            Outcome::BadInput => 2,
+        })
+    }
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(message: &str) {
+    say(ERROR, "error", message);
+}
+
+/// Says what a person should know.
+pub(crate) fn warn(message: &str) {
+    say(WARNING, "note", message);
+}
+
+fn say(style: Style, word: &str, message: &str) {
+    // Where standard error is gone there is nobody left to tell.
+    drop(writeln!(anstream::stderr(), "{style}{word}{style:#}: {message}"));
+}

@@ -8,7 +8,7 @@ use std::fmt::{self, Display};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::problem::{Problem, nearest, one_of};
+use crate::problem::{Problem, keyed, nearest, one_of};
 
 /// Reads a `T` out of `value`, which stands at the path `root`.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Problem> {
@@ -86,14 +86,10 @@ impl Fault {
     fn at(self, root: &str) -> Problem {
         let mut path = root.to_owned();
         for step in self.steps.iter().rev() {
-            match step {
-                Step::Index(index) => path.push_str(&format!("[{index}]")),
-                Step::Key(key) if !key.chars().all(|c| c.is_ascii_alphanumeric()) || key.is_empty() => {
-                    path.push_str(&format!("[\"{}\"]", key.escape_default()));
-                }
-                Step::Key(key) if path.is_empty() => path.push_str(key),
-                Step::Key(key) => path.push_str(&format!(".{key}")),
-            }
+            path = match step {
+                Step::Index(index) => format!("{path}[{index}]"),
+                Step::Key(key) => keyed(&path, key),
+            };
         }
         Problem { path, message: self.message, hint: self.hint }
     }

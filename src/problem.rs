@@ -38,6 +38,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The path to `key` below `path`: `.key`, or `["key"]` where the key is no plain word. Control characters are escaped: a
+/// path ends up on a terminal.
+pub(crate) fn keyed(path: &str, key: &str) -> String {
+    let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match (path, is_word) {
+        ("", true) => key.to_owned(),
+        (_, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}[\"{}\"]", key.escape_default()),
+    }
+}
+
 /// The name in `names` that was most likely meant by `written`.
 pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names

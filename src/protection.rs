@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::claim::{ANNOTATIONS, Claim, Source};
 use crate::names::{self, Kind, Names};
-use crate::problem::{Problem, nearest, one_of};
+use crate::problem::{Problem, keyed, nearest, one_of};
 use crate::review::{Operation, Request};
 use crate::schedule::Schedule;
 use crate::settings::{AccessMode, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings};
@@ -90,7 +90,7 @@ impl<'a> Standing<'a> {
         }
         let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
         let Some(schedule) = settings.schedules.get(label) else {
-            let path = format!("metadata.labels[\"{}\"]", settings.label);
+            let path = keyed("metadata.labels", &settings.label);
             let values = one_of(settings.schedules.keys().map(String::as_str));
             let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
             return Standing::LabelInvalid(problem);
@@ -134,12 +134,12 @@ impl<'a> Protection<'a> {
         let restore = &settings.restore;
         let backup = &settings.backup;
         let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
-        let path = format!("settings.schedules.{label}");
+        let path = keyed("settings.schedules", label);
         let schedule = Schedule::parse(&text(schedule, &path)?, namespace, name)
             .map_err(|wrong| Problem::new(path, format!("does not give a schedule for this claim: {wrong}")))?;
         let mut labels = BTreeMap::new();
         for (key, template) in &settings.metadata.labels {
-            let path = format!("settings.metadata.labels[\"{key}\"]");
+            let path = keyed("settings.metadata.labels", key);
             match text(template, &path)? {
                 value if names::is_label_value(&value) => drop(labels.insert(key.clone(), value)),
                 _ => return Err(Problem::new(path, "does not give the value of a label for this claim")),
@@ -147,7 +147,7 @@ impl<'a> Protection<'a> {
         }
         let mut annotations = BTreeMap::new();
         for (key, template) in &settings.metadata.annotations {
-            let path = format!("settings.metadata.annotations[\"{key}\"]");
+            let path = keyed("settings.metadata.annotations", key);
             annotations.insert(key.clone(), text(template, &path)?);
         }
         Ok(Protection {
@@ -301,7 +301,7 @@ fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>,
 }
 
 fn wrong_annotation(key: &str, message: &str) -> Problem {
-    Problem::new(format!("metadata.annotations[\"{PREFIX}{key}\"]"), message)
+    Problem::new(keyed("metadata.annotations", &format!("{PREFIX}{key}")), message)
 }
 
 /// Annotations that are meant for the policy and that it does not know: the key, and the one that was likely meant.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::credentials::MoverKey;
 use crate::document::{overlay, read_all};
 use crate::names;
-use crate::problem::Problem;
+use crate::problem::{Problem, keyed};
 use crate::quantity::Quantity;
 use crate::schedule::Schedule;
 use crate::template::IdentityPart::{Name, Namespace, Text};
@@ -524,7 +524,7 @@ impl Settings {
                 .push(Problem::new("settings.label", "is not the key of a label").hint("write a key such as `backup`"));
         }
         for (value, schedule) in &self.schedules {
-            let path = format!("settings.schedules.{value}");
+            let path = keyed("settings.schedules", value);
             if value.is_empty() || !names::is_label_value(value) {
                 found.push(Problem::new(&path, "its key is not the value of a label"));
             }
@@ -659,7 +659,7 @@ impl MetadataSettings {
         let keys = (self.labels.keys().map(|key| ("labels", key)))
             .chain(self.annotations.keys().map(|key| ("annotations", key)));
         for (section, key) in keys {
-            let path = format!("settings.metadata.{section}[\"{key}\"]");
+            let path = keyed(&format!("settings.metadata.{section}"), key);
             if !names::is_qualified(key) {
                 found.push(Problem::new(path, "is not the key of a label or an annotation"));
             } else if key == MANAGED_BY || key.starts_with(PREFIX) {
@@ -668,7 +668,7 @@ impl MetadataSettings {
         }
         for (key, value) in &self.labels {
             if value.literal().is_some_and(|value| !names::is_label_value(value)) {
-                found.push(Problem::new(format!("settings.metadata.labels[\"{key}\"]"), "is not the value of a label"));
+                found.push(Problem::new(keyed("settings.metadata.labels", key), "is not the value of a label"));
             }
         }
     }

@@ -1,1 +1,99 @@
-fn main() {}
+//! What is done to this repository. `cargo xtask test` is all that a bare machine needs.
+
+mod check;
+mod setup;
+mod test;
+mod wasm;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+
+/// What is done to this repository
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the tests need, build the module, run every test
+    Test,
+    /// Build and optimise the module: target/wasm/volsync-policy.wasm
+    Wasm,
+    /// Check format, lints, documentation, licences and sources
+    Check,
+    /// Write the generated files again: docs/schema
+    Docs,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    env::set_current_dir(root())?;
+    match Arguments::parse().task {
+        Task::Test => test::run(),
+        Task::Wasm => {
+            setup::wasm()?;
+            wasm::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Check => {
+            check::run()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Docs => {
+            for schema in ["settings", "plan"] {
+                let arguments = ["run", "--quiet", "--package", "volsync-policy-cli", "--", "schema", schema];
+                let text = output(cargo().args(arguments))?;
+                std::fs::create_dir_all("docs/schema")?;
+                std::fs::write(format!("docs/schema/{schema}.json"), text)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
+}
+
+/// The cargo that runs us.
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command, which says itself what is wrong.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let words = in_words(command);
+    eprintln!("› {words}");
+    let status = command.status().with_context(|| words.clone())?;
+    if !status.success() {
+        bail!("{words}: {status}");
+    }
+    Ok(())
+}
+
+/// What a command prints.
+fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let words = in_words(command);
+    let output = command.output().with_context(|| words.clone())?;
+    if !output.status.success() {
+        bail!("{words}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.stdout)
+}
+
+/// Whether a command can be run and succeeds.
+fn works(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+fn in_words(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,40 @@
+//! Checks what no test can see.
+
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::{cargo, output, works};
+
+/// cargo-deny, at the version whose configuration deny.toml is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    crate::run(cargo().args(["fmt", "--all", "--check"]))?;
+    long_lines()?;
+    let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    crate::run(cargo().args(lints))?;
+    let guest = ["clippy", "--locked", "--package", "volsync-policy-wapc", "--target", "wasm32-unknown-unknown"];
+    crate::run(cargo().args(guest).args(["--", "-D", "warnings"]))?;
+    let docs = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+    crate::run(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
+    if !works(cargo().args(["deny", "--version"])) {
+        crate::run(cargo().args(["install", "--locked", "--debug", "cargo-deny", "--version", CARGO_DENY]))?;
+    }
+    crate::run(cargo().args(["deny", "--all-features", "check", "bans", "licenses", "sources"]))
+}
+
+/// No line of code or prose is longer than 120 characters.
+fn long_lines() -> anyhow::Result<()> {
+    let files = output(Command::new("git").args(["ls-files", "*.rs", "*.md", "*.toml"]))?;
+    let mut long = Vec::new();
+    for file in String::from_utf8_lossy(&files).lines() {
+        let text = std::fs::read_to_string(file)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120);
+        long.extend(lines.map(|(index, _)| format!("{file}:{}", index + 1)));
+    }
+    if !long.is_empty() {
+        bail!("lines of more than 120 characters:\n{}", long.join("\n"));
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What a bare machine lacks: the wasm target from rustup, wasm-opt from npm, restic from the system's packages.
+
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::{output, run, works};
+
+/// wasm-opt, as npm's `binaryen` brings it.
+pub(crate) const WASM_OPT: &str = "wasm/node_modules/.bin/wasm-opt";
+
+/// What the module is built with.
+pub(crate) fn wasm() -> anyhow::Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))
+        .context("the module needs a toolchain from rustup")?;
+    if !String::from_utf8_lossy(&installed).lines().any(|target| target == TARGET) {
+        run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    }
+    let pinned = std::fs::read_to_string("wasm/package-lock.json")?;
+    let unpacked = std::fs::read_to_string("wasm/node_modules/.installed").unwrap_or_default();
+    if unpacked != pinned {
+        run(Command::new("npm").args(["ci", "--prefix", "wasm", "--no-audit", "--no-fund"]))?;
+        std::fs::write("wasm/node_modules/.installed", pinned)?;
+    }
+    Ok(())
+}
+
+/// Whether there is a restic, if need be after installing Debian's.
+pub(crate) fn restic() -> bool {
+    let has_restic = || works(Command::new("restic").arg("version"));
+    if has_restic() {
+        return true;
+    }
+    if works(Command::new("id").arg("-u")) && works(Command::new("apt-get").arg("--version")) {
+        let quiet = |arguments: &[&str]| {
+            run(Command::new("apt-get").args(["-qq", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        };
+        if quiet(&["update"]).and_then(|()| quiet(&["install", "--no-install-recommends", "restic"])).is_err() {
+            return false;
+        }
+    }
+    has_restic()
+}

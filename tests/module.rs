@@ -1,0 +1,160 @@
+//! The built module: what it asks of its host, and what its host does about a guest that misbehaves.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use volsync_policy::guest::OPERATIONS;
+use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
+use volsync_policy_tests::{engines, module, root};
+use wasmparser::{ExternalKind, Parser, Payload};
+
+/// A guest whose `__guest_call` has this body; it gets two lengths and gives 1 where it answered.
+fn guest(body: &str, limits: Limits) -> Wasm {
+    let text = format!(
+        r#"(module
+            (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+            (import "wapc" "__guest_request" (func $request (param i32 i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "fine")
+            (func (export "__guest_call") (param $operation i32) (param $payload i32) (result i32) {body}))"#
+    );
+    Wasm::from_bytes(&wat::parse_str(text).unwrap(), limits).unwrap()
+}
+
+fn failure(body: &str, limits: Limits) -> String {
+    match guest(body, limits).call("plan", b"{}") {
+        Err(CallError::Failed(error)) => error,
+        Err(CallError::Refused(_)) | Ok(_) => panic!("{body} came to an end"),
+    }
+}
+
+#[test]
+fn it_imports_nothing_but_wapc_and_exports_what_a_wapc_host_calls() {
+    let bytes = std::fs::read(module()).unwrap();
+    let (mut modules, mut exports) = (BTreeSet::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(&bytes) {
+        match payload.unwrap() {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    modules.insert(import.unwrap().module.to_owned());
+                }
+            }
+            Payload::ExportSection(section) => {
+                exports.extend(section.into_iter().map(|export| export.unwrap()).map(|e| (e.name.to_owned(), e.kind)));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(modules, BTreeSet::from(["wapc".to_owned()]));
+    for (name, kind) in
+        [("memory", ExternalKind::Memory), ("__guest_call", ExternalKind::Func), ("wapc_init", ExternalKind::Func)]
+    {
+        assert!(exports.contains(&(name.to_owned(), kind)), "{exports:?}");
+    }
+}
+
+#[test]
+fn it_names_no_path_of_the_machine_that_built_it() {
+    let text = String::from_utf8_lossy(&std::fs::read(module()).unwrap()).into_owned();
+    let home = std::env::var("HOME").unwrap();
+    for path in [root().to_str().unwrap(), &format!("{home}/.cargo"), ".cargo/registry"] {
+        assert!(!text.contains(path), "{path}");
+    }
+}
+
+#[test]
+fn it_has_every_operation_and_no_other() {
+    for engine in engines() {
+        for (operation, _) in OPERATIONS {
+            // Each has its own opinion of this payload; none is unknown.
+            if let Err(error) = engine.call(operation, b"[]") {
+                assert!(error.to_string().starts_with("{\"problems\":"), "{operation}: {error}");
+            }
+        }
+        let unknown = "No handler registered for function wapc_init".to_owned();
+        assert_eq!(engine.call("wapc_init", b"").unwrap_err(), CallError::Refused(unknown));
+        assert_eq!(engine.call("protocol_version", b"").unwrap(), br#""v1""#);
+    }
+}
+
+#[test]
+fn garbage_is_refused_alike_and_never_a_trap() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let expression = format!("{{{{ {}a{} }}}}", "(".repeat(190), ")".repeat(190));
+    let nested = format!(r#"{{"settings":{{"backup":{{"storageClassName":"{expression}"}}}},"request":{{"kind":7}}}}"#);
+    let long = " ".repeat(volsync_policy::LONGEST_REVIEW + 1);
+    let payloads = ["", "{", "null", "7", "\u{feff}{}", "{\"request\":{}}", "\"\\ud800\"", &deep, &nested, &long];
+    for payload in payloads {
+        for (operation, _) in OPERATIONS {
+            let [native, wasm] = engines().map(|engine| engine.call(operation, payload.as_bytes()));
+            assert_eq!(native, wasm, "{operation}: {:.80}", payload);
+            assert!(!matches!(native, Err(CallError::Failed(_))));
+        }
+    }
+}
+
+#[test]
+fn an_instance_answers_again_and_again() {
+    let review = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b"}}}"#;
+    let [native, wasm] = engines();
+    let first = native.call("plan", review).unwrap();
+    for _ in 0..100 {
+        assert_eq!(wasm.call("plan", review).unwrap(), first);
+    }
+}
+
+#[test]
+fn a_guest_that_traps_fails_its_own_call_alone() {
+    // It traps where the operation has four letters, and answers any other.
+    let body = r"local.get $operation i32.const 4 i32.eq if unreachable end
+                 i32.const 0 i32.const 4 call $respond i32.const 1";
+    let guest = guest(body, Limits::default());
+    assert_eq!(guest.call("other", b"").unwrap(), b"fine");
+    assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
+    assert_eq!(guest.call("other", b"").unwrap(), b"fine");
+}
+
+#[test]
+fn a_guest_that_never_ends_runs_out_of_fuel_or_time() {
+    let endless = "(loop br 0) i32.const 1";
+    let little_fuel = Limits { fuel: 100_000, ..Limits::default() };
+    assert_eq!(failure(endless, little_fuel), "it used more than 100000 units of fuel");
+    let little_time = Limits { fuel: u64::MAX, time: Duration::from_millis(200), ..Limits::default() };
+    assert_eq!(failure(endless, little_time), "it took longer than 200ms");
+}
+
+#[test]
+fn a_guest_that_grows_without_bound_is_stopped() {
+    let growing = "(loop i32.const 1 memory.grow drop br 0) i32.const 1";
+    let error = failure(growing, Limits { memory: 1 << 20, ..Limits::default() });
+    assert!(error.contains("memory"), "{error}");
+}
+
+#[test]
+fn a_guest_that_points_outside_its_memory_is_stopped() {
+    let outside = "it named a place outside its memory";
+    assert_eq!(failure("i32.const 65530 i32.const 100 call $respond i32.const 1", Limits::default()), outside);
+    assert_eq!(failure("i32.const -1 i32.const -1 call $respond i32.const 1", Limits::default()), outside);
+    assert_eq!(failure("i32.const 65535 i32.const 0 call $request i32.const 1", Limits::default()), outside);
+}
+
+#[test]
+fn a_guest_that_overflows_its_stack_is_stopped() {
+    let text = r#"(module (memory (export "memory") 1)
+        (func $f (param i32 i32) (result i32) local.get 0 local.get 1 call $f i32.const 1 i32.add)
+        (export "__guest_call" (func $f)))"#;
+    let guest = Wasm::from_bytes(&wat::parse_str(text).unwrap(), Limits::default()).unwrap();
+    assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
+}
+
+#[test]
+fn what_is_no_guest_is_refused_when_it_is_loaded() {
+    let load = |text: &str| Wasm::from_bytes(&wat::parse_str(text).unwrap(), Limits::default()).err();
+    let error = load(r#"(module (import "env" "abort" (func)))"#).unwrap();
+    assert!(error.contains("env"), "{error}");
+    assert!(Wasm::from_bytes(b"no module", Limits::default()).is_err());
+    assert!(Wasm::from_file("no/such/file.wasm".as_ref(), Limits::default()).err().unwrap().contains("no/such/file"));
+    let empty = Wasm::from_bytes(&wat::parse_str("(module)").unwrap(), Limits::default()).unwrap();
+    assert!(matches!(empty.call("plan", b""), Err(CallError::Failed(_))));
+    assert_eq!(Native.name(), "native");
+}

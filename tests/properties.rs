@@ -1,0 +1,232 @@
+//! What holds for any claim and any settings.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use volsync_policy_engine::{CallError, Engine, Native};
+use volsync_policy_tests::engines;
+
+const CANARY: &str = "canary-of-the-credentials";
+const CANARY_BASE64: &str = "Y2FuYXJ5LW9mLXRoZS1jcmVkZW50aWFscw==";
+
+/// Text as people and attackers write it.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?",
+        "\\PC{0,80}",
+        Just(String::new()),
+        Just("{{ request.namespace }}".to_owned()),
+        Just("{{ request.object.metadata.labels.app }}".to_owned()),
+        Just("$(id)\n---\n".to_owned()),
+        Just("hourly".to_owned()),
+    ]
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        10 => "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?",
+        3 => "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?",
+        1 => text(),
+    ]
+}
+
+fn quantity() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        "[0-9]{1,4}(Ki|Mi|Gi|Ti|k|M|G|m|e3|)".prop_map(Value::from),
+        text().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::Null),
+    ]
+}
+
+fn map() -> impl Strategy<Value = Value> {
+    prop::collection::btree_map(text(), text(), 0..4).prop_map(|map| json!(map))
+}
+
+prop_compose! {
+    fn claim()(
+        name in name(),
+        namespace in prop_oneof![4 => "[a-z]{1,12}", 1 => name()],
+        label in prop_oneof![6 => Just("hourly".to_owned()), 1 => text()],
+        labels in map(),
+        annotations in map(),
+        ours in prop::collection::btree_map(prop::sample::select(vec![
+            "restore", "run-as-user", "fs-group", "mover-service-account", "accept", "restor"]), text(), 0..2),
+        uid in prop::option::of(text()),
+        created in prop::option::of(text()),
+        modes in prop::collection::vec(prop::sample::select(vec![
+            "ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany", "ReadWriteOncePod"]), 0..3),
+        storage in prop_oneof![4 => Just(json!("1Gi")), 1 => quantity()],
+        class in prop::option::of(name()),
+        block in prop::bool::weighted(0.05),
+        source in prop::option::weighted(0.2, text()),
+    ) -> Value {
+        let mut claim = json!({
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": created,
+                         "labels": labels, "annotations": annotations},
+            "spec": {"accessModes": modes, "resources": {"requests": {"storage": storage}}, "storageClassName": class},
+        });
+        claim["metadata"]["labels"]["backup"] = json!(label);
+        for (key, value) in ours {
+            claim["metadata"]["annotations"][format!("volsync-policy.io/{key}")] = json!(value);
+        }
+        if block {
+            claim["spec"]["volumeMode"] = json!("Block");
+        }
+        if let Some(name) = source {
+            let reference = json!({"apiGroup": "volsync.backube", "kind": "ReplicationDestination", "name": name});
+            claim["spec"]["dataSourceRef"] = reference;
+        }
+        claim
+    }
+}
+
+/// Settings, of which about half are accepted.
+fn settings() -> impl Strategy<Value = Value> {
+    let piece = prop_oneof![
+        3 => Just("{{ request.namespace }}".to_owned()),
+        3 => Just("{{ request.name }}".to_owned()),
+        3 => Just("/".to_owned()),
+        2 => "[a-z.-]{1,5}",
+    ];
+    let path = prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat());
+    let around = ("[a-z]{0,9}-?", "(-[a-z]{1,9})?").prop_map(|(a, b)| format!("{a}{{{{ request.name }}}}{b}"));
+    let keys = prop::collection::btree_map(
+        prop::sample::select(vec!["repositoryPath", "secret", "source", "class", "label", "schedule", "mode", "junk"]),
+        (path, around, text(), prop::sample::select(vec!["populate", "side", "none"])),
+        0..4,
+    );
+    keys.prop_map(|keys| {
+        let mut settings = json!({});
+        for (key, (path, around, text, mode)) in keys {
+            match key {
+                "repositoryPath" => settings["repositoryPath"] = json!(path),
+                "secret" | "source" => settings["names"][key] = json!(around),
+                "class" => settings["backup"]["storageClassName"] = json!(text),
+                "label" => settings["metadata"]["labels"]["team"] = json!(text),
+                "schedule" => settings["schedules"]["hourly"] = json!("H * * * *"),
+                "mode" => settings["restore"]["mode"] = json!(mode),
+                _ => settings[text] = json!(path),
+            }
+        }
+        settings
+    })
+}
+
+fn review(claim: &Value, settings: &Value) -> Vec<u8> {
+    let credentials = json!({"data": {"RESTIC_PASSWORD": CANARY_BASE64}, "stringData": {
+        "RESTIC_REPOSITORY": format!("s3:http://{CANARY}.example/bucket"), "AWS_ACCESS_KEY_ID": CANARY,
+        "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_REGION": CANARY}});
+    let review = json!({"request": claim, "settings": settings, "credentials": credentials});
+    serde_json::to_vec(&review).unwrap()
+}
+
+fn plan(claim: &Value, settings: &Value) -> Option<Value> {
+    let plan = Native.call("plan", &review(claim, settings)).ok()?;
+    Some(serde_json::from_slice(&plan).unwrap())
+}
+
+/// An RFC 1123 subdomain of at most 253 characters, said once more in other words than the policy's.
+fn is_name(name: &str) -> bool {
+    let alphanumeric = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    (1..=253).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
+        && name.split('.').all(|part| alphanumeric(part.chars().next()) && alphanumeric(part.chars().last()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_engine_gives_the_same_bytes_every_time(claim in claim(), settings in settings()) {
+        let review = review(&claim, &settings);
+        for operation in ["plan", "validate"] {
+            let [native, wasm] = engines().map(|engine| engine.call(operation, &review));
+            prop_assert_eq!(&native, &Native.call(operation, &review));
+            prop_assert_eq!(&native, &wasm);
+            prop_assert!(!matches!(native, Err(CallError::Failed(_))));
+        }
+    }
+
+    #[test]
+    fn names_are_valid_and_every_repository_names_the_secret(claim in claim(), settings in settings()) {
+        let Some(plan) = plan(&claim, &settings) else { return Ok(()) };
+        let Some(manifests) = plan["manifests"].as_object() else { return Ok(()) };
+        let secret = manifests["secret"]["name"].as_str().unwrap();
+        let destination = manifests["destination"]["object"]["metadata"]["name"].as_str().unwrap();
+        let source = manifests["source"]["object"]["metadata"]["name"].as_str().unwrap();
+        let derived = [
+            format!("volsync-{destination}-dest-20261123182407"),
+            format!("volsync-dst-{destination}-cache"),
+            format!("volsync-src-{source}-cache"),
+            format!("volsync-{source}-src"),
+        ];
+        for name in [secret, destination, source].into_iter().chain(derived.iter().map(String::as_str)) {
+            prop_assert!(is_name(name), "{}", name);
+        }
+        for manifest in ["destination", "source"] {
+            prop_assert_eq!(&manifests[manifest]["object"]["spec"]["restic"]["repository"], secret);
+        }
+        prop_assert_eq!(&manifests["source"]["object"]["spec"]["paused"], true);
+        prop_assert_eq!(&manifests["source"]["action"], "pause");
+    }
+
+    #[test]
+    fn a_canary_in_the_credentials_is_found_in_the_secrets_data_and_nowhere_else(
+        claim in claim(), settings in settings(),
+    ) {
+        let review = review(&claim, &settings);
+        for operation in ["plan", "validate", "validate_settings"] {
+            let answer = match Native.call(operation, &review) {
+                Err(error) => error.to_string(),
+                Ok(answer) => {
+                    let mut answer: Value = serde_json::from_slice(&answer).unwrap();
+                    let data = answer.pointer_mut("/manifests/secret/object/data").map(Value::take);
+                    if let Some(data) = data {
+                        prop_assert!(data.to_string().contains(CANARY_BASE64));
+                    }
+                    answer.to_string()
+                }
+            };
+            prop_assert!(!answer.contains(CANARY) && !answer.contains("Y2FuYXJ5"), "{}", answer);
+        }
+    }
+
+    #[test]
+    fn two_claims_never_share_a_repository_or_a_name(
+        one in ("[a-z-]{1,4}", "[a-z-]{1,4}"), other in ("[a-z-]{1,4}", "[a-z-]{1,4}"), settings in settings(),
+    ) {
+        let plan = |(namespace, name): &(String, String)| {
+            let metadata = json!({"name": name, "namespace": namespace, "labels": {"backup": "hourly"}});
+            let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+            plan(&json!({"kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}), &settings)
+        };
+        let (Some(plans), true) = (plan(&one).zip(plan(&other)), one != other) else { return Ok(()) };
+        let repository = |plan: &Value| plan["manifests"]["secret"]["object"]["data"]["RESTIC_REPOSITORY"].clone();
+        let secret = |plan: &Value| plan["manifests"]["secret"]["name"].clone();
+        if !repository(&plans.0).is_null() {
+            prop_assert_ne!(repository(&plans.0), repository(&plans.1));
+            prop_assert!(one.0 != other.0 || secret(&plans.0) != secret(&plans.1));
+        }
+    }
+
+    #[test]
+    fn whatever_is_written_for_an_expression_gives_an_answer(
+        expression in prop_oneof!["\\PC{0,60}", "[a-z0-9.\\[\\]{}()|&!*@:,'\"`<=> -]{0,60}"], claim in claim(),
+    ) {
+        let settings = json!({"backup": {"storageClassName": format!("{{{{ {expression} }}}}")}});
+        let review = review(&claim, &settings);
+        let [native, wasm] = engines().map(|engine| engine.call("plan", &review));
+        prop_assert_eq!(native, wasm);
+    }
+
+    #[test]
+    fn whatever_bytes_come_in_an_answer_goes_out(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for (operation, run) in volsync_policy::guest::OPERATIONS {
+            let native = run(&bytes).map_err(|error| error.to_string());
+            let wasm = engines()[1].call(operation, &bytes).map_err(|error| error.to_string());
+            prop_assert_eq!(native, wasm);
+        }
+    }
+}

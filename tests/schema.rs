@@ -1,0 +1,63 @@
+//! The JSON Schemas: what stands in `docs/schema` is what the types say, and says what the policy does.
+
+use jsonschema::Validator;
+use serde_json::Value;
+use volsync_policy::schema::all;
+use volsync_policy_cases::{Answer, Case, Operation};
+use volsync_policy_engine::{Engine, Native};
+use volsync_policy_tests::root;
+
+fn validator(name: &str) -> Validator {
+    let (_, schema) = all().into_iter().find(|(known, _)| *known == name).unwrap();
+    jsonschema::validator_for(schema.as_value()).unwrap()
+}
+
+fn cases() -> Vec<Case> {
+    Case::read_all(&root().join("tests/cases")).unwrap()
+}
+
+#[test]
+fn the_schemas_in_docs_are_those_of_the_types() {
+    for (name, schema) in all() {
+        let path = root().join(format!("docs/schema/{name}.json"));
+        let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(&written, schema.as_value(), "`cargo xtask docs` writes {} again", path.display());
+    }
+}
+
+#[test]
+fn every_plan_is_as_its_schema_says() {
+    let validator = validator("plan");
+    let mut plans = 0;
+    for case in cases().iter().filter(|case| case.operation == Operation::Plan) {
+        if let Answer::Given(plan) = case.run(&Native).unwrap() {
+            let plan = serde_json::from_slice(&plan).unwrap();
+            assert!(validator.is_valid(&plan), "{}: {:?}", case.name, validator.validate(&plan).unwrap_err());
+            plans += 1;
+        }
+    }
+    assert!(plans > 50, "{plans}");
+}
+
+#[test]
+fn settings_that_are_accepted_are_as_their_schema_says() {
+    let validator = validator("settings");
+    let mut accepted = 0;
+    for case in cases() {
+        let settings = match case.operation {
+            Operation::ValidateSettings => &case.payload,
+            Operation::Plan | Operation::Validate => case.payload.get("settings").unwrap_or(&Value::Null),
+        };
+        let answer = Native.call("validate_settings", &serde_json::to_vec(settings).unwrap()).unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        if settings.is_object() && answer["valid"] == true {
+            assert!(validator.is_valid(settings), "{}: {:?}", case.name, validator.validate(settings).unwrap_err());
+            accepted += 1;
+        }
+        // What cannot even be read must not pass the schema either, or an editor would call it right.
+        if answer["message"].as_str().is_some_and(|message| message.contains("unknown key")) {
+            assert!(!validator.is_valid(settings), "{}", case.name);
+        }
+    }
+    assert!(accepted > 10, "{accepted}");
+}

@@ -1,0 +1,305 @@
+//! The command as a person or a script runs it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CANARY: &str = "canary-of-the-credentials";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volsync-policy"));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn run_on(arguments: &[&str], input: &str) -> Output {
+    let mut child =
+        command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The command may end before it has read everything.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn documents(yaml: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(yaml).unwrap()
+}
+
+fn claim(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "shop", "labels": {"backup": "hourly"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    })
+}
+
+const EXAMPLE: [&str; 5] = ["generate", "-f", "examples/claim.yaml", "--credentials", "examples/credentials.yaml"];
+
+#[test]
+fn the_example_gives_three_manifests_in_the_order_in_which_they_are_applied() {
+    let output = run(&EXAMPLE);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let manifests = documents(&out(&output));
+    let names: Vec<(&str, &str)> = manifests
+        .iter()
+        .map(|manifest| (manifest["kind"].as_str().unwrap(), manifest["metadata"]["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("Secret", "volsync-test-data-volsync-secret"),
+            ("ReplicationDestination", "volsync-test-data-restore"),
+            ("ReplicationSource", "volsync-test-data-backup"),
+        ]
+    );
+    for manifest in &manifests[1..] {
+        assert_eq!(manifest["spec"]["restic"]["repository"], "volsync-test-data-volsync-secret");
+    }
+    let source = &manifests[2]["spec"];
+    assert_eq!(source["trigger"]["schedule"], "0 * * * *");
+    assert_eq!(source["paused"], true);
+    assert_eq!(source["restic"]["retain"], json!({"hourly": 24, "daily": 7}));
+    assert_eq!(source["restic"]["pruneIntervalDays"], 10);
+    assert_eq!(source["restic"]["cacheCapacity"], "2Gi");
+}
+
+#[test]
+fn each_document_says_why_it_is_there_and_a_paused_one_what_un_pauses_it() {
+    let text = out(&run(&EXAMPLE));
+    let comments: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert!(text.split("---\n").skip(1).all(|document| document.starts_with("# ")), "{text}");
+    assert!(comments.iter().any(|line| line.contains("NoEvidence")), "{comments:?}");
+    assert!(comments.iter().any(|line| line.starts_with("# To un-pause: ")), "{comments:?}");
+}
+
+#[test]
+fn yaml_and_json_say_the_same_as_the_plan_and_both_engines_the_same_as_each_other() {
+    let with = |more: &[&str]| out(&run(&[&EXAMPLE[..], more].concat()));
+    let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let json = lines(with(&["-o", "json"]));
+    assert_eq!(documents(&with(&[])), json);
+    let plan = &lines(with(&["-o", "plan"]))[0];
+    for (index, which) in ["secret", "destination", "source"].iter().enumerate() {
+        assert_eq!(plan["manifests"][which]["object"], json[index]);
+    }
+    assert_eq!(with(&["-o", "plan", "--engine", "wasm"]), with(&["-o", "plan"]));
+}
+
+#[test]
+fn ungated_backups_run_and_the_person_is_warned() {
+    let output = run(&[&EXAMPLE[..], &["--ungated"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(documents(&out(&output))[2]["spec"].get("paused"), None);
+    assert!(err(&output).contains("the gate is off"), "{}", err(&output));
+}
+
+#[test]
+fn the_claim_is_printed_with_its_data_source_where_that_is_asked_for() {
+    let manifests = documents(&out(&run(&[&EXAMPLE[..], &["--with-claim"]].concat())));
+    assert_eq!(manifests[2]["kind"], "PersistentVolumeClaim");
+    assert_eq!(manifests[2]["spec"]["dataSourceRef"]["name"], "volsync-test-data-restore");
+    assert_eq!(manifests[2]["metadata"]["labels"]["backup"], "hourly");
+    assert_eq!(manifests[3]["kind"], "ReplicationSource");
+}
+
+#[test]
+fn output_starts_before_input_ends() {
+    let mut child = command(&["generate", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    writeln!(stdin, "{}\n---", claim("first")).unwrap();
+    stdin.flush().unwrap();
+    // Standard input is still open: this would wait for ever if the command read it to its end first.
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "---\n");
+    writeln!(stdin, "{}", claim("second")).unwrap();
+    drop(stdin);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("name: first-backup") && rest.contains("name: second-backup"), "{rest}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn claims_are_found_in_whatever_they_come_in_and_the_rest_is_passed_over() {
+    let list = json!({"kind": "List", "apiVersion": "v1", "items": [claim("in-list"), {"kind": "Pod"}]});
+    let review = json!({"kind": "AdmissionReview", "request": {"operation": "CREATE", "namespace": "shop",
+        "kind": {"group": "", "version": "v1", "kind": "PersistentVolumeClaim"}, "object": claim("in-review")}});
+    let pod = json!({"kind": "Pod", "metadata": {"name": "web"}});
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("b.yaml"), format!("---\n{pod}\n---\n# a comment\n---\n{}\n", claim("in-yaml")))
+        .unwrap();
+    std::fs::write(folder.path().join("a.json"), format!("{list}{review}\n{}", claim("in-json"))).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "not: [yaml").unwrap();
+    let output = run(&["generate", "-o", "json", "-f", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let sources: Vec<String> = out(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|manifest| manifest["kind"] == "ReplicationSource")
+        .map(|manifest| manifest["spec"]["sourcePVC"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(sources, ["in-list", "in-review", "in-json", "in-yaml"]);
+    assert!(err(&output).contains("2 documents are no claims and were passed over"), "{}", err(&output));
+}
+
+#[test]
+fn a_claim_without_a_namespace_gets_the_one_that_is_named() {
+    let text = r#"{"kind":"PersistentVolumeClaim","metadata":{"name":"a","labels":{"backup":"hourly"}},
+        "spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}"#;
+    let output = run_on(&["generate", "-f", "-"], text);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("standard input:1: metadata.namespace: is missing"), "{}", err(&output));
+    let output = run_on(&["generate", "-f", "-", "--namespace", "bank"], text);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(documents(&out(&output))[0]["metadata"]["namespace"], "bank");
+}
+
+#[test]
+fn exit_codes_tell_planned_from_refused_from_unreadable() {
+    let code = |arguments: &[&str], input: &str| run_on(arguments, input).status.code().unwrap();
+    let generate = ["generate", "-f", "-"];
+    let labelled = |value: &str| {
+        let mut claim = claim("a");
+        claim["metadata"]["labels"]["backup"] = json!(value);
+        claim.to_string()
+    };
+    assert_eq!(code(&generate, &labelled("hourly")), 0);
+    assert_eq!(code(&generate, &labelled("hurly")), 1);
+    assert_eq!(code(&["explain", "-f", "-"], &labelled("hurly")), 1);
+    assert_eq!(code(&generate, "a: [1"), 2);
+    assert_eq!(code(&generate, "kind: Pod"), 2, "a run without a claim must not look like one with");
+    assert_eq!(code(&generate, ""), 2);
+    assert_eq!(code(&["generate", "-f", "no/such/file"], ""), 2);
+    assert_eq!(code(&["generate"], ""), 2);
+    // One that cannot be read does not hide one that can, nor the other way round.
+    let output = run_on(&generate, &format!("{}\n---\na: [1\n---\n{}\n", labelled("hourly"), labelled("hourly")));
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(documents(&out(&output)).iter().filter(|d| d["kind"] == "ReplicationSource").count(), 2);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place_and_what_to_write_instead() {
+    let folder = TempDir::new().unwrap();
+    let settings = folder.path().join("settings.yaml");
+    std::fs::write(&settings, "backup: {retian: {}}\n").unwrap();
+    let output = run(&[&EXAMPLE[..], &["--settings", settings.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("settings.backup.retian: unknown key; did you mean `retain`?"), "{}", err(&output));
+    let output = run_on(&["generate", "-f", "-"], &claim("a").to_string().replace("hourly", "hurly"));
+    let said = err(&output);
+    assert!(said.contains("metadata.labels.backup: its value names no schedule; write `hourly`"), "{said}");
+}
+
+#[test]
+fn no_value_of_a_secret_is_shown_but_in_the_secret_that_generate_prints() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = format!(
+        "stringData: {{RESTIC_REPOSITORY: 's3:http://{CANARY}/b', RESTIC_PASSWORD: {CANARY}, \
+                        AWS_ACCESS_KEY_ID: {CANARY}, AWS_SECRET_ACCESS_KEY: {CANARY}}}"
+    );
+    let credentials = [
+        file("good.yaml", good.clone()),
+        file("half.yaml", format!("stringData: {{RESTIC_PASSWORD: {CANARY}}}")),
+        file("bad.yaml", format!("stringData: {{RESTIC_PASSWORD: \"{CANARY}\n")),
+        file("bad.json", format!("{{\"stringData\": {{\"RESTIC_PASSWORD\": {CANARY}}}}}")),
+        file("twice.yaml", format!("stringData: {{RESTIC_PASSWORD: {CANARY}, RESTIC_PASSWORD: {CANARY}}}")),
+        file("two.yaml", format!("{good}\n---\n{good}\n")),
+        file("list.yaml", format!("[{CANARY}]")),
+        file("base64.yaml", format!("data: {{RESTIC_PASSWORD: {CANARY}}}")),
+        file("kind.yaml", format!("kind: {CANARY}")),
+    ];
+    for credentials in &credentials {
+        for engine in ["native", "wasm"] {
+            for what in ["explain", "generate"] {
+                let arguments = [what, "-f", "examples/claim.yaml", "--credentials", credentials, "--engine", engine];
+                let output = run(&arguments);
+                let said = err(&output) + &out(&output).replace("data:", "");
+                assert!(!said.contains(CANARY), "{arguments:?}: {said}");
+                assert!(what == "generate" || !said.contains("Y2FuYXJ5"), "{arguments:?}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn explain_says_in_words_what_would_happen_and_why() {
+    let text = out(&run(&["explain", "-f", "examples/claim.yaml"]));
+    for words in [
+        "volsync-test/volsync-test-data: NoEvidence",
+        "stays Pending until it is restored",
+        "volsync-test-data-restore is created",
+        "volsync-test-data-backup is paused; then `0 * * * *`",
+        "way out",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colour only on a terminal");
+}
+
+#[test]
+fn schemas_completions_and_the_manual_page_are_printed() {
+    let schema: Value = serde_json::from_str(&out(&run(&["schema"]))).unwrap();
+    assert_eq!(schema["title"], "Settings");
+    assert!(out(&run(&["schema", "plan"])).contains("\"verdict\""));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(out(&run(&["completions", shell])).contains("generate"), "{shell}");
+    }
+    assert!(out(&run(&["man"])).contains(".TH volsync-policy"));
+    assert!(out(&run(&["generate", "--help"])).contains("kubectl apply --server-side"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let mut child = command(&["generate", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    drop((0..100).try_for_each(|n| writeln!(stdin, "{}\n---", claim(&format!("a{n}")))));
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!err(&output).contains("panicked"), "{}", err(&output));
+}
+
+#[test]
+fn a_module_that_is_not_there_is_missed_with_the_way_to_it() {
+    let output = run(&[&EXAMPLE[..], &["--engine", "wasm", "--module", "no/such.wasm"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("cargo xtask wasm") && err(&output).contains("no/such.wasm"), "{}", err(&output));
+}

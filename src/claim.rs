@@ -128,8 +128,9 @@ struct Reference {
 }
 
 impl Claim {
-    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not excluded,
-    /// and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is populated).
+    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not
+    /// excluded, and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
+    /// populated).
     pub(crate) fn is_selected(object: &Value, namespace: Option<&str>, settings: &Settings) -> bool {
         let metadata = |key: &str| object.get("metadata").and_then(|metadata| metadata.get(key));
         let label = |key: &str| metadata("labels").and_then(|labels| labels.get(key));

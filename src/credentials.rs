@@ -11,8 +11,8 @@ use crate::problem::{Problem, nearest};
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///
-/// The list is that of VolSync 0.16 (internal/controller/mover/restic/mover.go, `resticOptionalEnvVars`), with the two
-/// required ones, the Google credentials that it mounts as a file, and everything that begins with `RCLONE_`.
+/// The list is that of VolSync 0.16 (internal/controller/mover/restic/mover.go, `resticOptionalEnvVars`), with the
+/// two required ones, the Google credentials that it mounts as a file, and everything that begins with `RCLONE_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -109,8 +109,7 @@ const KEYS: [&str; 50] = [
 
 /// The base credentials: what the administrator keeps once, and what every claim's Secret is made from.
 ///
-/// It has neither `Debug` nor `Display` nor `Serialize`: no way leads from here into a log line or an answer but
-/// [`Credentials::for_claim`].
+/// It has neither `Debug` nor `Display` nor `Serialize`: the only way out is into the Secret of a plan.
 pub struct Credentials {
     values: BTreeMap<MoverKey, Result<SecretBytes, Flaw>>,
     ignored: Vec<String>,
@@ -155,7 +154,8 @@ pub enum Flaw {
 }
 
 impl Credentials {
-    /// Reads a Secret with `data` or `stringData`; where a key stands in both, `stringData` wins, as in the API server.
+    /// Reads a Secret with `data` or `stringData`; where a key stands in both, `stringData` wins, as in the API
+    /// server.
     ///
     /// A value that cannot be read is kept as a flaw of its key. Keys that the mover does not read are set aside.
     ///
@@ -254,9 +254,9 @@ fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
     }
 }
 
-/// The repository at `path` below the base: one slash between them, however the base ends. A base from a file often ends
-/// in a line break or a slash, and restic cleans the path of an S3 repository; without the same care the policy would
-/// speak of another repository than the mover.
+/// The repository at `path` below the base: one slash between them, however the base ends. A base from a file often
+/// ends in a line break or a slash, and restic cleans the path of an S3 repository; without the same care the policy
+/// would speak of another repository than the mover.
 fn join(base: &[u8], path: &str) -> Result<SecretBytes, Flaw> {
     let base = std::str::from_utf8(base).map_err(|_| Flaw::Malformed)?.trim().trim_end_matches('/');
     if base.is_empty() {
@@ -346,7 +346,8 @@ mod tests {
         let credentials = Credentials::from_value(&json!({
             "kind": "Secret",
             "data": {"RESTIC_PASSWORD": "%", "RESTIC_REPOSITORY": "czM6aC9i\n", "AWS_REGION": "eA=="},
-            "stringData": {"RESTIC_PASSWORD": "p", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "x",
+            "stringData": {"RESTIC_PASSWORD": "p", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
+                           "AWS_REGION": "x",
                            "RCLONE_CONFIG_X_TYPE": "s3", "RCLONE_": "x"},
         }))
         .unwrap();

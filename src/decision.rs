@@ -8,7 +8,8 @@ use crate::problem::Problem;
 use crate::protection::{Protection, Standing};
 use crate::settings::{Gate, RestoreMode};
 
-/// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running without.
+/// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running
+/// without.
 ///
 /// ```compile_fail,E0423
 /// let released = volsync_policy::Released(());
@@ -75,7 +76,8 @@ pub(crate) fn decide(now: &Standing<'_>, before: &Standing<'_>, gate: Gate) -> V
     };
     let refused = |code, problem: &Problem| Verdict {
         problem: Some(problem.clone()),
-        // What was wrong before is let through: controllers must be able to update the claim, and to remove finalizers.
+        // What was wrong before is let through: controllers must be able to update the claim, and to remove
+        // finalizers.
         admission: if before.problem() == Some(problem) { Admission::Allow } else { Admission::Deny },
         ..untouched(code)
     };

@@ -1,7 +1,8 @@
-//! Reads typed values out of a JSON document; an error names the path to the fault, never the value that stands there.
+//! Reads typed values out of a JSON document; an error names the path to the fault, never the value that stands
+//! there.
 //!
-//! `serde_json` reports values ("invalid type: string \"hunter2\""), and a review carries credentials. So its tree is read
-//! through a deserializer of our own, whose error type keeps the path and the kind of the fault only.
+//! `serde_json` reports values ("invalid type: string \"hunter2\""), and a review carries credentials. So its tree is
+//! read through a deserializer of our own, whose error type keeps the path and the kind of the fault only.
 
 use std::fmt::{self, Display};
 
@@ -148,7 +149,8 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// One place in the document. Only the kind of value that is asked for is taken: nothing is read as a list of its fields.
+/// One place in the document. Only the kind of value that is asked for is taken: nothing is read as a list of its
+/// fields.
 struct Node<'de>(&'de Value);
 
 impl<'de> Node<'de> {
@@ -195,8 +197,8 @@ impl<'de> Deserializer<'de> for Node<'de> {
     only! {
         deserialize_bool => Value::Bool(flag) => |visitor: V| visitor.visit_bool(*flag);
         deserialize_str => Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text);
-        deserialize_seq => Value::Array(items) => |visitor: V| visitor.visit_seq(Items { items: items.iter().enumerate() });
-        deserialize_map => Value::Object(map) => |visitor: V| visitor.visit_map(Entries { entries: map.iter(), value: None });
+        deserialize_seq => Value::Array(items) => |visitor: V| visitor.visit_seq(Items::of(items));
+        deserialize_map => Value::Object(map) => |visitor: V| visitor.visit_map(Entries::of(map));
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -256,6 +258,12 @@ struct Items<'de> {
     items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
 }
 
+impl<'de> Items<'de> {
+    fn of(items: &'de [Value]) -> Self {
+        Items { items: items.iter().enumerate() }
+    }
+}
+
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Fault;
 
@@ -268,6 +276,12 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 struct Entries<'de> {
     entries: serde_json::map::Iter<'de>,
     value: Option<(&'de str, &'de Value)>,
+}
+
+impl<'de> Entries<'de> {
+    fn of(map: &'de Map<String, Value>) -> Self {
+        Entries { entries: map.iter(), value: None }
+    }
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {

@@ -1,8 +1,8 @@
-//! One label on a PersistentVolumeClaim, `backup: hourly`, and the volume is restored first if it ever had a backup, then
-//! backed up for ever. **Good backups are never aged out by a volume that was not restored from them.**
+//! One label on a PersistentVolumeClaim, `backup: hourly`, and the volume is restored first if it ever had a backup,
+//! then backed up for ever. **Good backups are never aged out by a volume that was not restored from them.**
 //!
-//! The policy is one pure function, [`plan`]. It reads no clock, no network, no randomness and no environment: the same
-//! bytes in give the same bytes out as native code, in Kubewarden and in a browser.
+//! The policy is one pure function, [`plan()`]. It reads no clock, no network, no randomness and no environment: the
+//! same bytes in give the same bytes out as native code, in Kubewarden and in a browser.
 //!
 //! ```text
 //!   request       credentials        settings

@@ -46,8 +46,8 @@ pub(crate) struct Object<S> {
     spec: S,
 }
 
-/// The metadata that we write. `ObjectMeta` of k8s-openapi brings a date library for two fields that only an API server
-/// sets.
+/// The metadata that we write. `ObjectMeta` of k8s-openapi brings a date library for two fields that only an API
+/// server sets.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {

@@ -25,8 +25,9 @@ pub(crate) struct PatchOperation {
 }
 
 impl DataSourcePatch {
-    /// The patch for a claim that is being created and has no other source. The field is immutable afterwards, and a claim
-    /// that already has a uid is stored: an audit that replays it as a creation must not find anything to change.
+    /// The patch for a claim that is being created and has no other source. The field is immutable afterwards, and a
+    /// claim that already has a uid is stored: an audit that replays it as a creation must not find anything to
+    /// change.
     pub(crate) fn of(request: &Request, protection: &Protection<'_>) -> Option<Self> {
         let claim = protection.claim;
         let is_wanted = request.operation == Operation::Create

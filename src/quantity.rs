@@ -5,8 +5,8 @@ use serde_json::Value;
 
 /// A quantity greater than zero, kept as it was written: what is rendered is what the user wrote.
 ///
-/// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to `Ei`),
-/// a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
+/// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to
+/// `Ei`), a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Value")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -57,8 +57,8 @@ impl std::error::Error for ReviewError {}
 impl Review {
     /// Reads a review from JSON: an object of `request`, `credentials`, `settings` and `evidence`.
     ///
-    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands for the
-    /// request to create it. The others may be absent or null.
+    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands
+    /// for the request to create it. The others may be absent or null.
     ///
     /// # Errors
     ///
@@ -199,7 +199,8 @@ impl Request {
     }
 }
 
-/// The claim at `path`, if the policy has anything to do with it. Of any other nothing is read that could be found wrong.
+/// The claim at `path`, if the policy has anything to do with it. Of any other nothing is read that could be found
+/// wrong.
 fn selected(
     object: &Value,
     path: &str,

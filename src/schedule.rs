@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// A schedule that VolSync accepts and can run.
 ///
 /// Its CRD takes one of five macros or five fields of numbers, lists, one range or step, `*` or `*/n`
-/// (api/v1alpha1/replicationsource_types.go); the cron library behind it then refuses numbers out of range, and VolSync
-/// shows that nowhere but in its log. So both are checked here.
+/// (api/v1alpha1/replicationsource_types.go); the cron library behind it then refuses numbers out of range, and
+/// VolSync shows that nowhere but in its log. So both are checked here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule(String);
 
@@ -23,8 +23,9 @@ impl fmt::Display for NotASchedule {
 }
 
 impl Schedule {
-    /// Reads `text` and puts a number that follows from `<namespace>/<claim>` where it says `H`, in each field its own:
-    /// `H * * * *` is hourly at a minute of the claim's, `H H * * *` daily at a time of its own, `H/15` every 15 minutes.
+    /// Reads `text` and puts a number that follows from `<namespace>/<claim>` where it says `H`, in each field its
+    /// own: `H * * * *` is hourly at a minute of the claim's, `H H * * *` daily at a time of its own, `H/15` every 15
+    /// minutes.
     ///
     /// # Errors
     ///

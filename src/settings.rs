@@ -38,8 +38,8 @@ pub struct Settings {
     pub schedules: BTreeMap<String, Template>,
     /// Namespaces in which no claim is selected.
     pub exclude_namespaces: Vec<String>,
-    /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because a
-    /// copy of their files is no backup: database operators bring their own.
+    /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
+    /// a copy of their files is no backup: database operators bring their own.
     pub refuse_owners: Vec<String>,
     /// Where a claim's repository stands below the base repository: path segments, of which one holds
     /// `{{ request.namespace }}` and one `{{ request.name }}`.
@@ -70,8 +70,9 @@ pub enum Profile {
     /// The claim is restored before it binds, and its backup is released by evidence.
     #[default]
     Default,
-    /// The manifests of the notes that this project started from, field for field: Longhorn, direct copies, a restore into
-    /// a volume of its own, and no gate. To compare with; it neither restores the claim nor protects its backups.
+    /// The manifests of the notes that this project started from, field for field: Longhorn, direct copies, a restore
+    /// into a volume of its own, and no gate. To compare with; it neither restores the claim nor protects its
+    /// backups.
     Seed,
 }
 
@@ -296,8 +297,8 @@ pub enum AccessMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub struct MoverSettings {
-    /// The mover pod's security context. Files that it may not read are missing from the backup, and ownership that it
-    /// may not set fails the restore: it is the application's own.
+    /// The mover pod's security context. Files that it may not read are missing from the backup, and ownership that
+    /// it may not set fails the restore: it is the application's own.
     pub security_context: Option<SecurityContext>,
     /// The mover's service account, which must exist in the claim's namespace.
     pub service_account: Option<String>,
@@ -320,8 +321,8 @@ pub struct SecurityContext {
     /// The group of the volume's files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<u32>,
-    /// When the volume's files are given to that group. `OnRootMismatch` where absent and `fsGroup` is set: the kubelet's
-    /// own default changes every file of the volume at every backup.
+    /// When the volume's files are given to that group. `OnRootMismatch` where absent and `fsGroup` is set: the
+    /// kubelet's own default changes every file of the volume at every backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group_change_policy: Option<FsGroupChangePolicy>,
     /// Further groups.
@@ -373,8 +374,8 @@ pub struct StorageClassSettings {
     pub restore: Option<RestoreMode>,
 }
 
-/// What is added to all three manifests. Nothing is ever copied from the claim: a copied tracking label of Argo CD or Flux
-/// gets the manifests pruned.
+/// What is added to all three manifests. Nothing is ever copied from the claim: a copied tracking label of Argo CD or
+/// Flux gets the manifests pruned.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]

@@ -1,7 +1,7 @@
 //! Templates in settings: `{{ JMESPath }}` over `request`, evaluated once.
 //!
-//! Two kinds. A [`Template`] may say anything about the request. An [`Identity`] decides whose backups are whose, so it
-//! sees the namespace and the claim's name only, each standing alone: no two claims can ever get the same text.
+//! Two kinds. A [`Template`] may say anything about the request. An [`Identity`] decides whose backups are whose, so
+//! it sees the namespace and the claim's name only, each standing alone: no two claims can ever get the same text.
 
 use std::fmt;
 
@@ -211,8 +211,8 @@ impl Identity {
         &self.parts
     }
 
-    /// The parts of each segment of a path: what stands between two `/`. Neither a namespace nor a name holds one, so a
-    /// segment with one of them alone tells which it is.
+    /// The parts of each segment of a path: what stands between two `/`. Neither a namespace nor a name holds one, so
+    /// a segment with one of them alone tells which it is.
     ///
     /// # Errors
     ///

@@ -11,8 +11,8 @@
 //!   source: {…}       # the whole manifest
 //! ```
 //!
-//! Only what is named under `expect` is compared, and each of it whole. A case that expects nothing is an error, and so is
-//! an expectation about something that the answer does not have.
+//! Only what is named under `expect` is compared, and each of it whole. A case that expects nothing is an error, and
+//! so is an expectation about something that the answer does not have.
 
 mod compare;
 
@@ -116,8 +116,8 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// A sentence that names the file: it cannot be read, holds no case or one that expects nothing, or two cases of the
-    /// folder have one name.
+    /// A sentence that names the file: it cannot be read, holds no case or one that expects nothing, or two cases of
+    /// the folder have one name.
     pub fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
         let mut cases = Vec::new();
         let mut folders = vec![folder.to_owned()];

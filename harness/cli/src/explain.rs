@@ -1,4 +1,5 @@
-//! `volsync-policy explain`: what would happen to a claim, and why, in words. It shows names, never a value of a Secret.
+//! `volsync-policy explain`: what would happen to a claim, and why, in words. It shows names, never a value of a
+//! Secret.
 
 use std::io::Write;
 

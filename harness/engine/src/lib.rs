@@ -1,4 +1,5 @@
-//! Engines that run the policy: the same operations, the same bytes, as native code or as the built module in wasmtime.
+//! Engines that run the policy: the same operations, the same bytes, as native code or as the built module in
+//! wasmtime.
 //!
 //! ```
 //! use volsync_policy_engine::{Engine, Native};
@@ -24,8 +25,8 @@ pub trait Engine: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine could
-    /// not bring it to an end. Either concerns this call alone.
+    /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine
+    /// could not bring it to an end. Either concerns this call alone.
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
 }
 

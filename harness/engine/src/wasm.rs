@@ -151,7 +151,8 @@ struct Call {
     limits: StoreLimits,
 }
 
-/// The functions that a waPC host offers. The policy asks its host for nothing, so what asks back gets an empty error.
+/// The functions that a waPC host offers. The policy asks its host for nothing, so what asks back gets an empty
+/// error.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("wapc", "__guest_request", |mut guest: Caller<'_, Call>, operation: u32, payload: u32| {

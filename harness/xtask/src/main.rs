@@ -32,7 +32,17 @@ enum Task {
     Docs,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    match carry_out() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out() -> anyhow::Result<ExitCode> {
     env::set_current_dir(root())?;
     match Arguments::parse().task {
         Task::Test => test::run(),

@@ -80,35 +80,54 @@ impl Operation {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Expect {
     /// `verdict.code`.
+    #[serde(deserialize_with = "given")]
     pub code: Option<Value>,
     /// `verdict.admission`.
+    #[serde(deserialize_with = "given")]
     pub admission: Option<Value>,
     /// `verdict.restore`.
+    #[serde(deserialize_with = "given")]
     pub restore: Option<Value>,
     /// `verdict.backup`.
+    #[serde(deserialize_with = "given")]
     pub backup: Option<Value>,
     /// `verdict.problem`.
+    #[serde(deserialize_with = "given")]
     pub problem: Option<Value>,
     /// `patch`.
+    #[serde(deserialize_with = "given")]
     pub patch: Option<Value>,
     /// `manifests.secret.object`, with its `data` decoded as `stringData`, so that a person can check it.
+    #[serde(deserialize_with = "given")]
     pub secret: Option<Value>,
     /// `manifests.secret.needs`.
+    #[serde(deserialize_with = "given")]
     pub needs: Option<Value>,
     /// `manifests.destination.object`.
+    #[serde(deserialize_with = "given")]
     pub destination: Option<Value>,
     /// `manifests.source.object`.
+    #[serde(deserialize_with = "given")]
     pub source: Option<Value>,
     /// `steps`.
+    #[serde(deserialize_with = "given")]
     pub steps: Option<Value>,
     /// The codes of `notes`, in order.
+    #[serde(deserialize_with = "given")]
     pub notes: Option<Value>,
     /// What stands at JSON pointers of the answer.
     pub at: BTreeMap<String, Value>,
     /// The problems because of which the payload is refused.
+    #[serde(deserialize_with = "given")]
     pub problems: Option<Value>,
     /// The whole answer.
+    #[serde(deserialize_with = "given")]
     pub answer: Option<Value>,
+}
+
+/// A value that was written, if only as `null`: nothing is expected where nothing is written, and `null` where that is.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Case {
@@ -207,4 +226,45 @@ pub enum Answer {
     Given(Vec<u8>),
     /// The problems because of which it refused its payload, as JSON.
     Refused(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"{"verdict": {"code": "NoEvidence", "problem": null}, "patch": [], "notes": [{"code": "A"}]}"#;
+
+    fn check(expect: &str) -> Result<(), String> {
+        let expect = serde_saphyr::from_str(expect).unwrap();
+        compare::check(&expect, &Answer::Given(PLAN.as_bytes().to_vec()))
+    }
+
+    fn case(text: &str) -> Result<Case, String> {
+        let document: Document = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        document.case(Path::new("f"))
+    }
+
+    #[test]
+    fn what_is_expected_is_compared_and_null_is_something_to_expect() {
+        assert_eq!(check("{code: NoEvidence, patch: [], notes: [A], problem: null}"), Ok(()));
+        for wrong in ["code: Ungated", "patch: null", "notes: []", "at: {/verdict/code: null}", "answer: null"] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_about_nothing_fails() {
+        for wrong in ["source: null", "secret: null", "at: {/no/such/place: null}", "problems: []"] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_case_that_could_not_fail_is_no_case() {
+        assert!(case("{name: a, expect: {code: X}}").is_ok());
+        assert!(case("{name: a, expect: {}}").unwrap_err().contains("expects nothing"));
+        assert!(case("{name: a, expect: {cod: X}}").is_err());
+        assert!(case("{name: a}").is_err());
+        assert!(case("{name: a, operation: validate_settings, request: {}, expect: {answer: 1}}").is_err());
+    }
 }

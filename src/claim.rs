@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::document::read;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
-use crate::settings::{AccessMode, PREFIX, Settings};
+use crate::settings::{PREFIX, Settings};
 
 /// A PersistentVolumeClaim: what the policy reads of it.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Its namespace.
     pub namespace: String,
     /// Its name; absent while the API server has yet to make one from `generateName`.
@@ -21,31 +21,29 @@ pub struct Claim {
     pub uid: Option<String>,
     /// When it was created, in RFC 3339; absent until the API server has stored it.
     pub creation_timestamp: Option<String>,
-    /// Whether it is being deleted.
-    pub terminating: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
     /// The API groups of its owners.
     pub owner_groups: Vec<String>,
-    /// How it may be mounted.
-    pub access_modes: Vec<AccessMode>,
+    /// How it may be mounted. A mode that this version does not know is no fault of the claim.
+    pub access_modes: Vec<String>,
     /// The storage that it requests, if that is an amount above zero.
     pub request: Option<Quantity>,
     /// Its storage class, where it names one.
     pub storage_class_name: Option<String>,
     /// Whether it is a raw block device.
     pub block: bool,
-    /// The volume that it names, where it names one.
-    pub volume_name: Option<String>,
+    /// Whether a person chose its volume: it names one that no controller bound to it.
+    pub fixed_volume: bool,
     /// Where its data comes from.
     pub source: Source,
 }
 
 /// Where a claim's data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// Nowhere: it binds empty.
     None,
     /// The ReplicationDestination of that name.
@@ -56,6 +54,9 @@ pub enum Source {
 
 /// The API group of VolSync's kinds.
 pub(crate) const VOLSYNC: &str = "volsync.backube";
+
+/// Set by Kubernetes where it chose a claim's volume itself.
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 /// The annotations by which a claim's owner speaks to the policy, without [`PREFIX`].
 pub(crate) const ANNOTATIONS: [&str; 9] = [
@@ -85,7 +86,6 @@ struct Metadata {
     namespace: Option<String>,
     uid: Option<String>,
     creation_timestamp: Option<String>,
-    deletion_timestamp: Option<String>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
@@ -101,7 +101,7 @@ struct OwnerReference {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
-    access_modes: Option<Vec<AccessMode>>,
+    access_modes: Option<Vec<String>>,
     resources: Option<Resources>,
     storage_class_name: Option<String>,
     volume_mode: Option<String>,
@@ -127,20 +127,27 @@ struct Reference {
     namespace: Option<String>,
 }
 
+fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
+    object.get("metadata")?.get(key)
+}
+
 impl Claim {
-    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not
-    /// excluded, and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
-    /// populated).
+    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not excluded,
+    /// and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is populated).
     pub(crate) fn is_selected(object: &Value, namespace: Option<&str>, settings: &Settings) -> bool {
-        let metadata = |key: &str| object.get("metadata").and_then(|metadata| metadata.get(key));
-        let label = |key: &str| metadata("labels").and_then(|labels| labels.get(key));
-        let namespace = namespace.or_else(|| metadata("namespace").and_then(Value::as_str));
-        let name = metadata("name").and_then(Value::as_str).unwrap_or_default();
+        let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
+        let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));
+        let name = metadata(object, "name").and_then(Value::as_str).unwrap_or_default();
         let is_derived = label("app.kubernetes.io/created-by").is_some_and(|creator| creator == "volsync")
             || name.starts_with("vs-prime-");
         let is_excluded =
             namespace.is_some_and(|namespace| settings.exclude_namespaces.iter().any(|excluded| excluded == namespace));
         label(&settings.label).is_some() && !is_derived && !is_excluded
+    }
+
+    /// Whether the claim is being deleted.
+    pub(crate) fn is_terminating(object: &Value) -> bool {
+        metadata(object, "deletionTimestamp").is_some_and(|timestamp| !timestamp.is_null())
     }
 
     /// Reads the claim at `path`; `namespace` is the request's, which a new claim need not repeat.
@@ -157,6 +164,10 @@ impl Claim {
                 (None, Some(namespace)) => namespace,
                 (None, None) => return Err(Problem::new(format!("{path}.metadata.namespace"), "is missing")),
             };
+        let uid = metadata.uid.filter(|uid| !uid.is_empty());
+        if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
+            return Err(Problem::new(format!("{path}.metadata.uid"), "is not the uid of an object"));
+        }
         let request =
             spec.resources.and_then(|resources| resources.requests).and_then(|mut requests| requests.remove("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
@@ -170,21 +181,22 @@ impl Claim {
             }
             Some(_) => Source::Foreign,
         };
+        let annotations = metadata.annotations.unwrap_or_default();
+        let names_volume = spec.volume_name.is_some_and(|volume| !volume.is_empty());
         let group = |owner: OwnerReference| owner.api_version.split_once('/').map(|(group, _)| group.to_owned());
         Ok(Claim {
             namespace,
             name: metadata.name.filter(|name| !name.is_empty()),
-            uid: metadata.uid.filter(|uid| !uid.is_empty()),
+            uid,
             creation_timestamp: metadata.creation_timestamp,
-            terminating: metadata.deletion_timestamp.is_some(),
             labels: metadata.labels.unwrap_or_default(),
-            annotations: metadata.annotations.unwrap_or_default(),
             owner_groups: metadata.owner_references.unwrap_or_default().into_iter().filter_map(group).collect(),
             access_modes: spec.access_modes.unwrap_or_default(),
             request: request.and_then(|request| Quantity::try_from(request).ok()),
             storage_class_name: spec.storage_class_name.filter(|class| !class.is_empty()),
             block: spec.volume_mode.as_deref() == Some("Block"),
-            volume_name: spec.volume_name.filter(|volume| !volume.is_empty()),
+            fixed_volume: names_volume && !annotations.contains_key(BOUND_BY_CONTROLLER),
+            annotations,
             source,
         })
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::problem::{Problem, nearest};
+use crate::settings::S3Identity;
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///
@@ -110,7 +111,7 @@ const KEYS: [&str; 50] = [
 /// The base credentials: what the administrator keeps once, and what every claim's Secret is made from.
 ///
 /// It has neither `Debug` nor `Display` nor `Serialize`: the only way out is into the Secret of a plan.
-pub struct Credentials {
+pub(crate) struct Credentials {
     values: BTreeMap<MoverKey, Result<SecretBytes, Flaw>>,
     ignored: Vec<String>,
 }
@@ -162,7 +163,7 @@ impl Credentials {
     /// # Errors
     ///
     /// The document is not a Secret.
-    pub fn from_value(document: &Value) -> Result<Self, Problem> {
+    pub(crate) fn from_value(document: &Value) -> Result<Self, Problem> {
         let wrong = |path: &str, message: &str| Problem::new(format!("credentials{path}"), message);
         let secret = document.as_object().ok_or_else(|| wrong("", "expected a Secret"))?;
         if secret.get("kind").is_some_and(|kind| kind != "Secret") {
@@ -189,7 +190,7 @@ impl Credentials {
     }
 
     /// The names of keys that no mover reads, and that go nowhere.
-    pub fn ignored(&self) -> &[String] {
+    pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
@@ -198,11 +199,11 @@ impl Credentials {
     /// # Errors
     ///
     /// The keys that are needed or of no use as they are; never a value.
-    pub(crate) fn for_claim(&self, path: &str) -> Result<ClaimCredentials, Vec<Need>> {
+    pub(crate) fn for_claim(&self, path: &str, identity: S3Identity) -> Result<ClaimCredentials, Vec<Need>> {
         let repository = self.get(&MoverKey::REPOSITORY).and_then(|base| join(base.reveal(), path));
         let on_s3 = repository.as_ref().map_or(true, |url| url.reveal().starts_with(b"s3:"));
         let mut needs = BTreeMap::new();
-        for key in required(on_s3) {
+        for key in required(on_s3 && identity == S3Identity::Keys) {
             if let Err(flaw) = self.get(&key) {
                 needs.insert(key, flaw);
             }
@@ -229,15 +230,18 @@ impl Credentials {
     }
 }
 
-/// The keys without which no mover runs; where the repository is not known, as if it were on S3.
-fn required(on_s3: bool) -> impl Iterator<Item = MoverKey> {
-    let s3 = S3_KEYS.into_iter().filter(move |_| on_s3).filter_map(MoverKey::parse);
+/// The keys without which no mover runs.
+fn required(with_s3_keys: bool) -> impl Iterator<Item = MoverKey> {
+    let s3 = S3_KEYS.into_iter().filter(move |_| with_s3_keys).filter_map(MoverKey::parse);
     s3.chain([MoverKey::PASSWORD])
 }
 
-/// The keys that a claim's Secret needs when no credentials are given at all.
-pub(crate) fn needs_without_credentials() -> Vec<Need> {
-    required(true).chain([MoverKey::REPOSITORY]).map(|key| Need { key, flaw: Flaw::Missing }).collect()
+/// The keys that a claim's Secret needs when no credentials are given at all: as if the repository were on S3.
+pub(crate) fn needs_without_credentials(identity: S3Identity) -> Vec<Need> {
+    required(identity == S3Identity::Keys)
+        .chain([MoverKey::REPOSITORY])
+        .map(|key| Need { key, flaw: Flaw::Missing })
+        .collect()
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
@@ -254,22 +258,33 @@ fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
     }
 }
 
-/// The repository at `path` below the base: one slash between them, however the base ends. A base from a file often
-/// ends in a line break or a slash, and restic cleans the path of an S3 repository; without the same care the policy
-/// would speak of another repository than the mover.
+/// The repository at `path` below the base. A base from a file often ends in a line break or a slash, and restic cleans
+/// the path of a repository; without the same care the policy would speak of another repository than the mover.
+///
+/// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
+/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path must be absolute: the mover works in the volume itself.
 fn join(base: &[u8], path: &str) -> Result<SecretBytes, Flaw> {
     let base = std::str::from_utf8(base).map_err(|_| Flaw::Malformed)?.trim().trim_end_matches('/');
     if base.is_empty() {
         return Err(Flaw::Empty);
     }
     let (scheme, location) = base.split_once(':').unwrap_or(("", base));
+    let separator = match scheme {
+        "s3" | "rest" | "sftp" => "/",
+        "azure" | "b2" | "gs" | "swift" if !location.contains(':') => ":",
+        "azure" | "b2" | "gs" | "swift" | "rclone" if location.contains(':') => "/",
+        "" if location.starts_with('/') => "/",
+        _ => return Err(Flaw::Malformed),
+    };
     let address = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://")).unwrap_or(location);
     let mut segments = address.trim_start_matches('/').split('/');
     let is_clean = segments.clone().all(|segment| !matches!(segment, "" | "." | ".."));
     let has_bucket = scheme != "s3" || segments.nth(1).is_some();
     let is_plain = !base.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?' || c == '#');
     let is_repository = is_clean && has_bucket && is_plain;
-    is_repository.then(|| SecretBytes(format!("{base}/{path}").into_bytes())).ok_or(Flaw::Malformed)
+    // After a container's colon a path needs no slash.
+    let separator = if base.ends_with(':') { "" } else { separator };
+    is_repository.then(|| SecretBytes(format!("{base}{separator}{path}").into_bytes())).ok_or(Flaw::Malformed)
 }
 
 #[cfg(test)]
@@ -279,7 +294,11 @@ mod tests {
     use super::*;
 
     fn needs(document: Value) -> Vec<(String, Flaw)> {
-        let needs = Credentials::from_value(&document).unwrap().for_claim("shop/data").err().unwrap_or_default();
+        let needs = Credentials::from_value(&document)
+            .unwrap()
+            .for_claim("shop/data", S3Identity::Keys)
+            .err()
+            .unwrap_or_default();
         needs.into_iter().map(|need| (need.key.0.into_owned(), need.flaw)).collect()
     }
 
@@ -296,8 +315,19 @@ mod tests {
             assert_eq!(repository(base).as_deref(), Some("s3:http://s3.local:9000/bucket/shop/data"));
         }
         assert_eq!(repository("s3:s3.local/bucket/deep/er").as_deref(), Some("s3:s3.local/bucket/deep/er/shop/data"));
-        assert_eq!(repository("b2:bucket").as_deref(), Some("b2:bucket/shop/data"));
-        assert_eq!(repository("/srv/restic").as_deref(), Some("/srv/restic/shop/data"));
+        // The notations of restic's manual for its backends.
+        for (base, joined) in [
+            ("b2:bucket", "b2:bucket:shop/data"),
+            ("b2:bucket:deep", "b2:bucket:deep/shop/data"),
+            ("gs:bucket:/", "gs:bucket:shop/data"),
+            ("azure:container:/deep/", "azure:container:/deep/shop/data"),
+            ("swift:container:/deep", "swift:container:/deep/shop/data"),
+            ("rclone:remote:deep", "rclone:remote:deep/shop/data"),
+            ("rest:https://host:8000/deep/", "rest:https://host:8000/deep/shop/data"),
+            ("/srv/restic", "/srv/restic/shop/data"),
+        ] {
+            assert_eq!(repository(base).as_deref(), Some(joined));
+        }
     }
 
     #[test]
@@ -316,6 +346,11 @@ mod tests {
             "s3:https://s3.local/b\nc",
             "s3:https://s3.local/b?x=1",
             "s3:https://s3.local/b#x",
+            "bucket",
+            "s3.local/bucket",
+            "http://s3.local/bucket",
+            "S3:https://s3.local/bucket",
+            "rclone:remote",
         ];
         for base in refused {
             assert_eq!(repository(base), None, "{base:?}");
@@ -337,6 +372,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mover_that_is_someone_already_needs_no_keys_of_s3() {
+        let data = json!({"stringData": {"RESTIC_REPOSITORY": "s3:h/b", "RESTIC_PASSWORD": "x"}});
+        let credentials = Credentials::from_value(&data).unwrap();
+        assert!(credentials.for_claim("shop/data", S3Identity::Ambient).is_ok());
+        assert!(credentials.for_claim("shop/data", S3Identity::Keys).is_err());
+    }
+
+    #[test]
     fn only_s3_needs_the_keys_of_s3() {
         assert_eq!(needs(json!({"stringData": {"RESTIC_REPOSITORY": "b2:bucket", "RESTIC_PASSWORD": "x"}})), []);
     }
@@ -352,7 +395,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(credentials.ignored(), ["AWS_REGION", "RCLONE_"]);
-        let Ok(values) = credentials.for_claim("shop/data") else { panic!("nothing is missing") };
+        let Ok(values) = credentials.for_claim("shop/data", S3Identity::Keys) else { panic!("nothing is missing") };
         let keys: Vec<&str> = values.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(
             keys,

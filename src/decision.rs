@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::claim::Source;
 use crate::code::Code;
 use crate::problem::Problem;
 use crate::protection::{Protection, Standing};
@@ -14,7 +13,7 @@ use crate::settings::{Gate, RestoreMode};
 /// ```compile_fail,E0423
 /// let released = volsync_policy::Released(());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Released(());
 
 /// What is done with the ReplicationDestination.
@@ -29,7 +28,7 @@ pub enum Restore {
 }
 
 /// What is done with the ReplicationSource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Backup {
     /// It is applied, running.
     Release(Released),
@@ -51,7 +50,7 @@ pub enum Admission {
 }
 
 /// What was decided, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Why.
     pub code: Code,
@@ -66,7 +65,7 @@ pub struct Verdict {
 }
 
 /// The decision procedure: the first condition that holds decides.
-pub(crate) fn decide(now: &Standing<'_>, before: &Standing<'_>, gate: Gate) -> Verdict {
+pub(crate) fn decide(standing: &Standing<'_>, problem_before: impl FnOnce() -> Option<Problem>, gate: Gate) -> Verdict {
     let untouched = |code| Verdict {
         code,
         problem: None,
@@ -78,10 +77,10 @@ pub(crate) fn decide(now: &Standing<'_>, before: &Standing<'_>, gate: Gate) -> V
         problem: Some(problem.clone()),
         // What was wrong before is let through: controllers must be able to update the claim, and to remove
         // finalizers.
-        admission: if before.problem() == Some(problem) { Admission::Allow } else { Admission::Deny },
+        admission: if problem_before().as_ref() == Some(problem) { Admission::Allow } else { Admission::Deny },
         ..untouched(code)
     };
-    match (now, gate) {
+    match (standing, gate) {
         (Standing::NotSelected, _) => untouched(Code::NotSelected),
         (Standing::Terminating, _) => untouched(Code::ClaimTerminating),
         (Standing::LabelInvalid(problem), _) => refused(Code::LabelInvalid, problem),
@@ -99,8 +98,8 @@ pub(crate) fn decide(now: &Standing<'_>, before: &Standing<'_>, gate: Gate) -> V
 
 /// A restore is made where it has somewhere to go.
 fn restore(protection: &Protection<'_>) -> Restore {
-    match (protection.restore_mode, &protection.claim.source) {
-        (RestoreMode::None, _) | (RestoreMode::Populate, Source::Foreign) => Restore::Keep,
-        (RestoreMode::Populate, Source::None | Source::Ours(_)) | (RestoreMode::Side, _) => Restore::Apply,
+    match protection.restore_mode {
+        RestoreMode::None => Restore::Keep,
+        RestoreMode::Populate | RestoreMode::Side => Restore::Apply,
     }
 }

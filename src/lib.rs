@@ -40,24 +40,17 @@ mod review;
 mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
-pub mod settings;
+mod settings;
 mod template;
 
-pub use claim::{Claim, Source};
 pub use code::Code;
-pub use credentials::{Credentials, Flaw, MoverKey, Need};
 pub use decision::{Admission, Backup, Released, Restore, Verdict};
 pub use manifests::Manifests;
-pub use names::Names;
 pub use note::Note;
 pub use patch::DataSourcePatch;
 pub use plan::{Plan, Step};
 pub use problem::Problem;
-pub use quantity::Quantity;
-pub use review::{LONGEST_REVIEW, Operation, Request, Review, ReviewError};
-pub use schedule::{NotASchedule, Schedule};
-pub use settings::Settings;
-pub use template::{Identity, Scope, Template, TemplateFailure};
+pub use review::{LONGEST_REVIEW, Review, ReviewError};
 
 use protection::Standing;
 
@@ -65,7 +58,7 @@ use protection::Standing;
 pub fn plan(review: &Review) -> Plan {
     let (request, settings) = (&review.request, &review.settings);
     let standing = Standing::of(request, settings);
-    let verdict = decision::decide(&standing, &Standing::before(request, settings), settings.gate);
+    let verdict = decision::decide(&standing, || Standing::problem_before(request, settings), settings.gate);
     let manifests =
         (standing.protection()).map(|protection| Manifests::render(protection, review.credentials.as_ref(), &verdict));
     Plan {

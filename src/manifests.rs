@@ -18,7 +18,8 @@ use crate::settings::{
 /// The manifests of one claim.
 pub struct Manifests {
     pub(crate) secret: SecretManifest,
-    pub(crate) destination: Object<DestinationSpec>,
+    /// Absent where nothing is restored.
+    pub(crate) destination: Option<Object<DestinationSpec>>,
     pub(crate) source: Object<SourceSpec>,
 }
 
@@ -198,8 +199,11 @@ impl Manifests {
     pub(crate) fn render(protection: &Protection<'_>, credentials: Option<&Credentials>, verdict: &Verdict) -> Self {
         Manifests {
             secret: secret(protection, credentials),
-            destination: destination(protection),
-            source: source(protection, verdict.backup),
+            destination: match verdict.restore {
+                Restore::Apply => Some(destination(protection)),
+                Restore::Keep => None,
+            },
+            source: source(protection, &verdict.backup),
         }
     }
 }
@@ -251,8 +255,11 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
     if let Some(external) = &protection.settings.credentials.external_secret {
         return SecretManifest::ExternalSecret(Box::new(external_secret(protection, external)));
     }
-    let data = credentials
-        .map_or_else(|| Err(needs_without_credentials()), |base| base.for_claim(&protection.repository_path));
+    let identity = protection.settings.credentials.s3_identity;
+    let data = match credentials {
+        Some(base) => base.for_claim(&protection.repository_path, identity),
+        None => Err(needs_without_credentials(identity)),
+    };
     match data {
         Ok(data) => SecretManifest::Secret { metadata: metadata(protection, name), data },
         Err(needs) => SecretManifest::Needs { name: name.clone(), needs },
@@ -262,7 +269,12 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
 fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSettings) -> Object<ExternalSecretSpec> {
     let made = metadata(protection, &protection.names.secret);
     // External Secrets fills this in where the base repository is known. It trims as we do for a Secret of our own.
-    let repository = format!("{{{{ .RESTIC_REPOSITORY | trim | trimSuffix \"/\" }}}}/{}", protection.repository_path);
+    let base = r#"{{ regexReplaceAll "/+$" (.RESTIC_REPOSITORY | trim) "" }}"#;
+    let repository = format!("{base}/{}", protection.repository_path);
+    // It takes annotations for templates too, over the credentials: braces that came from a claim must stay braces.
+    let escaped = |text: &str| text.replace("{{", r#"{{ "{{" }}"#);
+    let mut annotations = BTreeMap::new();
+    annotations.extend(made.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
     Object {
         api_version: "external-secrets.io/v1",
         kind: "ExternalSecret",
@@ -277,7 +289,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
                     engine_version: "v2",
                     // The keys that are not templated are copied.
                     merge_policy: "Merge",
-                    metadata: ExternalSecretMetadata { labels: made.labels, annotations: made.annotations },
+                    metadata: ExternalSecretMetadata { labels: made.labels, annotations },
                     data: TemplatedData { repository },
                 },
             },
@@ -307,7 +319,7 @@ fn destination(protection: &Protection<'_>) -> Object<DestinationSpec> {
     }
 }
 
-fn source(protection: &Protection<'_>, backup: Backup) -> Object<SourceSpec> {
+fn source(protection: &Protection<'_>, backup: &Backup) -> Object<SourceSpec> {
     let settings = &protection.settings.backup;
     let paused = match backup {
         Backup::Release(_released) => false,
@@ -326,7 +338,7 @@ fn source(protection: &Protection<'_>, backup: Backup) -> Object<SourceSpec> {
                 cache_access_modes: settings.cache_access_modes.clone(),
                 prune_interval_days: Some(settings.prune_interval_days),
                 retain: Some(settings.retain.clone()),
-                ..restic(protection, settings.copy_method, &protection.backup)
+                ..restic(protection, protection.backup_copy_method, &protection.backup)
             },
         },
     }

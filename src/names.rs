@@ -9,7 +9,7 @@ pub(crate) const LONGEST_POPULATED: usize = 63;
 
 /// The names of the three manifests of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
+pub(crate) struct Names {
     /// The Secret with the repository's credentials.
     pub secret: String,
     /// The ReplicationDestination.
@@ -21,7 +21,7 @@ pub struct Names {
 /// The longest name that leaves room for the names derived from it, so that no derived one exceeds 253 characters.
 ///
 /// VolSync 0.16 shortens the names of Jobs and of nothing else (utils.go:368-400).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Nothing is derived from it.
     Secret,

@@ -1,4 +1,4 @@
-//! Notes: what a person should know about a plan beside its verdict. They hold names, never values.
+//! Notes: what a person should know about a plan beside its verdict. They hold names, escaped, and never values.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::code::Code;
 use crate::credentials::{Credentials, Flaw, Need};
 use crate::manifests::Manifests;
 use crate::protection::{Standing, unknown_annotations};
-use crate::review::Review;
+use crate::review::{Review, Subject};
 use crate::settings::{PREFIX, RestoreMode};
 
 /// Something that a person should know.
@@ -57,11 +57,15 @@ impl Note {
             }
             let ignored = review.credentials.as_ref().map(Credentials::ignored).unwrap_or_default();
             if !ignored.is_empty() {
-                notes.push(Note::CredentialsIgnored(ignored.to_vec()));
+                let names = ignored.iter().map(|key| key.escape_default().to_string());
+                notes.push(Note::CredentialsIgnored(names.collect()));
             }
         }
-        if let Some(claim) = &review.request.claim {
-            notes.extend(unknown_annotations(claim).map(|(key, meant)| Note::AnnotationUnknown(key.to_owned(), meant)));
+        if let Subject::Claim(claim) = &review.request.subject {
+            notes.extend(
+                unknown_annotations(claim)
+                    .map(|(key, meant)| Note::AnnotationUnknown(key.escape_default().to_string(), meant)),
+            );
         }
         notes
     }
@@ -109,7 +113,7 @@ impl fmt::Display for Note {
             Note::RestoredAside => f.write_str(
                 "the restore goes into a volume beside the claim, which proves nothing about the claim's own",
             ),
-            Note::NotRestored => f.write_str("nothing is restored into this claim"),
+            Note::NotRestored => f.write_str("the policy restores nothing into this claim"),
             Note::AnnotationUnknown(key, Some(meant)) => {
                 write!(f, "the annotation `{key}` is not known; did you mean `{PREFIX}{meant}`?")
             }

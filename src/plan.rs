@@ -56,6 +56,12 @@ impl Step {
 }
 
 impl Plan {
+    /// Whether the claim does not get what its label asks for.
+    fn is_refused(&self) -> bool {
+        let no_secret = self.notes.iter().any(|note| matches!(note, Note::CredentialsMissing(_)));
+        self.verdict.problem.is_some() || self.verdict.code == Code::NameUnknown || no_secret
+    }
+
     /// The plan as JSON, with the credentials in `manifests.secret.object.data`.
     ///
     /// The same plan gives the same bytes in every engine: object keys stand in a fixed order.
@@ -70,6 +76,9 @@ impl Plan {
 pub(crate) struct PlanDocument<'a> {
     /// What was decided, and why.
     verdict: VerdictDocument<'a>,
+    /// Whether the claim does not get what its label asks for: it is refused, has no name yet, or these credentials make
+    /// no Secret.
+    refused: bool,
     /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
     patch: Option<Vec<PatchOperation>>,
     /// The manifests; null where the claim is not served.
@@ -142,9 +151,9 @@ struct SecretDocument<'a> {
 struct ManifestDocument<'a, A, S> {
     /// What to do with it.
     action: A,
-    /// The object.
-    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
-    object: &'a Object<S>,
+    /// The object; null where there is nothing to restore.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    object: Option<&'a Object<S>>,
 }
 
 #[derive(Serialize)]
@@ -167,13 +176,14 @@ impl<'a> PlanDocument<'a> {
                 way_out: verdict.code.way_out(),
                 admission: verdict.admission,
                 restore: verdict.restore,
-                backup: verdict.backup.into(),
+                backup: (&verdict.backup).into(),
             },
+            refused: plan.is_refused(),
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
                 secret: SecretDocument::of(&manifests.secret),
-                destination: ManifestDocument { action: verdict.restore, object: &manifests.destination },
-                source: ManifestDocument { action: verdict.backup.into(), object: &manifests.source },
+                destination: ManifestDocument { action: verdict.restore, object: manifests.destination.as_ref() },
+                source: ManifestDocument { action: (&verdict.backup).into(), object: Some(&manifests.source) },
             }),
             steps: &plan.steps,
             notes: (plan.notes.iter())
@@ -189,8 +199,8 @@ impl<'a> SecretDocument<'a> {
     }
 }
 
-impl From<Backup> for BackupDocument {
-    fn from(backup: Backup) -> Self {
+impl From<&Backup> for BackupDocument {
+    fn from(backup: &Backup) -> Self {
         match backup {
             Backup::Release(_) => BackupDocument::Release,
             Backup::Pause => BackupDocument::Pause,

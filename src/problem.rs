@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing wrong with an input.
 ///
-/// No part of it holds a value that was read: an input may carry credentials, and an error ends up in logs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// No part of it holds a value of a request or of credentials: an error ends up in logs. Of settings it may quote a
+/// template's expression.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Where: keys and indices from the root of the document, as in `settings.backup.retain` or
@@ -16,7 +17,7 @@ pub struct Problem {
     /// What is wrong, lower case, names in backticks.
     pub message: String,
     /// What to write instead, where there is something to say.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::claim::{ANNOTATIONS, Claim, Source};
 use crate::names::{self, Kind, Names};
 use crate::problem::{Problem, keyed, nearest, one_of};
-use crate::review::{Operation, Request};
+use crate::review::{Request, Subject};
 use crate::schedule::Schedule;
-use crate::settings::{AccessMode, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings};
+use crate::settings::{
+    AccessMode, CopyMethod, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings, StorageClassSettings,
+};
 use crate::template::{Scope, Template};
 
 /// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
@@ -38,9 +42,11 @@ pub(crate) struct Protection<'a> {
     /// What the restore is triggered by, once.
     pub trigger: String,
     pub schedule: Schedule,
+    /// Where data is restored to; nowhere where the claim gets its data from elsewhere.
     pub restore_mode: RestoreMode,
     /// Of the volume that is restored into.
     pub access_modes: Vec<AccessMode>,
+    pub backup_copy_method: CopyMethod,
     pub restore: Classes,
     pub backup: Classes,
     pub security_context: Option<SecurityContext>,
@@ -59,12 +65,15 @@ pub(crate) struct Classes {
 impl<'a> Standing<'a> {
     /// Where `request` leaves the policy.
     pub(crate) fn of(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
-        Standing::of_claim(request.claim.as_ref(), request, settings)
+        Standing::of_subject(&request.subject, &request.document, request, settings)
     }
 
-    /// Where the claim stood before `request`.
-    pub(crate) fn before(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
-        Standing::of_claim(request.old_claim.as_ref(), request, settings)
+    /// What was wrong with the claim before `request`, where something was.
+    pub(crate) fn problem_before(request: &Request, settings: &Settings) -> Option<Problem> {
+        let mut document = request.document.clone();
+        let old = document.get_mut("oldObject").map(Value::take)?;
+        document.as_object_mut()?.insert("object".to_owned(), old);
+        Standing::of_subject(&request.before, &document, request, settings).problem().cloned()
     }
 
     /// What is wrong with the claim, where something is.
@@ -79,24 +88,35 @@ impl<'a> Standing<'a> {
     pub(crate) fn protection(&self) -> Option<&Protection<'a>> {
         match self {
             Standing::Servable(protection) => Some(protection),
-            _ => None,
+            Standing::NotSelected
+            | Standing::Terminating
+            | Standing::LabelInvalid(_)
+            | Standing::Unservable(_)
+            | Standing::Unnamed => None,
         }
     }
 
-    fn of_claim(claim: Option<&'a Claim>, request: &'a Request, settings: &'a Settings) -> Standing<'a> {
-        let Some(claim) = claim else { return Standing::NotSelected };
-        if claim.terminating || request.operation == Operation::Delete {
-            return Standing::Terminating;
-        }
+    fn of_subject(
+        subject: &'a Subject,
+        document: &Value,
+        request: &'a Request,
+        settings: &'a Settings,
+    ) -> Standing<'a> {
+        let claim = match subject {
+            Subject::Other => return Standing::NotSelected,
+            Subject::Terminating => return Standing::Terminating,
+            Subject::Claim(claim) => claim,
+        };
         let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
         let Some(schedule) = settings.schedules.get(label) else {
-            let path = keyed("metadata.labels", &settings.label);
             let values = one_of(settings.schedules.keys().map(String::as_str));
+            let path = keyed("metadata.labels", &settings.label);
             let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
             return Standing::LabelInvalid(problem);
         };
         let Some(name) = &claim.name else { return Standing::Unnamed };
-        match Protection::of(request, claim, name, schedule, settings) {
+        let schedule = (keyed("settings.schedules", label), schedule);
+        match Protection::of(request, document, claim, name, schedule, settings) {
             Ok(protection) => Standing::Servable(Box::new(protection)),
             Err(problem) => Standing::Unservable(problem),
         }
@@ -106,20 +126,29 @@ impl<'a> Standing<'a> {
 impl<'a> Protection<'a> {
     fn of(
         request: &'a Request,
+        document: &Value,
         claim: &'a Claim,
         name: &'a str,
-        schedule: &'a Template,
+        (schedule_path, schedule): (String, &'a Template),
         settings: &'a Settings,
     ) -> Result<Self, Problem> {
         refuse_unservable(claim, settings)?;
         let namespace = claim.namespace.as_str();
         let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
-        let restore_mode = match (restore_annotation(claim)?, &claim.volume_name) {
-            (Restore::Skip, _) | (_, Some(_)) => RestoreMode::None,
-            (Restore::AsSettings, None) => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),
+        let destination = settings.names.destination.render(namespace, name);
+        let source = source(claim, &destination, settings);
+        let restore_mode = restore_mode(claim, &source, class, settings)?;
+        let names = Names {
+            secret: settings.names.secret.render(namespace, name),
+            destination: match source {
+                Source::Ours(named) => named,
+                Source::None | Source::Foreign => destination,
+            },
+            source: settings.names.source.render(namespace, name),
         };
-        let names = checked_names(claim, name, restore_mode, settings)?;
-        let scope = Scope::new(&request.document);
+        check_names(name, &names, restore_mode)?;
+
+        let scope = Scope::new(document);
         let text = |template: &Template, path: &str| {
             template.render(&scope).map_err(|failure| Problem::new(path, failure.to_string()))
         };
@@ -130,13 +159,12 @@ impl<'a> Protection<'a> {
                 _ => Err(Problem::new(path, "does not give the name of a class for this claim")),
             },
         };
-        let snapshot_class = class.and_then(|class| class.volume_snapshot_class_name.clone());
-        let restore = &settings.restore;
-        let backup = &settings.backup;
-        let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
-        let path = keyed("settings.schedules", label);
-        let schedule = Schedule::parse(&text(schedule, &path)?, namespace, name)
-            .map_err(|wrong| Problem::new(path, format!("does not give a schedule for this claim: {wrong}")))?;
+        let (restore, backup) = (&settings.restore, &settings.backup);
+        // What is said of a class goes before what is said of all.
+        let snapshot_class = |general, path| match class.and_then(|class| class.volume_snapshot_class_name.clone()) {
+            Some(name) => Ok(Some(name)),
+            None => class_name(general, path),
+        };
         let mut labels = BTreeMap::new();
         for (key, template) in &settings.metadata.labels {
             let path = keyed("settings.metadata.labels", key);
@@ -147,23 +175,25 @@ impl<'a> Protection<'a> {
         }
         let mut annotations = BTreeMap::new();
         for (key, template) in &settings.metadata.annotations {
-            let path = keyed("settings.metadata.annotations", key);
-            annotations.insert(key.clone(), text(template, &path)?);
+            annotations.insert(key.clone(), text(template, &keyed("settings.metadata.annotations", key))?);
         }
+        let schedule = Schedule::parse(&text(schedule, &schedule_path)?, namespace, name).map_err(|wrong| {
+            Problem::new(schedule_path, format!("does not give a schedule for this claim: {wrong}"))
+        })?;
         Ok(Protection {
             repository_path: settings.repository_path.render(namespace, name),
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
             schedule,
             restore_mode,
-            access_modes: restore.access_modes.clone().unwrap_or_else(|| writable(&claim.access_modes)),
+            access_modes: restore.access_modes.clone().unwrap_or_else(|| writable(claim)),
+            backup_copy_method: class.and_then(|class| class.backup_copy_method).unwrap_or(backup.copy_method),
             restore: Classes {
                 storage_class_name: class_name(&restore.storage_class_name, "settings.restore.storageClassName")?
                     .or_else(|| claim.storage_class_name.clone()),
-                volume_snapshot_class_name: class_name(
+                volume_snapshot_class_name: snapshot_class(
                     &restore.volume_snapshot_class_name,
                     "settings.restore.volumeSnapshotClassName",
-                )?
-                .or_else(|| snapshot_class.clone()),
+                )?,
                 cache_storage_class_name: class_name(
                     &restore.cache_storage_class_name,
                     "settings.restore.cacheStorageClassName",
@@ -171,11 +201,10 @@ impl<'a> Protection<'a> {
             },
             backup: Classes {
                 storage_class_name: class_name(&backup.storage_class_name, "settings.backup.storageClassName")?,
-                volume_snapshot_class_name: class_name(
+                volume_snapshot_class_name: snapshot_class(
                     &backup.volume_snapshot_class_name,
                     "settings.backup.volumeSnapshotClassName",
-                )?
-                .or(snapshot_class),
+                )?,
                 cache_storage_class_name: class_name(
                     &backup.cache_storage_class_name,
                     "settings.backup.cacheStorageClassName",
@@ -209,19 +238,57 @@ fn refuse_unservable(claim: &Claim, settings: &Settings) -> Result<(), Problem> 
     if claim.access_modes.is_empty() {
         return Err(Problem::new("spec.accessModes", "is missing").hint("write `[ReadWriteOnce]`"));
     }
-    if writable(&claim.access_modes).is_empty() {
+    if writable(claim).is_empty() {
         let problem = Problem::new("spec.accessModes", "a volume that cannot be written cannot be restored");
         return Err(problem.hint("add `ReadWriteOnce`"));
     }
     Ok(())
 }
 
-fn writable(modes: &[AccessMode]) -> Vec<AccessMode> {
-    modes.iter().copied().filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
+/// The modes by which a mover can write.
+fn writable(claim: &Claim) -> Vec<AccessMode> {
+    let modes = claim.access_modes.iter().filter_map(|mode| AccessMode::parse(mode));
+    modes.filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
 }
 
-/// The names of the manifests, short enough for all that VolSync derives from them.
-fn checked_names(claim: &Claim, name: &str, mode: RestoreMode, settings: &Settings) -> Result<Names, Problem> {
+/// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours: to
+/// render it for this claim would point that other claim's restore at the wrong repository.
+fn source(claim: &Claim, destination: &str, settings: &Settings) -> Source {
+    match &claim.source {
+        Source::Ours(named)
+            if named != destination && settings.names.destination.name_in(named, &claim.namespace).is_some() =>
+        {
+            Source::Foreign
+        }
+        source => source.clone(),
+    }
+}
+
+/// Where data is restored to.
+fn restore_mode(
+    claim: &Claim,
+    source: &Source,
+    class: Option<&StorageClassSettings>,
+    settings: &Settings,
+) -> Result<RestoreMode, Problem> {
+    let mode = match restore_annotation(claim)? {
+        Restore::Skip => RestoreMode::None,
+        Restore::AsSettings => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),
+    };
+    match (mode, source) {
+        (RestoreMode::Populate, Source::Foreign) => Ok(RestoreMode::None),
+        (RestoreMode::Populate, Source::None) if claim.fixed_volume => Ok(RestoreMode::None),
+        (RestoreMode::Side | RestoreMode::None, Source::Ours(_)) if claim.uid.is_none() => {
+            let problem =
+                Problem::new("spec.dataSourceRef", "the claim would wait for ever: nothing is restored into it");
+            Err(problem.hint("remove it"))
+        }
+        (mode, _) => Ok(mode),
+    }
+}
+
+/// Names short enough for all that VolSync derives from them.
+fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Problem> {
     if mode == RestoreMode::Populate && name.len() > names::LONGEST_POPULATED {
         let message = format!(
             "VolSync cannot populate a claim whose name is longer than {} characters",
@@ -229,22 +296,17 @@ fn checked_names(claim: &Claim, name: &str, mode: RestoreMode, settings: &Settin
         );
         return Err(Problem::new("metadata.name", message).hint("use a shorter name, or restore `mode: side`"));
     }
-    let namespace = claim.namespace.as_str();
-    let names = Names {
-        secret: settings.names.secret.render(namespace, name),
-        destination: match &claim.source {
-            Source::Ours(destination) => destination.clone(),
-            Source::None | Source::Foreign => settings.names.destination.render(namespace, name),
-        },
-        source: settings.names.source.render(namespace, name),
-    };
+    if !names::is_subdomain(&names.destination) && mode != RestoreMode::None {
+        return Err(Problem::new("spec.dataSourceRef.name", "is not the name of an object"));
+    }
     let kinds = [
         (&names.secret, Kind::Secret, "Secret"),
         (&names.destination, Kind::Destination, "ReplicationDestination"),
         (&names.source, Kind::Source, "ReplicationSource"),
     ];
     for (rendered, kind, what) in kinds {
-        if rendered.len() > kind.longest() || !names::is_subdomain(rendered) {
+        let is_made = kind != Kind::Destination || mode != RestoreMode::None;
+        if is_made && rendered.len() > kind.longest() {
             let message = format!(
                 "the name of its {what} would exceed the {} characters that the objects derived from it leave",
                 kind.longest()
@@ -252,7 +314,7 @@ fn checked_names(claim: &Claim, name: &str, mode: RestoreMode, settings: &Settin
             return Err(Problem::new("metadata.name", message).hint("use a shorter name"));
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 enum Restore {

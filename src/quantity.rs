@@ -10,11 +10,11 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "Value")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
+pub(crate) struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
 
 impl Quantity {
     /// Reads the notation; `None` where it is not a quantity, or not more than zero.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+').unwrap_or(text);
         let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
         let (number, suffix) = digits.split_at_checked(end)?;
@@ -25,11 +25,6 @@ impl Quantity {
 
     pub(crate) fn gibibytes(number: u32) -> Self {
         Quantity(format!("{number}Gi"))
-    }
-
-    /// As it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -46,8 +41,9 @@ impl TryFrom<Value> for Quantity {
     fn try_from(value: Value) -> Result<Self, Self::Error> {
         let parsed = match &value {
             Value::String(text) => Quantity::parse(text),
-            Value::Number(number) => Quantity::parse(&number.to_string()),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            // A fraction that is no text was rounded when it was read, if only a little.
+            Value::Number(number) if number.is_u64() => Quantity::parse(&number.to_string()),
+            Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         };
         parsed.ok_or("expected a quantity greater than zero, such as `2Gi`")
     }

@@ -9,24 +9,24 @@ use crate::claim::Claim;
 use crate::credentials::Credentials;
 use crate::document::read;
 use crate::names;
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, keyed, nearest};
 use crate::settings::Settings;
 
-/// The longest review that is read, in bytes. An API server sends at most 3 MiB.
-pub const LONGEST_REVIEW: usize = 8 * 1024 * 1024;
+/// The longest review that is read, in bytes. An API server takes no request longer than 3 MiB.
+pub const LONGEST_REVIEW: usize = 4 * 1024 * 1024;
 
 /// What one plan is made from.
 pub struct Review {
     /// What is asked of the API server.
-    pub request: Request,
+    pub(crate) request: Request,
     /// The base credentials, where the caller has them.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// What the administrator decided.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// A review that cannot be read: everything that is wrong with it, at least one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ReviewError {
     /// What is wrong.
     pub problems: Vec<Problem>,
@@ -64,29 +64,28 @@ impl Review {
     ///
     /// Everything that is wrong, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Review, ReviewError> {
-        Review::from_value(&parse(bytes)?)
+        Review::from_value(parse(bytes)?)
     }
 
-    fn from_value(document: &Value) -> Result<Review, ReviewError> {
+    fn from_value(document: Value) -> Result<Review, ReviewError> {
         const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
-        let review = document.as_object().ok_or_else(|| Problem::new("", "expected an object"))?;
+        let Value::Object(mut review) = document else {
+            return Err(Problem::new("", "expected an object").into());
+        };
         if let Some(unknown) = review.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let problem = Problem::new(unknown.escape_default().to_string(), "unknown key");
             let hint = nearest(unknown, KEYS).map(|key| format!("did you mean `{key}`?"));
-            return Err(problem.hint(hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")))).into());
+            let hint = hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")));
+            return Err(Problem::new(keyed("", unknown), "unknown key").hint(hint).into());
         }
-        let given = |key| review.get(key).filter(|value| !value.is_null());
-        let settings = given("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value);
+        let mut take = |key| review.remove(key).filter(|value| !value.is_null());
+        let settings = take("settings").map_or_else(|| Ok(Settings::default()), |given| Settings::from_value(&given));
         let settings = settings.map_err(|problems| ReviewError { problems })?;
-        if given("evidence").is_some() {
+        if take("evidence").is_some() {
             return Err(Problem::new("evidence", "is not read by this version").hint("leave it out").into());
         }
-        let request = given("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
-        Ok(Review {
-            request: Request::read(request, &settings)?,
-            credentials: given("credentials").map(Credentials::from_value).transpose()?,
-            settings,
-        })
+        let credentials = take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
+        let request = take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
+        Ok(Review { request: Request::read(request, &settings)?, credentials, settings })
     }
 }
 
@@ -101,23 +100,33 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 /// What is asked of the API server.
-pub struct Request {
+pub(crate) struct Request {
     /// What shall happen to the claim.
     pub operation: Operation,
     /// The request's own uid, where an API server sent it.
     pub uid: Option<String>,
-    /// The claim; absent where the request is about something else, or about a claim that is not selected.
-    pub claim: Option<Claim>,
-    /// On UPDATE, the claim as it was, where that was selected too.
-    pub old_claim: Option<Claim>,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// On UPDATE, whom it was about before.
+    pub before: Subject,
     /// The whole AdmissionRequest, for templates and patches.
-    pub(crate) document: Value,
+    pub document: Value,
+}
+
+/// Whom a request is about, as far as that is the policy's business.
+pub(crate) enum Subject {
+    /// Nobody whom the policy knows: another kind, a subresource, a claim that is not selected.
+    Other,
+    /// A claim that goes away. Nothing more of it is read, and so nothing of it can be wrong.
+    Terminating,
+    /// A claim.
+    Claim(Box<Claim>),
 }
 
 /// What shall happen to the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Operation {
+pub(crate) enum Operation {
     /// It is created.
     Create,
     /// It is changed.
@@ -147,76 +156,77 @@ struct GroupKind {
 }
 
 impl Request {
-    fn read(document: &Value, settings: &Settings) -> Result<Request, Problem> {
+    fn read(document: Value, settings: &Settings) -> Result<Request, Problem> {
         match document.get("kind").and_then(Value::as_str) {
             Some("PersistentVolumeClaim") => Request::create(document, settings),
-            Some("AdmissionReview") => {
-                let request = document.get("request").filter(|request| request.is_object());
-                let request = request.ok_or_else(|| Problem::new("request.request", "is missing"))?;
-                Request::admission(request, "request.request", settings)
-            }
+            Some("AdmissionReview") => match document {
+                Value::Object(mut review) => match review.remove("request") {
+                    Some(request @ Value::Object(_)) => Request::admission(request, "request.request", settings),
+                    _ => Err(Problem::new("request.request", "is missing")),
+                },
+                _ => Err(Problem::new("request", "expected an object")),
+            },
             Some(_) => Err(Problem::new("request.kind", "expected `PersistentVolumeClaim` or `AdmissionReview`")),
             None => Request::admission(document, "request", settings),
         }
     }
 
     /// The request to create a bare claim.
-    fn create(claim: &Value, settings: &Settings) -> Result<Request, Problem> {
+    fn create(claim: Value, settings: &Settings) -> Result<Request, Problem> {
+        let subject = Subject::read(&claim, "request", None, settings)?;
         let metadata = |key: &str| claim.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
         let mut request = Map::new();
         request.insert("kind".to_owned(), json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"}));
         request.insert("operation".to_owned(), json!("CREATE"));
         request.extend(metadata("namespace").map(|namespace| ("namespace".to_owned(), namespace)));
         request.extend(metadata("name").map(|name| ("name".to_owned(), name)));
-        request.insert("object".to_owned(), claim.clone());
-        Ok(Request {
-            operation: Operation::Create,
-            uid: None,
-            claim: selected(claim, "request", None, settings)?,
-            old_claim: None,
-            document: Value::Object(request),
-        })
+        request.insert("object".to_owned(), claim);
+        let (operation, before) = (Operation::Create, Subject::Other);
+        Ok(Request { operation, uid: None, subject, before, document: Value::Object(request) })
     }
 
-    fn admission(document: &Value, path: &str, settings: &Settings) -> Result<Request, Problem> {
-        let envelope: Envelope = read(document, path)?;
+    fn admission(document: Value, path: &str, settings: &Settings) -> Result<Request, Problem> {
+        let envelope: Envelope = read(&document, path)?;
         let about_claim = (envelope.kind.as_ref())
             .is_none_or(|kind| kind.group.is_empty() && kind.kind == "PersistentVolumeClaim")
             && envelope.sub_resource.as_deref().unwrap_or_default().is_empty();
-        let claim = |key: &str| match document.get(key) {
+        let subject = |key: &str| match document.get(key) {
             Some(object) if about_claim && !object.is_null() => {
-                selected(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
+                Subject::read(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
             }
-            _ => Ok(None),
+            _ => Ok(Subject::Other),
         };
-        let (claim, old_claim) = match envelope.operation {
-            Operation::Create => (claim("object")?, None),
-            Operation::Update => (claim("object")?, claim("oldObject")?),
-            Operation::Delete => (claim("oldObject")?, None),
-            Operation::Connect => (None, None),
+        let (subject, before) = match envelope.operation {
+            Operation::Create => (subject("object")?, Subject::Other),
+            Operation::Update => (subject("object")?, subject("oldObject").unwrap_or(Subject::Other)),
+            Operation::Delete => {
+                let ours = |object: &Value| Claim::is_selected(object, envelope.namespace.as_deref(), settings);
+                let is_ours = about_claim && document.get("oldObject").is_some_and(ours);
+                (if is_ours { Subject::Terminating } else { Subject::Other }, Subject::Other)
+            }
+            Operation::Connect => (Subject::Other, Subject::Other),
         };
-        Ok(Request { operation: envelope.operation, uid: envelope.uid, claim, old_claim, document: document.clone() })
+        Ok(Request { operation: envelope.operation, uid: envelope.uid, subject, before, document })
     }
 }
 
-/// The claim at `path`, if the policy has anything to do with it. Of any other nothing is read that could be found
-/// wrong.
-fn selected(
-    object: &Value,
-    path: &str,
-    namespace: Option<&str>,
-    settings: &Settings,
-) -> Result<Option<Claim>, Problem> {
-    if !Claim::is_selected(object, namespace, settings) {
-        return Ok(None);
+impl Subject {
+    /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
+    fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Problem> {
+        if !Claim::is_selected(object, namespace, settings) {
+            return Ok(Subject::Other);
+        }
+        if Claim::is_terminating(object) {
+            return Ok(Subject::Terminating);
+        }
+        let claim = Claim::read(object, path, namespace)?;
+        if !names::is_label(&claim.namespace) {
+            return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace"));
+        }
+        if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
+            let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
+            return Err(problem.hint("write at most 253 lower case letters, digits, `-` and `.`"));
+        }
+        Ok(Subject::Claim(Box::new(claim)))
     }
-    let claim = Claim::read(object, path, namespace)?;
-    if !names::is_label(&claim.namespace) {
-        return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace"));
-    }
-    if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
-        return Err(Problem::new(format!("{path}.metadata.name"), "is not the name of a claim")
-            .hint("write at most 253 lower case letters, digits, `-` and `.`"));
-    }
-    Ok(Some(claim))
 }

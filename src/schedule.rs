@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 /// (api/v1alpha1/replicationsource_types.go); the cron library behind it then refuses numbers out of range, and
 /// VolSync shows that nowhere but in its log. So both are checked here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule(String);
+pub(crate) struct Schedule(String);
 
 /// Why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotASchedule;
+pub(crate) struct NotASchedule;
 
 impl fmt::Display for NotASchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +30,7 @@ impl Schedule {
     /// # Errors
     ///
     /// [`NotASchedule`] where VolSync would not accept the result.
-    pub fn parse(text: &str, namespace: &str, claim: &str) -> Result<Self, NotASchedule> {
+    pub(crate) fn parse(text: &str, namespace: &str, claim: &str) -> Result<Self, NotASchedule> {
         if ["@annually", "@yearly", "@monthly", "@weekly", "@daily", "@hourly"].contains(&text) {
             return Ok(Schedule(text.to_owned()));
         }
@@ -47,7 +47,7 @@ impl Schedule {
     }
 
     /// As VolSync reads it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

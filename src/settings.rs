@@ -26,7 +26,7 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where everything starts that is not set here.
     pub profile: Profile,
     /// What releases a backup.
@@ -66,7 +66,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Profile {
+pub(crate) enum Profile {
     /// The claim is restored before it binds, and its backup is released by evidence.
     #[default]
     Default,
@@ -80,7 +80,7 @@ pub enum Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Gate {
+pub(crate) enum Gate {
     /// A backup runs once evidence shows that it can age out no good one; until then it is rendered paused.
     #[default]
     Evidence,
@@ -92,7 +92,7 @@ pub enum Gate {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct NameSettings {
+pub(crate) struct NameSettings {
     /// The Secret.
     pub secret: Identity,
     /// The ReplicationDestination.
@@ -105,9 +105,11 @@ pub struct NameSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct CredentialSettings {
+pub(crate) struct CredentialSettings {
     /// The kind of manifest that is rendered.
     pub kind: CredentialKind,
+    /// As whom movers reach a repository on S3.
+    pub s3_identity: S3Identity,
     /// Where External Secrets finds the credentials; needed with `kind: ExternalSecret`, and only there.
     pub external_secret: Option<ExternalSecretSettings>,
 }
@@ -115,7 +117,7 @@ pub struct CredentialSettings {
 /// The kind of manifest that carries the credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum CredentialKind {
+pub(crate) enum CredentialKind {
     /// A Secret with the base credentials and the claim's own repository.
     #[default]
     Secret,
@@ -123,11 +125,23 @@ pub enum CredentialKind {
     ExternalSecret,
 }
 
+/// As whom movers reach a repository on S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) enum S3Identity {
+    /// As the user whose access key stands in the credentials.
+    #[default]
+    Keys,
+    /// As whatever their service account or their node is: the credentials need no access key.
+    Ambient,
+}
+
 /// Where External Secrets finds the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct ExternalSecretSettings {
+pub(crate) struct ExternalSecretSettings {
     /// The store.
     pub store: StoreReference,
     /// How often the operator reads the store again, as in `1h`.
@@ -146,7 +160,7 @@ fn every_hour() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StoreReference {
+pub(crate) struct StoreReference {
     /// Its name.
     pub name: String,
     /// Its kind.
@@ -157,7 +171,7 @@ pub struct StoreReference {
 /// The kind of a store of External Secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum StoreKind {
+pub(crate) enum StoreKind {
     /// A store of the whole cluster.
     #[default]
     ClusterSecretStore,
@@ -169,7 +183,7 @@ pub enum StoreKind {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RemoteReference {
+pub(crate) struct RemoteReference {
     /// The item.
     pub key: String,
     /// Its property, where the item has several.
@@ -181,7 +195,7 @@ pub struct RemoteReference {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct RestoreSettings {
+pub(crate) struct RestoreSettings {
     /// Where the data goes.
     pub mode: RestoreMode,
     /// How the restored data is handed over: `Snapshot`, which `populate` needs, or `Direct`.
@@ -204,7 +218,7 @@ pub struct RestoreSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum RestoreMode {
+pub(crate) enum RestoreMode {
     /// Into the claim itself, which stays Pending until its data is there.
     #[default]
     Populate,
@@ -218,7 +232,7 @@ pub enum RestoreMode {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct BackupSettings {
+pub(crate) struct BackupSettings {
     /// What restic reads.
     pub copy_method: CopyMethod,
     /// Days between prunes. Until the next prune, an aged-out snapshot can still be put back.
@@ -240,7 +254,7 @@ pub struct BackupSettings {
 /// How VolSync hands data over: to restic in a backup, to the claim in a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum CopyMethod {
+pub(crate) enum CopyMethod {
     /// As a snapshot of the volume: one moment in time.
     #[default]
     Snapshot,
@@ -254,7 +268,7 @@ pub enum CopyMethod {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Retain {
+pub(crate) struct Retain {
     /// Hours of which the newest snapshot is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly: Option<u16>,
@@ -281,7 +295,8 @@ pub struct Retain {
 /// How a volume may be mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum AccessMode {
+#[allow(clippy::enum_variant_names, reason = "the names are those of Kubernetes")]
+pub(crate) enum AccessMode {
     /// By one node.
     ReadWriteOnce,
     /// By many nodes.
@@ -296,7 +311,7 @@ pub enum AccessMode {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct MoverSettings {
+pub(crate) struct MoverSettings {
     /// The mover pod's security context. Files that it may not read are missing from the backup, and ownership that
     /// it may not set fails the restore: it is the application's own.
     pub security_context: Option<SecurityContext>,
@@ -308,7 +323,7 @@ pub struct MoverSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SecurityContext {
+pub(crate) struct SecurityContext {
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<u32>,
@@ -333,10 +348,23 @@ pub struct SecurityContext {
     pub seccomp_profile: Option<SeccompProfile>,
 }
 
+impl AccessMode {
+    /// The mode of that name, if it is one that we know.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "ReadWriteOnce" => Some(AccessMode::ReadWriteOnce),
+            "ReadWriteMany" => Some(AccessMode::ReadWriteMany),
+            "ReadOnlyMany" => Some(AccessMode::ReadOnlyMany),
+            "ReadWriteOncePod" => Some(AccessMode::ReadWriteOncePod),
+            _ => None,
+        }
+    }
+}
+
 /// When a volume's files are given to `fsGroup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum FsGroupChangePolicy {
+pub(crate) enum FsGroupChangePolicy {
     /// When the volume's root has another owner.
     OnRootMismatch,
     /// At every mount.
@@ -347,7 +375,7 @@ pub enum FsGroupChangePolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SeccompProfile {
+pub(crate) struct SeccompProfile {
     /// Which one.
     #[serde(rename = "type")]
     pub kind: SeccompKind,
@@ -356,7 +384,7 @@ pub struct SeccompProfile {
 /// Which seccomp profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum SeccompKind {
+pub(crate) enum SeccompKind {
     /// That of the container runtime.
     RuntimeDefault,
     /// None.
@@ -367,11 +395,13 @@ pub enum SeccompKind {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct StorageClassSettings {
+pub(crate) struct StorageClassSettings {
     /// The class of snapshots of its volumes.
     pub volume_snapshot_class_name: Option<String>,
     /// Where its claims are restored to: `none` where its driver has no snapshots.
     pub restore: Option<RestoreMode>,
+    /// How its volumes are read by backups: `Direct` where its driver has neither snapshots nor clones.
+    pub backup_copy_method: Option<CopyMethod>,
 }
 
 /// What is added to all three manifests. Nothing is ever copied from the claim: a copied tracking label of Argo CD or
@@ -379,7 +409,7 @@ pub struct StorageClassSettings {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct MetadataSettings {
+pub(crate) struct MetadataSettings {
     /// Labels; the values are templates.
     pub labels: BTreeMap<String, Template>,
     /// Annotations; the values are templates.
@@ -390,7 +420,7 @@ pub struct MetadataSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct LedgerSettings {
+pub(crate) struct LedgerSettings {
     /// The id of the store, as `ledger init` printed it.
     pub store_id: Option<String>,
 }
@@ -496,7 +526,7 @@ impl Settings {
     /// # Errors
     ///
     /// Every problem at once, each with its path below `settings`.
-    pub fn from_value(document: &Value) -> Result<Settings, Vec<Problem>> {
+    pub(crate) fn from_value(document: &Value) -> Result<Settings, Vec<Problem>> {
         let Value::Object(given) = document else {
             return Err(vec![Problem::new("settings", "expected an object")]);
         };
@@ -592,13 +622,17 @@ impl Settings {
     }
 
     fn check_volumes(&self, found: &mut Vec<Problem>) {
-        if self.restore.mode == RestoreMode::Populate && self.restore.copy_method == CopyMethod::Direct {
-            let message = "a claim is populated from a snapshot only";
-            found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`, or `mode: side`"));
-        }
         if self.restore.copy_method == CopyMethod::Clone {
             let message = "VolSync restores no clone: its run would never end";
             found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`"));
+        }
+        self.check_populates("settings.restore.copyMethod", Some(self.restore.mode), found);
+        for (name, class) in &self.storage_classes {
+            let path = keyed("settings.storageClasses", name);
+            self.check_populates(&format!("{path}.restore"), class.restore, found);
+            if class.volume_snapshot_class_name.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
+                found.push(Problem::new(format!("{path}.volumeSnapshotClassName"), "is not the name of a class"));
+            }
         }
         if self.profile == Profile::Seed && self.gate == Gate::Evidence {
             let message = "the seed profile has no gate: its restore is not the claim's";
@@ -610,12 +644,21 @@ impl Settings {
             ("backup.cacheAccessModes", &self.backup.cache_access_modes),
         ];
         for (key, modes) in modes {
-            if modes.as_ref().is_some_and(Vec::is_empty) {
-                found.push(Problem::new(format!("settings.{key}"), "is empty").hint("leave it out, or name a mode"));
+            if modes.as_ref().is_some_and(|modes| modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany)) {
+                let problem = Problem::new(format!("settings.{key}"), "names no mode by which a mover can write");
+                found.push(problem.hint("leave it out, or add `ReadWriteOnce`"));
             }
         }
         if self.mover.service_account.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
             found.push(Problem::new("settings.mover.serviceAccount", "is not the name of a service account"));
+        }
+    }
+
+    /// VolSync's populator takes snapshots and nothing else; a claim would wait for it for ever.
+    fn check_populates(&self, path: &str, mode: Option<RestoreMode>, found: &mut Vec<Problem>) {
+        if mode == Some(RestoreMode::Populate) && self.restore.copy_method == CopyMethod::Direct {
+            let message = "a claim is populated from a snapshot only";
+            found.push(Problem::new(path, message).hint("write `restore: {copyMethod: Snapshot}`, or `side`"));
         }
     }
 }
@@ -627,32 +670,42 @@ impl BackupSettings {
             found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
         }
         let retain = &self.retain;
-        let counts = [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly];
-        if counts.iter().flatten().all(|count| *count == 0) && retain.last.is_none() && retain.within.is_none() {
-            // `retain: {}` is `restic forget --keep-last 1`; all zeros is refused by restic after the backup.
-            let message = "keeps nothing but the last snapshot: one bad backup would age out every good one";
-            found.push(Problem::new("settings.backup.retain", message).hint("leave it out for hourly 24, daily 7"));
-        }
-        if retain.last.as_ref().is_some_and(|last| last.parse::<u16>().map_or(true, |last| last == 0)) {
+        let last = retain.last.as_ref().map(|last| last.parse::<u16>().unwrap_or_default());
+        let within = retain.within.as_deref().map(longest_unit);
+        if last == Some(0) {
             found.push(Problem::new("settings.backup.retain.last", "expected a whole number above zero, as a text"));
-        }
-        if retain.within.as_ref().is_some_and(|within| !is_restic_duration(within)) {
-            let message = "expected a duration in restic's notation, such as `1y5m7d2h`";
+        } else if within == Some(None) {
+            let message = "expected a duration above zero in restic's notation, such as `1y5m7d2h`";
             found.push(Problem::new("settings.backup.retain.within", message));
+        } else if !keeps_several(retain, last) && !matches!(within.flatten(), Some('d' | 'm' | 'y')) {
+            // `retain: {}` is `restic forget --keep-last 1`.
+            let message = "can keep nothing but the last snapshot: one bad backup would age out every good one";
+            found.push(Problem::new("settings.backup.retain", message).hint("leave it out for hourly 24, daily 7"));
         }
     }
 }
 
-/// Numbers, each with its unit, years first.
-fn is_restic_duration(text: &str) -> bool {
-    let units: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
-    let counted = text.split_inclusive(['y', 'm', 'd', 'h']).all(|part| part.len() > 1 && part.len() < 6);
-    let ordered = units.chars().zip(units.chars().skip(1)).all(|(a, b)| "ymdh".find(a) < "ymdh".find(b));
-    !units.is_empty()
-        && counted
-        && ordered
-        && units.chars().all(|unit| "ymdh".contains(unit))
-        && text.ends_with(['y', 'm', 'd', 'h'])
+/// Whether a count keeps more than one snapshot. Several counts of one can all keep the same one, the last.
+fn keeps_several(retain: &Retain, last: Option<u16>) -> bool {
+    let counts = [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly, last];
+    counts.iter().flatten().any(|count| *count > 1)
+}
+
+/// The longest unit of a duration in restic's notation that it counts any of: numbers, each with its unit, years first.
+fn longest_unit(duration: &str) -> Option<char> {
+    const UNITS: &str = "ymdh";
+    let mut longest = None;
+    let mut rest = UNITS;
+    for part in duration.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let unit = part.chars().next_back()?;
+        let (number, _) = part.split_at_checked(part.len() - unit.len_utf8())?;
+        let (_, shorter) = rest.split_once(unit)?;
+        rest = shorter;
+        if number.parse::<u16>().ok()? > 0 {
+            longest = longest.or(Some(unit));
+        }
+    }
+    longest
 }
 
 impl MetadataSettings {

@@ -19,7 +19,7 @@ const LONGEST_EXPRESSION: usize = 400;
 #[derive(Clone)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
-pub struct Template {
+pub(crate) struct Template {
     written: String,
     parts: Vec<Part>,
 }
@@ -32,7 +32,7 @@ enum Part {
 
 /// Why a template gave nothing for a request: the expression, and what is wrong with what it gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateFailure {
+pub(crate) struct TemplateFailure {
     /// The expression as written in settings, without its braces.
     pub expression: String,
     /// What it gave instead of a text.
@@ -51,7 +51,7 @@ impl Template {
     /// # Errors
     ///
     /// A sentence that names the expression that JMESPath does not read, or the brace that is not closed.
-    pub fn parse(written: &str) -> Result<Self, String> {
+    pub(crate) fn parse(written: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         for piece in split(written)? {
             parts.push(match piece {
@@ -67,7 +67,7 @@ impl Template {
     }
 
     /// The text itself, where it holds no expression.
-    pub fn literal(&self) -> Option<&str> {
+    pub(crate) fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
             [Part::Text(text)] => Some(text),
@@ -81,7 +81,7 @@ impl Template {
     /// # Errors
     ///
     /// The expression that gave nothing, or something that is no text.
-    pub fn render(&self, scope: &Scope<'_>) -> Result<String, TemplateFailure> {
+    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<String, TemplateFailure> {
         if let Some(text) = self.literal() {
             return Ok(text.to_owned());
         }
@@ -98,13 +98,13 @@ impl Template {
 }
 
 /// What expressions see: an object with the one key `request`.
-pub struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     request: &'a Value,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of one admission request.
-    pub fn new(request: &'a Value) -> Self {
+    pub(crate) fn new(request: &'a Value) -> Self {
         Scope { request }
     }
 
@@ -157,7 +157,7 @@ impl serde::Serialize for Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
-pub struct Identity {
+pub(crate) struct Identity {
     parts: Vec<IdentityPart>,
 }
 
@@ -175,7 +175,7 @@ impl Identity {
     /// # Errors
     ///
     /// A sentence that names the expression that is neither.
-    pub fn parse(written: &str) -> Result<Self, String> {
+    pub(crate) fn parse(written: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         for piece in split(written)? {
             parts.push(match piece {
@@ -198,13 +198,21 @@ impl Identity {
     }
 
     /// The text for one claim.
-    pub fn render(&self, namespace: &str, name: &str) -> String {
+    pub(crate) fn render(&self, namespace: &str, name: &str) -> String {
         let text = |part: &IdentityPart| match part {
             IdentityPart::Text(text) => text.clone(),
             IdentityPart::Namespace => namespace.to_owned(),
             IdentityPart::Name => name.to_owned(),
         };
         self.parts.iter().map(text).collect()
+    }
+
+    /// The name for which this gives `rendered`, if it does for any: an identity that holds the name once.
+    pub(crate) fn name_in<'a>(&self, rendered: &'a str, namespace: &str) -> Option<&'a str> {
+        let at = self.parts.iter().position(|part| *part == IdentityPart::Name)?;
+        let (before, after) = self.parts.split_at_checked(at)?;
+        let text = |parts: &[IdentityPart]| Identity::new(parts).render(namespace, "");
+        rendered.strip_prefix(&text(before))?.strip_suffix(&text(after)).filter(|name| !name.is_empty())
     }
 
     pub(crate) fn parts(&self) -> &[IdentityPart] {
@@ -406,6 +414,9 @@ mod tests {
     fn an_identity_holds_the_namespace_and_the_name_and_nothing_else() {
         let identity = Identity::parse("a/{{request.object.metadata.namespace}}/{{ request.name }}").unwrap();
         assert_eq!(identity.render("shop", "data"), "a/shop/data");
+        assert_eq!(identity.name_in("a/shop/other", "shop"), Some("other"));
+        assert_eq!(identity.name_in("a/bank/other", "shop"), None);
+        assert_eq!(identity.name_in("a/shop/", "shop"), None);
         for other in ["{{ request.object.metadata.labels.app }}", "{{ to_string(request.name) }}", "{{ request.uid }}"]
         {
             assert!(Identity::parse(other).unwrap_err().contains("could share one repository"), "{other}");

@@ -94,6 +94,35 @@ fn garbage_is_refused_alike_and_never_a_trap() {
 }
 
 #[test]
+fn a_review_of_the_greatest_length_is_planned_alike() {
+    // Nothing takes more memory for its length than many small objects.
+    let head = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b","labels":{
+        "backup":"hourly"}},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}},"x":["#;
+    let mut review = head.to_vec();
+    while review.len() + 20 < volsync_policy::LONGEST_REVIEW {
+        review.extend(br#"{"a":1},"#);
+    }
+    review.extend(b"0]}}");
+    for operation in ["plan", "validate"] {
+        let [native, wasm] = engines().map(|engine| engine.call(operation, &review));
+        assert!(native.is_ok());
+        assert!(native == wasm, "{operation}: {:.200}", wasm.err().map(|error| error.to_string()).unwrap_or_default());
+    }
+}
+
+/// What the design allows: the module is paid for by every request and every page load.
+const LARGEST_MODULE: u64 = 350 * 1024;
+
+#[test]
+fn it_is_no_larger_than_the_design_allows() {
+    let size = std::fs::metadata(module()).unwrap().len();
+    assert!(
+        size <= LARGEST_MODULE,
+        "{size} bytes; a build with `profile.wasm.strip = false` shows which functions grew"
+    );
+}
+
+#[test]
 fn an_instance_answers_again_and_again() {
     let review = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b"}}}"#;
     let [native, wasm] = engines();

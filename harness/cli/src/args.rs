@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 bad input";
+const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 bad input, or nowhere to write";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,7 @@ Examples:
   # For Git: claims that wait for their restore, and no Secret (settings name an ExternalSecret)
   kustomize build app | volsync-policy generate -f - --settings settings.yaml --with-claim > backup.yaml
 
-Exit codes: 0 planned · 1 a claim was refused, or its Secret cannot be made from these credentials · 2 bad input";
+Exit codes: 0 planned · 1 a claim was refused, or its Secret cannot be made from these credentials · 2 bad input, or nowhere to write";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

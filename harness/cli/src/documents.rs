@@ -15,31 +15,30 @@ pub(crate) struct Document {
 
 /// Reads the one document of a file: settings, credentials. No error quotes what the file holds.
 pub(crate) fn read_one(path: &Path) -> anyhow::Result<Value> {
-    let mut only = None;
-    for document in read(path)? {
-        let document = document?;
-        if only.replace(document.value).is_some() {
-            bail!("{}: a second document; this file takes one", document.place);
-        }
+    let mut documents = read(path);
+    let only = documents.next().with_context(|| format!("{}: no document in it", path.display()))??;
+    match documents.next() {
+        None => Ok(only.value),
+        Some(second) => bail!("{}: a second document; this file takes one", second?.place),
     }
-    only.with_context(|| format!("{}: no document in it", path.display()))
 }
 
-/// The documents of a file, a folder or (`-`) of standard input.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Box<dyn Iterator<Item = anyhow::Result<Document>>>> {
+/// The documents of a file, a folder or (`-`) of standard input; what cannot be opened is an error in their place.
+pub(crate) fn read(path: &Path) -> Box<dyn Iterator<Item = anyhow::Result<Document>>> {
     if path == Path::new("-") {
-        return Ok(Box::new(Documents::new("standard input".to_owned(), Box::new(BufReader::new(io::stdin())))));
-    }
-    if path.is_dir() {
-        let files = files_in(path)?;
-        return Ok(Box::new(files.into_iter().flat_map(|file| match read(&file) {
-            Ok(documents) => documents,
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        })));
+        return Box::new(Documents::new("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))));
     }
     let name = path.display().to_string();
-    let file = File::open(path).with_context(|| name.clone())?;
-    Ok(Box::new(Documents::new(name, Box::new(BufReader::new(file)))))
+    if path.is_dir() {
+        return match files_in(path) {
+            Ok(files) => Box::new(files.into_iter().flat_map(|file| read(&file))),
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        };
+    }
+    match File::open(path).with_context(|| name.clone()) {
+        Ok(file) => Box::new(Documents::new(name, Box::new(BufReader::new(file)))),
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    }
 }
 
 /// The documents' files in a folder, by name; folders in it are left alone, as `kubectl -f` does.
@@ -57,15 +56,15 @@ fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Documents of one input. A document in braces or brackets, JSON or not, ends where they are closed; any other ends
-/// at a line `---` or `...`, which at the start of a line ends a document wherever it stands.
+/// Documents of one input. A document in braces or brackets, JSON or not, ends where they are closed; any other ends at
+/// a line `---` or `...`, which at the start of a line ends a document wherever it stands.
 struct Documents {
     name: String,
     input: Box<dyn BufRead>,
-    /// How many lines have been read.
-    line: usize,
-    /// What of the last line has yet to be looked at.
-    pending: String,
+    /// The line that is being read, how many came before it, and how much of it has been taken.
+    line: String,
+    number: usize,
+    taken: usize,
 }
 
 impl Iterator for Documents {
@@ -91,7 +90,7 @@ impl Iterator for Documents {
 
 impl Documents {
     fn new(name: String, input: Box<dyn BufRead>) -> Self {
-        Documents { name, input, line: 0, pending: String::new() }
+        Documents { name, input, line: String::new(), number: 0, taken: 0 }
     }
 
     fn parse(&self, text: &str, first: usize) -> anyhow::Result<Document> {
@@ -108,96 +107,122 @@ impl Documents {
 
     /// The text of the next document and its first line.
     fn read_text(&mut self) -> io::Result<Option<(String, usize)>> {
-        while let Some(line) = self.read_line()? {
-            let content = line.trim_start_matches('\u{feff}').trim();
-            if content.is_empty() || content.starts_with('#') {
-                continue;
+        while let Some(rest) = self.rest()? {
+            let content = rest.trim_start_matches('\u{feff}').trim();
+            let is_blank = content.is_empty() || content.starts_with(['#', '%']);
+            let is_flow = content.starts_with(['{', '[']);
+            if is_blank {
+                self.take_line();
+            } else if let Some(marker) = self.marker() {
+                self.taken += marker;
+            } else {
+                let first = self.number;
+                return Ok(Some((if is_flow { self.read_flow()? } else { self.read_block()? }, first)));
             }
-            if let Some(rest) = after_marker(&line) {
-                self.pending = rest.to_owned();
-                continue;
-            }
-            let first = self.line;
-            let text = if content.starts_with(['{', '[']) { self.read_flow(line)? } else { self.read_block(line)? };
-            return Ok(Some((text, first)));
         }
         Ok(None)
     }
 
-    /// Lines until the braces and brackets that `text` opens are closed.
-    fn read_flow(&mut self, mut text: String) -> io::Result<String> {
-        let mut braces = Braces::default();
-        let mut from = 0;
-        loop {
-            let new = text.get(from..).unwrap_or_default();
-            if let Some(end) =
-                new.char_indices().find_map(|(at, c)| braces.closes(c).then_some(from + at + c.len_utf8()))
-            {
-                self.pending = text.split_off(end);
+    /// What stands until the braces and brackets that are opened are closed.
+    fn read_flow(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        let mut flow = Flow::default();
+        while let Some(rest) = self.rest()? {
+            if let Some(end) = rest.char_indices().find_map(|(at, c)| flow.closes(c).then_some(at + c.len_utf8())) {
+                text.push_str(rest.get(..end).unwrap_or_default());
+                self.taken += end;
                 return Ok(text);
             }
-            from = text.len();
-            match self.read_line()? {
-                Some(line) => text.push_str(&line),
-                None => return Ok(text),
-            }
-        }
-    }
-
-    /// Lines up to the next marker.
-    fn read_block(&mut self, mut text: String) -> io::Result<String> {
-        while let Some(line) = self.read_line()? {
-            if let Some(rest) = after_marker(&line) {
-                self.pending = rest.to_owned();
+            text.push_str(&self.take_line());
+            if self.rest()?.is_some() && self.marker().is_some() {
                 break;
             }
-            text.push_str(&line);
         }
         Ok(text)
     }
 
-    fn read_line(&mut self) -> io::Result<Option<String>> {
-        let mut line = std::mem::take(&mut self.pending);
-        if line.is_empty() {
-            self.line += usize::from(self.input.read_line(&mut line)? > 0);
+    /// Lines up to the next marker.
+    fn read_block(&mut self) -> io::Result<String> {
+        let mut text = self.take_line();
+        while self.rest()?.is_some() && self.marker().is_none() {
+            text.push_str(&self.take_line());
         }
-        Ok((!line.is_empty()).then_some(line))
+        Ok(text)
+    }
+
+    /// What is left of the line, or the next one; `None` at the end.
+    fn rest(&mut self) -> io::Result<Option<&str>> {
+        if self.taken >= self.line.len() {
+            self.line.clear();
+            self.taken = 0;
+            if self.input.read_line(&mut self.line)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+        }
+        Ok(self.line.get(self.taken..))
+    }
+
+    fn take_line(&mut self) -> String {
+        let rest = self.line.get(self.taken..).unwrap_or_default().to_owned();
+        self.taken = self.line.len();
+        rest
+    }
+
+    /// The length of the marker at the start of the line, with the blanks behind it.
+    fn marker(&self) -> Option<usize> {
+        let after = self.line.strip_prefix("---").or_else(|| self.line.strip_prefix("..."))?;
+        let is_marker = self.taken == 0 && (after.is_empty() || after.starts_with(char::is_whitespace));
+        is_marker.then(|| self.line.len() - after.trim_start_matches([' ', '\t']).len())
     }
 }
 
-/// What follows the marker of a new document on its line, if the line begins with one.
-fn after_marker(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
-    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim_start_matches([' ', '\t']))
-}
-
-/// Finds where the outermost brace or bracket is closed, passing over double-quoted strings.
-#[derive(Default)]
-struct Braces {
+/// Finds where the outermost brace or bracket is closed. Passes over what is quoted, where a quote opens a value, and
+/// over comments; JSON has neither single quotes nor comments.
+struct Flow {
     depth: usize,
-    in_string: bool,
+    quote: Option<char>,
     escaped: bool,
+    in_comment: bool,
+    /// The last character that is not blank, and the last of all.
+    before: char,
+    previous: char,
 }
 
-impl Braces {
+impl Default for Flow {
+    fn default() -> Self {
+        Flow { depth: 0, quote: None, escaped: false, in_comment: false, before: '{', previous: ' ' }
+    }
+}
+
+impl Flow {
     fn closes(&mut self, character: char) -> bool {
-        if self.in_string {
-            let escaped = std::mem::take(&mut self.escaped);
-            let ends = !escaped && character == '"';
-            self.escaped = !escaped && character == '\\';
-            self.in_string = !ends;
+        let previous = std::mem::replace(&mut self.previous, character);
+        if self.in_comment {
+            self.in_comment = character != '\n';
             return false;
         }
-        match character {
-            '"' => self.in_string = true,
-            '{' | '[' => self.depth += 1,
-            '}' | ']' => {
-                self.depth = self.depth.saturating_sub(1);
-                return self.depth == 0;
+        if let Some(quote) = self.quote {
+            let escaped = std::mem::take(&mut self.escaped);
+            self.escaped = !escaped && character == '\\' && quote == '"';
+            if !escaped && character == quote {
+                self.quote = None;
+                self.before = quote;
             }
+            return false;
+        }
+        let opens_value = "{[,:".contains(self.before);
+        match character {
+            '"' | '\'' if opens_value => self.quote = Some(character),
+            '#' if previous.is_whitespace() => self.in_comment = true,
+            '{' | '[' => self.depth += 1,
+            '}' | ']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        false
+        if !character.is_whitespace() && !self.in_comment {
+            self.before = character;
+        }
+        matches!(character, '}' | ']') && self.depth == 0
     }
 }
 
@@ -237,6 +262,18 @@ mod tests {
                 r#"f:9 {"e":6}"#
             ]
         );
+    }
+
+    #[test]
+    fn braces_in_quotes_and_comments_close_nothing() {
+        let text = "{a: '}', b: 'it''s', c: 5\" disk, # 5\" }\n d: don't}\n---\n%YAML 1.2\n---\n{e: \"}\"}\n";
+        assert_eq!(of(text), [r#"f:1 {"a":"}","b":"it's","c":"5\" disk","d":"don't"}"#, r#"f:6 {"e":"}"}"#]);
+    }
+
+    #[test]
+    fn a_brace_that_is_never_closed_costs_its_own_document_alone() {
+        let text = "{a: 1\n---\nb: 2\n";
+        assert_eq!(of(text), ["f:1: this is neither JSON nor YAML that has one meaning", r#"f:3 {"b":2}"#]);
     }
 
     #[test]

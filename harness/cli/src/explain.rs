@@ -32,9 +32,8 @@ pub(crate) fn run(input: &Input) -> anyhow::Result<Outcome> {
 
 fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     let mut sentences = Vec::new();
-    let problem = |key: &str| planned.text(&format!("/verdict/problem/{key}")).to_owned();
-    if planned.plan.pointer("/verdict/problem").is_some_and(Value::is_object) {
-        sentences.push(("problem", format!("{}: {}; {}", problem("path"), problem("message"), problem("hint"))));
+    if let Some(problem) = planned.problem() {
+        sentences.push(("problem", problem.to_string()));
     }
     if planned.text("/verdict/admission") == "deny" {
         sentences.push(("claim", "is refused at admission".to_owned()));

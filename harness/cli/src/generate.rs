@@ -45,9 +45,8 @@ fn speak(planned: &Planned) {
     if planned.plan.get("manifests").is_none_or(Value::is_null) {
         warn(&format!("{}: {name}: {}", planned.place, planned.text("/verdict/message")));
     }
-    if let Some(problem) = planned.plan.pointer("/verdict/problem").filter(|problem| problem.is_object()) {
-        let part = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default();
-        warn(&format!("{}: {name}: {}: {}; {}", planned.place, part("path"), part("message"), part("hint")));
+    if let Some(problem) = planned.problem() {
+        warn(&format!("{}: {name}: {problem}", planned.place));
     }
     planned.notes().for_each(|(_, message)| warn(&format!("{name}: {message}")));
 }
@@ -57,7 +56,8 @@ struct Manifest {
     comment: Vec<String>,
 }
 
-/// The objects to apply, in the order of the plan's steps, each with why it is there.
+/// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked for,
+/// stands before the ReplicationSource that backs it up.
 fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
     let name = planned.name();
     let mut manifests = Vec::new();
@@ -70,22 +70,22 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
                 vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")],
             ),
             Some("applyDestination") => (object("destination"), destination_comment(planned, &name)),
-            Some("applySource") => (object("source"), source_comment(planned, &name)),
+            Some("applySource") => {
+                manifests.extend(claim(planned, &name).filter(|_| with_claim));
+                (object("source"), source_comment(planned, &name))
+            }
             _ => continue,
         };
         manifests.extend(object.map(|object| Manifest { object, comment }));
-    }
-    if let Some(claim) = patched_claim(planned).filter(|_| with_claim) {
-        let comment = vec![format!("{name}, which stays Pending until it is restored.")];
-        // Before the ReplicationSource, which backs it up.
-        let last = manifests.len().saturating_sub(1);
-        manifests.insert(last, Manifest { object: claim, comment });
     }
     manifests
 }
 
 fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
-    let mut comment = vec![format!("Restores {name} once, from its newest backup. Never edit it: delete it instead.")];
+    let mut comment = vec![
+        format!("Restores {name} once, from its newest backup. Never edit it, and delete it together with the claim:"),
+        "a claim that is created again would bind from what this one restored.".to_owned(),
+    ];
     if let Some(reference) = planned.plan.pointer("/patch/0/value") {
         comment.push("The claim waits for it if it is created with (--with-claim prints it so):".to_owned());
         comment.push(format!("  spec: {{dataSourceRef: {reference}}}"));
@@ -102,10 +102,14 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
     comment
 }
 
-/// The claim with the plan's patch applied.
-fn patched_claim(planned: &Planned) -> Option<Value> {
-    let reference = planned.plan.pointer("/patch/0/value")?;
-    let mut claim = planned.claim().clone();
-    claim.get_mut("spec")?.as_object_mut()?.insert("dataSourceRef".to_owned(), reference.clone());
-    Some(claim)
+/// The claim as the plan's patch leaves it.
+fn claim(planned: &Planned, name: &str) -> Option<Manifest> {
+    let mut object = planned.claim().clone();
+    let mut comment = vec![format!("{name} itself.")];
+    if let Some(patch) = planned.plan.get("patch").filter(|patch| patch.is_array()) {
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).ok()?;
+        json_patch::patch(&mut object, &patch).ok()?;
+        comment = vec![format!("{name} itself, which stays Pending until it is restored.")];
+    }
+    Some(Manifest { object, comment })
 }

@@ -22,8 +22,6 @@ use crate::outcome::Outcome;
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(outcome) => outcome.into(),
-        // Whoever reads our output has read enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             outcome::complain(&format!("{error:#}"));
             Outcome::BadInput.into()
@@ -43,7 +41,12 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            let mut command = Arguments::command();
+            command.build();
+            clap_mangen::Man::new(command.clone()).render(&mut page)?;
+            for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+                clap_mangen::Man::new(part.clone()).render(&mut page)?;
+            }
             print(&page)
         }
     }
@@ -64,8 +67,4 @@ fn schema(of: Schema) -> anyhow::Result<Outcome> {
 fn print(bytes: &[u8]) -> anyhow::Result<Outcome> {
     io::stdout().write_all(bytes)?;
     Ok(Outcome::Planned)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

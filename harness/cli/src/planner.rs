@@ -1,8 +1,10 @@
 //! Plans claims one after another: documents in, the engine's plans out.
 
-use anyhow::Context;
-use serde::Deserialize;
+use std::io;
+
+use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use volsync_policy::{Problem, ReviewError};
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 
 use crate::args::{self, Input};
@@ -48,66 +50,107 @@ impl Planned {
         notes.iter().filter_map(|note| Some((note.get("code")?.as_str()?, note.get("message")?.as_str()?)))
     }
 
+    /// What is wrong with the claim, where something is.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        serde_json::from_value(self.plan.pointer("/verdict/problem")?.clone()).ok()
+    }
+
     fn outcome(&self) -> Outcome {
-        let denied = self.text("/verdict/admission") == "deny" || self.text("/verdict/code") == "NameUnknown";
-        let no_secret = self.notes().any(|(code, _)| code == "CredentialsMissing");
-        if denied || no_secret { Outcome::Refused } else { Outcome::Planned }
+        match self.plan.get("refused") {
+            Some(Value::Bool(false)) => Outcome::Planned,
+            _ => Outcome::Refused,
+        }
     }
 }
 
 /// Plans every claim of `input` and hands each plan to `print` before the next claim is read.
+///
+/// What cannot be read or planned is complained about, and the rest goes on.
 pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let engine = engine(input)?;
     let around = around(input)?;
-    let mut outcome = Outcome::Planned;
-    let (mut planned, mut unselected, mut passed_over) = (0_usize, 0_usize, 0_usize);
+    check_settings(engine.as_ref(), &around)?;
+    let mut seen = Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0 };
     let mut progress = Progress::new();
-    for file in &input.files {
-        for document in documents::read(file)? {
-            let document = match document {
-                Ok(document) => document,
-                Err(error) => {
-                    complain(&format!("{error:#}"));
-                    outcome = Outcome::BadInput;
-                    continue;
-                }
-            };
-            for Document { value, place } in claims(document) {
-                let Some(request) = request(value, input.namespace.as_deref()) else {
-                    passed_over += 1;
-                    continue;
-                };
-                match plan(engine.as_ref(), &around, request, place) {
-                    Ok(plan) if plan.text("/verdict/code") == "NotSelected" => unselected += 1,
-                    Ok(plan) => {
-                        planned += 1;
-                        outcome = outcome.max(plan.outcome());
-                        print(&plan)?;
-                    }
-                    Err(error) => {
-                        complain(&format!("{error:#}"));
-                        outcome = Outcome::BadInput;
-                    }
-                }
-                progress.show(planned);
+    for document in input.files.iter().flat_map(|file| documents::read(file)) {
+        let documents = match document {
+            Ok(document) => claims(document),
+            Err(error) => {
+                seen.fault(&error);
+                continue;
             }
+        };
+        for Document { value, place } in documents {
+            let Some(request) = request(value, input.namespace.as_deref()) else {
+                seen.passed_over += 1;
+                continue;
+            };
+            match plan(engine.as_ref(), &around, request, place) {
+                Ok(plan) if plan.text("/verdict/code") == "NotSelected" => seen.unselected += 1,
+                Ok(plan) => {
+                    seen.planned += 1;
+                    seen.outcome = seen.outcome.max(plan.outcome());
+                    match print(&plan) {
+                        // Whoever reads our output has read enough.
+                        Err(error) if is_broken_pipe(&error) => return Ok(seen.outcome),
+                        printed => printed?,
+                    }
+                }
+                Err(error) => seen.fault(&error),
+            }
+            progress.show(seen.planned);
         }
     }
     progress.clear();
-    if passed_over > 0 {
-        warn(&format!("{passed_over} documents are no claims and were passed over"));
+    Ok(seen.summary())
+}
+
+/// What a run has come upon.
+struct Seen {
+    outcome: Outcome,
+    planned: usize,
+    unselected: usize,
+    passed_over: usize,
+}
+
+impl Seen {
+    fn fault(&mut self, error: &anyhow::Error) {
+        complain(&format!("{error:#}"));
+        self.outcome = Outcome::BadInput;
     }
-    if unselected > 0 {
-        warn(&format!("{unselected} claims are not selected: they lack the label, or their namespace is excluded"));
+
+    fn summary(self) -> Outcome {
+        if self.passed_over > 0 {
+            warn(&format!("{} documents are no claims and were passed over", self.passed_over));
+        }
+        if self.unselected > 0 {
+            let why = "they lack the label, or their namespace is excluded";
+            warn(&format!("{} claims are not selected: {why}", self.unselected));
+        }
+        if self.planned + self.unselected == 0 && self.outcome == Outcome::Planned {
+            complain("no claim in the input");
+            return Outcome::BadInput;
+        }
+        self.outcome
     }
-    if planned + unselected == 0 && outcome == Outcome::Planned {
-        complain("no claim in the input");
-        return Ok(Outcome::BadInput);
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Settings are the same for every claim: what is wrong with them is said once.
+fn check_settings(engine: &dyn Engine, around: &Map<String, Value>) -> anyhow::Result<()> {
+    let settings = around.get("settings").unwrap_or(&Value::Null);
+    let answer = engine.call("validate_settings", &serde_json::to_vec(settings)?)?;
+    let answer: Value = serde_json::from_slice(&answer)?;
+    match answer.get("message").and_then(Value::as_str) {
+        Some(message) => bail!("{message}"),
+        None => Ok(()),
     }
-    Ok(outcome)
 }
 
 fn engine(input: &Input) -> anyhow::Result<Box<dyn Engine>> {
@@ -138,17 +181,20 @@ fn around(input: &Input) -> anyhow::Result<Map<String, Value>> {
     Ok(review)
 }
 
-/// The documents in a document: the items of a List, else itself.
+/// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else itself.
 fn claims(document: Document) -> Vec<Document> {
     let Document { mut value, place } = document;
-    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    match value.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) if is_list => {
-            let place = |index: usize| format!("{place}, item {}", index + 1);
-            items.into_iter().enumerate().map(|(index, value)| Document { value, place: place(index) }).collect()
+    let kind = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
+    let Some((kind, Value::Array(items))) = kind.zip(value.get_mut("items").map(Value::take)) else {
+        return vec![Document { value, place }];
+    };
+    let item = |(index, mut value): (usize, Value)| {
+        if let Some(item) = value.as_object_mut().filter(|_| !kind.is_empty()) {
+            item.entry("kind").or_insert_with(|| json!(kind));
         }
-        _ => vec![Document { value, place }],
-    }
+        Document { value, place: format!("{place}, item {}", index + 1) }
+    };
+    items.into_iter().enumerate().map(item).collect()
 }
 
 /// The document, if the policy can be asked about it: a claim, an AdmissionReview or its request.
@@ -179,31 +225,13 @@ fn plan(engine: &dyn Engine, around: &Map<String, Value>, request: Value, place:
     }
 }
 
-#[derive(Deserialize)]
-struct Problems {
-    problems: Vec<Problem>,
-}
-
-#[derive(Deserialize)]
-struct Problem {
-    path: String,
-    message: String,
-    hint: Option<String>,
-}
-
 /// What the policy found wrong, a line each, with the place of the claim where the claim is meant.
-fn in_words(problems: &str, place: &str) -> String {
-    let Ok(Problems { problems }) = serde_json::from_str(problems) else { return problems.to_owned() };
-    let lines: Vec<String> = (problems.iter())
-        .map(|Problem { path, message, hint }| {
-            let at = match path.strip_prefix("request.").or_else(|| path.strip_prefix("request")) {
-                Some("") => place.to_owned(),
-                Some(inner) => format!("{place}: {inner}"),
-                None => path.clone(),
-            };
-            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("{at}: {message}{hint}")
-        })
-        .collect();
-    lines.join("\n")
+fn in_words(error: &str, place: &str) -> String {
+    let Ok(ReviewError { problems }) = serde_json::from_str(error) else { return error.to_owned() };
+    let at = |problem: Problem| match problem.path.strip_prefix("request") {
+        Some("") => Problem { path: place.to_owned(), ..problem },
+        Some(inner) => Problem { path: format!("{place}: {}", inner.trim_start_matches('.')), ..problem },
+        None => problem,
+    };
+    problems.into_iter().map(|problem| at(problem).to_string()).collect::<Vec<_>>().join("\n")
 }

@@ -25,9 +25,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A thousand times the fuel of an ordinary plan, 64 MiB and the two seconds that Kubewarden gives a policy.
+    /// What the longest review needs at its worst: thousands of times an ordinary plan.
     fn default() -> Self {
-        Limits { fuel: 5_000_000_000, memory: 64 << 20, time: Duration::from_secs(2) }
+        Limits { fuel: 20_000_000_000, memory: 1 << 30, time: Duration::from_secs(10) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Settings: what an administrator decides once for all claims. Refuses what cannot be safe.
 
+mod checks;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::credentials::MoverKey;
 use crate::document::{overlay, read_all};
-use crate::names;
-use crate::problem::{Problem, keyed};
+use crate::problem::Problem;
 use crate::quantity::Quantity;
-use crate::schedule::Schedule;
 use crate::template::IdentityPart::{Name, Namespace, Text};
-use crate::template::{Identity, IdentityPart, Template};
+use crate::template::{Identity, Template};
 
 /// The label and annotation keys that are ours begin with this.
 pub(crate) const PREFIX: &str = "volsync-policy.io/";
@@ -535,195 +535,5 @@ impl Settings {
         let settings: Settings = read_all(&Value::Object(overlay(profile.preset(), given)), "settings")?;
         let problems = settings.problems();
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
-    }
-
-    /// What may not be as it is, although each value alone is readable.
-    fn problems(&self) -> Vec<Problem> {
-        let mut found = Vec::new();
-        self.check_selection(&mut found);
-        self.check_identities(&mut found);
-        self.check_credentials(&mut found);
-        self.check_volumes(&mut found);
-        self.backup.check(&mut found);
-        self.metadata.check(&mut found);
-        found
-    }
-
-    fn check_selection(&self, found: &mut Vec<Problem>) {
-        if !names::is_qualified(&self.label) {
-            found
-                .push(Problem::new("settings.label", "is not the key of a label").hint("write a key such as `backup`"));
-        }
-        for (value, schedule) in &self.schedules {
-            let path = keyed("settings.schedules", value);
-            if value.is_empty() || !names::is_label_value(value) {
-                found.push(Problem::new(&path, "its key is not the value of a label"));
-            }
-            if let Some(Err(wrong)) = schedule.literal().map(|text| Schedule::parse(text, "", "")) {
-                found.push(Problem::new(&path, wrong.to_string()));
-            }
-        }
-        if let Some(namespace) = self.exclude_namespaces.iter().find(|name| !names::is_label(name)) {
-            let message = format!("`{}` is not the name of a namespace", namespace.escape_default());
-            found.push(Problem::new("settings.excludeNamespaces", message));
-        }
-    }
-
-    /// Two claims must never share a repository, nor a name within a namespace.
-    fn check_identities(&self, found: &mut Vec<Problem>) {
-        let path = "settings.repositoryPath";
-        let hint = "write path segments, one with `{{ request.namespace }}` and one with `{{ request.name }}`";
-        match self.repository_path.segments() {
-            Err(message) => found.push(Problem::new(path, message).hint(hint)),
-            Ok(segments) => {
-                let alone = |wanted| {
-                    let varies = |part: &&IdentityPart| !matches!(part, Text(_));
-                    segments.iter().any(|segment| segment.iter().filter(varies).eq([&wanted]))
-                };
-                if !(alone(Namespace) && alone(Name)) {
-                    let message =
-                        "two claims could share one repository: it must depend on the namespace and on the name";
-                    found.push(Problem::new(path, message).hint(hint));
-                }
-            }
-        }
-        let names =
-            [("secret", &self.names.secret), ("destination", &self.names.destination), ("source", &self.names.source)];
-        for (key, name) in names {
-            let path = format!("settings.names.{key}");
-            if name.parts().iter().filter(|part| **part == Name).count() != 1 {
-                let message = "two claims of a namespace could share one object: it must hold the claim's name once";
-                found.push(Problem::new(path, message).hint("write `{{ request.name }}` with text around it"));
-            } else if !names::is_subdomain(&name.render("n", "n")) {
-                let message = "does not give the name of an object: lower case letters, digits, `-` and `.`";
-                found.push(Problem::new(path, message));
-            }
-        }
-    }
-
-    fn check_credentials(&self, found: &mut Vec<Problem>) {
-        let path = "settings.credentials.externalSecret";
-        match (self.credentials.kind, &self.credentials.external_secret) {
-            (CredentialKind::Secret, None) => {}
-            (CredentialKind::Secret, Some(_)) => {
-                found.push(Problem::new(path, "is read with `kind: ExternalSecret` only"));
-            }
-            (CredentialKind::ExternalSecret, None) => {
-                found.push(Problem::new(path, "is missing; `kind: ExternalSecret` needs it"));
-            }
-            (CredentialKind::ExternalSecret, Some(external)) => {
-                for key in [MoverKey::REPOSITORY, MoverKey::PASSWORD] {
-                    if !external.data.contains_key(&key) {
-                        found.push(Problem::new(format!("{path}.data"), format!("`{}` is missing", key.as_str())));
-                    }
-                }
-            }
-        }
-    }
-
-    fn check_volumes(&self, found: &mut Vec<Problem>) {
-        if self.restore.copy_method == CopyMethod::Clone {
-            let message = "VolSync restores no clone: its run would never end";
-            found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`"));
-        }
-        self.check_populates("settings.restore.copyMethod", Some(self.restore.mode), found);
-        for (name, class) in &self.storage_classes {
-            let path = keyed("settings.storageClasses", name);
-            self.check_populates(&format!("{path}.restore"), class.restore, found);
-            if class.volume_snapshot_class_name.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
-                found.push(Problem::new(format!("{path}.volumeSnapshotClassName"), "is not the name of a class"));
-            }
-        }
-        if self.profile == Profile::Seed && self.gate == Gate::Evidence {
-            let message = "the seed profile has no gate: its restore is not the claim's";
-            found.push(Problem::new("settings.gate", message).hint("leave it out, or write `profile: default`"));
-        }
-        let modes = [
-            ("restore.accessModes", &self.restore.access_modes),
-            ("restore.cacheAccessModes", &self.restore.cache_access_modes),
-            ("backup.cacheAccessModes", &self.backup.cache_access_modes),
-        ];
-        for (key, modes) in modes {
-            if modes.as_ref().is_some_and(|modes| modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany)) {
-                let problem = Problem::new(format!("settings.{key}"), "names no mode by which a mover can write");
-                found.push(problem.hint("leave it out, or add `ReadWriteOnce`"));
-            }
-        }
-        if self.mover.service_account.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
-            found.push(Problem::new("settings.mover.serviceAccount", "is not the name of a service account"));
-        }
-    }
-
-    /// VolSync's populator takes snapshots and nothing else; a claim would wait for it for ever.
-    fn check_populates(&self, path: &str, mode: Option<RestoreMode>, found: &mut Vec<Problem>) {
-        if mode == Some(RestoreMode::Populate) && self.restore.copy_method == CopyMethod::Direct {
-            let message = "a claim is populated from a snapshot only";
-            found.push(Problem::new(path, message).hint("write `restore: {copyMethod: Snapshot}`, or `side`"));
-        }
-    }
-}
-
-impl BackupSettings {
-    fn check(&self, found: &mut Vec<Problem>) {
-        if self.prune_interval_days == 0 {
-            let message = "0 prunes after every backup, and an aged-out snapshot could never be put back";
-            found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
-        }
-        let retain = &self.retain;
-        let last = retain.last.as_ref().map(|last| last.parse::<u16>().unwrap_or_default());
-        let within = retain.within.as_deref().map(longest_unit);
-        if last == Some(0) {
-            found.push(Problem::new("settings.backup.retain.last", "expected a whole number above zero, as a text"));
-        } else if within == Some(None) {
-            let message = "expected a duration above zero in restic's notation, such as `1y5m7d2h`";
-            found.push(Problem::new("settings.backup.retain.within", message));
-        } else if !keeps_several(retain, last) && !matches!(within.flatten(), Some('d' | 'm' | 'y')) {
-            // `retain: {}` is `restic forget --keep-last 1`.
-            let message = "can keep nothing but the last snapshot: one bad backup would age out every good one";
-            found.push(Problem::new("settings.backup.retain", message).hint("leave it out for hourly 24, daily 7"));
-        }
-    }
-}
-
-/// Whether a count keeps more than one snapshot. Several counts of one can all keep the same one, the last.
-fn keeps_several(retain: &Retain, last: Option<u16>) -> bool {
-    let counts = [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly, last];
-    counts.iter().flatten().any(|count| *count > 1)
-}
-
-/// The longest unit of a duration in restic's notation that it counts any of: numbers, each with its unit, years first.
-fn longest_unit(duration: &str) -> Option<char> {
-    const UNITS: &str = "ymdh";
-    let mut longest = None;
-    let mut rest = UNITS;
-    for part in duration.split_inclusive(|c: char| !c.is_ascii_digit()) {
-        let unit = part.chars().next_back()?;
-        let (number, _) = part.split_at_checked(part.len() - unit.len_utf8())?;
-        let (_, shorter) = rest.split_once(unit)?;
-        rest = shorter;
-        if number.parse::<u16>().ok()? > 0 {
-            longest = longest.or(Some(unit));
-        }
-    }
-    longest
-}
-
-impl MetadataSettings {
-    fn check(&self, found: &mut Vec<Problem>) {
-        let keys = (self.labels.keys().map(|key| ("labels", key)))
-            .chain(self.annotations.keys().map(|key| ("annotations", key)));
-        for (section, key) in keys {
-            let path = keyed(&format!("settings.metadata.{section}"), key);
-            if !names::is_qualified(key) {
-                found.push(Problem::new(path, "is not the key of a label or an annotation"));
-            } else if key == MANAGED_BY || key.starts_with(PREFIX) {
-                found.push(Problem::new(path, "is the key by which we know our own objects"));
-            }
-        }
-        for (key, value) in &self.labels {
-            if value.literal().is_some_and(|value| !names::is_label_value(value)) {
-                found.push(Problem::new(keyed("settings.metadata.labels", key), "is not the value of a label"));
-            }
-        }
     }
 }

@@ -132,8 +132,9 @@ fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 impl Claim {
-    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not excluded,
-    /// and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is populated).
+    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not
+    /// excluded, and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
+    /// populated).
     pub(crate) fn is_selected(object: &Value, namespace: Option<&str>, settings: &Settings) -> bool {
         let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
         let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));

@@ -73,9 +73,9 @@ impl Code {
             }
             Code::NameUnknown => Some("Nothing, where an API server names it; else give the claim a name."),
             Code::NoEvidence => Some(
-                "Let the host apply it, which gathers evidence; or set `spec.paused: false` once you know that the volume \
-                 was restored, or that there was nothing to restore. What was copied while it was paused is uploaded \
-                 first.",
+                "Let the host apply it, which gathers evidence; or set `spec.paused: false` once you know that the \
+                 volume was restored, or that there was nothing to restore. What was copied while it was paused is \
+                 uploaded first.",
             ),
             Code::Ungated => Some("Switch the gate on: `gate: evidence` in settings."),
         }

@@ -40,14 +40,6 @@ pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) 
     }
 }
 
-/// The text of `value` as JSON says it, for a string without its quotes.
-pub(crate) fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// Removes what stands at the path `steps` (innermost first), or the list on the way there, whose indices must not
 /// shift; false where nothing is removed.
 fn remove(value: &mut Value, steps: &[Step]) -> bool {

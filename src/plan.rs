@@ -76,8 +76,8 @@ impl Plan {
 pub(crate) struct PlanDocument<'a> {
     /// What was decided, and why.
     verdict: VerdictDocument<'a>,
-    /// Whether the claim does not get what its label asks for: it is refused, has no name yet, or these credentials make
-    /// no Secret.
+    /// Whether the claim does not get what its label asks for: it is refused, has no name yet, or these credentials
+    /// make no Secret.
     refused: bool,
     /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
     patch: Option<Vec<PatchOperation>>,

@@ -251,8 +251,8 @@ fn writable(claim: &Claim) -> Vec<AccessMode> {
     modes.filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
 }
 
-/// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours: to
-/// render it for this claim would point that other claim's restore at the wrong repository.
+/// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours:
+/// to render it for this claim would point that other claim's restore at the wrong repository.
 fn source(claim: &Claim, destination: &str, settings: &Settings) -> Source {
     match &claim.source {
         Source::Ours(named)

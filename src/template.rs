@@ -3,12 +3,12 @@
 //! Two kinds. A [`Template`] may say anything about the request. An [`Identity`] decides whose backups are whose, so
 //! it sees the namespace and the claim's name only, each standing alone: no two claims can ever get the same text.
 
+use std::cell::OnceCell;
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
-
-use crate::document;
+use jmespath::Variable;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The longest expression that is read, in bytes. JMESPath nests by recursion, and the guest's stack is finite.
 const LONGEST_EXPRESSION: usize = 400;
@@ -98,27 +98,35 @@ impl Template {
 }
 
 /// What expressions see: an object with the one key `request`.
+#[derive(Serialize)]
 pub(crate) struct Scope<'a> {
     request: &'a Value,
+    /// The same for JMESPath, made for the first expression: most settings have none.
+    #[serde(skip)]
+    data: OnceCell<jmespath::Rcvar>,
 }
 
 impl<'a> Scope<'a> {
     /// The scope of one admission request.
     pub(crate) fn new(request: &'a Value) -> Self {
-        Scope { request }
+        Scope { request, data: OnceCell::new() }
     }
 
     fn evaluate(&self, expression: &jmespath::Expression<'static>, alone: bool) -> Result<String, TemplateFailure> {
         let failure = |reason| TemplateFailure { expression: expression.as_str().to_owned(), reason };
-        let given = expression
-            .search(json!({ "request": self.request }))
+        let mut context = jmespath::Context::new(expression.as_str(), &jmespath::DEFAULT_RUNTIME);
+        let given = jmespath::interpret(self.data(), expression.as_ast(), &mut context)
             .map_err(|_| failure("cannot be evaluated for this request"))?;
-        match serde_json::to_value(&*given) {
-            Ok(Value::Null) | Err(_) => Err(failure("is missing from the request")),
-            Ok(Value::String(text)) => Ok(text),
-            Ok(_) if alone => Err(failure("gives no text; wrap it in `to_string(…)`")),
-            Ok(other) => Ok(document::text(&other)),
+        match &*given {
+            Variable::Null => Err(failure("is missing from the request")),
+            Variable::String(text) => Ok(text.clone()),
+            _ if alone => Err(failure("gives no text; wrap it in `to_string(…)`")),
+            other => Ok(other.to_string()),
         }
+    }
+
+    fn data(&self) -> &jmespath::Rcvar {
+        self.data.get_or_init(|| jmespath::Rcvar::new(Variable::from_serializable(self).unwrap_or(Variable::Null)))
     }
 }
 
@@ -352,6 +360,8 @@ fn end_of(expression: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn render(template: &str) -> Result<String, String> {

@@ -111,7 +111,7 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
 }
 
 /// What the design allows: the module is paid for by every request and every page load.
-const LARGEST_MODULE: u64 = 350 * 1024;
+const LARGEST_MODULE: u64 = 350_000;
 
 #[test]
 fn it_is_no_larger_than_the_design_allows() {

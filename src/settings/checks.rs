@@ -165,7 +165,8 @@ fn keeps_several(retain: &Retain, last: Option<u16>) -> bool {
     counts.iter().flatten().any(|count| *count > 1)
 }
 
-/// The longest unit of a duration in restic's notation that it counts any of: numbers, each with its unit, years first.
+/// The longest unit of a duration in restic's notation that it counts any of: numbers, each with its unit, years
+/// first.
 fn longest_unit(duration: &str) -> Option<char> {
     const UNITS: &str = "ymdh";
     let mut longest = None;

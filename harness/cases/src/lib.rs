@@ -125,7 +125,8 @@ pub struct Expect {
     pub answer: Option<Value>,
 }
 
-/// A value that was written, if only as `null`: nothing is expected where nothing is written, and `null` where that is.
+/// A value that was written, if only as `null`: nothing is expected where nothing is written, and `null` where that
+/// is.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

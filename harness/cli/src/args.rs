@@ -9,16 +9,22 @@ const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
-  # The manifests of one claim; the backup stays paused until someone looks for older backups
-  volsync-policy generate -f claim.yaml --credentials base-secret.yaml
+  # One claim; its backup stays paused until someone looks for older ones
+  volsync-policy generate -f claim.yaml --credentials base.yaml
 
-  # All claims of a folder, applied (server-side: client-side apply copies a Secret into an annotation)
-  volsync-policy generate -f claims/ --credentials base-secret.yaml | kubectl apply --server-side -f -
+  # All claims of a folder, applied (client-side apply would copy a Secret
+  # into an annotation)
+  volsync-policy generate -f claims/ --credentials base.yaml |
+    kubectl apply --server-side -f -
 
-  # For Git: claims that wait for their restore, and no Secret (settings name an ExternalSecret)
-  kustomize build app | volsync-policy generate -f - --settings settings.yaml --with-claim > backup.yaml
+  # For Git: claims that wait for their restore, and no Secret (settings
+  # name an ExternalSecret)
+  kustomize build app |
+    volsync-policy generate -f - --settings settings.yaml --with-claim
 
-Exit codes: 0 planned · 1 a claim was refused, or its Secret cannot be made from these credentials · 2 bad input, or nowhere to write";
+Exit codes: 0 planned
+            1 a claim was refused, or these credentials make no Secret
+            2 bad input, or nowhere to write";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

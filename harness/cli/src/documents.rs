@@ -56,8 +56,8 @@ fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Documents of one input. A document in braces or brackets, JSON or not, ends where they are closed; any other ends at
-/// a line `---` or `...`, which at the start of a line ends a document wherever it stands.
+/// Documents of one input. A document in braces or brackets, JSON or not, ends where they are closed; any other ends
+/// at a line `---` or `...`, which at the start of a line ends a document wherever it stands.
 struct Documents {
     name: String,
     input: Box<dyn BufRead>,

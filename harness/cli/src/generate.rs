@@ -56,8 +56,8 @@ struct Manifest {
     comment: Vec<String>,
 }
 
-/// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked for,
-/// stands before the ReplicationSource that backs it up.
+/// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked
+/// for, stands before the ReplicationSource that backs it up.
 fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
     let name = planned.name();
     let mut manifests = Vec::new();

@@ -181,7 +181,8 @@ fn around(input: &Input) -> anyhow::Result<Map<String, Value>> {
     Ok(review)
 }
 
-/// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else itself.
+/// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else
+/// itself.
 fn claims(document: Document) -> Vec<Document> {
     let Document { mut value, place } = document;
     let kind = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);

@@ -32,12 +32,14 @@ pub(crate) fn restic() -> bool {
     if has_restic() {
         return true;
     }
-    if works(Command::new("id").arg("-u")) && works(Command::new("apt-get").arg("--version")) {
-        let quiet = |arguments: &[&str]| {
+    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim_ascii() == b"0");
+    if is_root && works(Command::new("apt-get").arg("--version")) {
+        let apt_get = |arguments: &[&str]| {
             run(Command::new("apt-get").args(["-qq", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
         };
-        if quiet(&["update"]).and_then(|()| quiet(&["install", "--no-install-recommends", "restic"])).is_err() {
-            return false;
+        let installed = apt_get(&["update"]).and_then(|()| apt_get(&["install", "--no-install-recommends", "restic"]));
+        if let Err(error) = installed {
+            eprintln!("{error:#}");
         }
     }
     has_restic()

@@ -22,8 +22,10 @@ pub(crate) fn build() -> anyhow::Result<()> {
     run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
     fs::create_dir_all("target/wasm")?;
     let features = FEATURES.map(|feature| format!("--enable-{feature}"));
-    let strip = ["--strip-debug", "--strip-producers"];
-    run(Command::new(WASM_OPT).args(["-Oz", "--converge", BUILT, "-o", MODULE]).args(strip).args(features))?;
+    let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+    // What one pass learns of the whole module is room for the next.
+    let passes = ["-Oz", "--gufa", "-Oz", "--dae-optimizing", "--reorder-functions", "--converge", "-Oz"];
+    run(Command::new(WASM_OPT).args([BUILT, "-o", MODULE]).args(passes).args(strip).args(features))?;
     let compressed = output(Command::new("gzip").args(["-9", "-c", MODULE])).map(|bytes| bytes.len());
     let size = fs::metadata(MODULE)?.len();
     println!("{MODULE}: {size} bytes, {} compressed with gzip", compressed.unwrap_or_default());

@@ -59,7 +59,7 @@ pub(crate) const VOLSYNC: &str = "volsync.backube";
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 /// The annotations by which a claim's owner speaks to the policy, without [`PREFIX`].
-pub(crate) const ANNOTATIONS: [&str; 9] = [
+pub(crate) const ANNOTATIONS: [&str; 10] = [
     "accept",
     "claim-uid",
     "fs-group",
@@ -67,6 +67,7 @@ pub(crate) const ANNOTATIONS: [&str; 9] = [
     "mover-service-account",
     "released",
     "restore",
+    "restore-from",
     "run-as-group",
     "run-as-user",
 ];

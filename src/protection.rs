@@ -271,6 +271,9 @@ fn restore_mode(
     class: Option<&StorageClassSettings>,
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
+    if claim.annotation("restore-from").is_some() {
+        return Err(wrong_annotation("restore-from", "settings allow no other claim's repository"));
+    }
     let mode = match restore_annotation(claim)? {
         Restore::Skip => RestoreMode::None,
         Restore::AsSettings => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),

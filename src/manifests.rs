@@ -267,18 +267,17 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
 }
 
 fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSettings) -> Object<ExternalSecretSpec> {
-    let made = metadata(protection, &protection.names.secret);
+    let metadata = metadata(protection, &protection.names.secret);
     // External Secrets fills this in where the base repository is known. It trims as we do for a Secret of our own.
     let base = r#"{{ regexReplaceAll "/+$" (.RESTIC_REPOSITORY | trim) "" }}"#;
     let repository = format!("{base}/{}", protection.repository_path);
     // It takes annotations for templates too, over the credentials: braces that came from a claim must stay braces.
     let escaped = |text: &str| text.replace("{{", r#"{{ "{{" }}"#);
     let mut annotations = BTreeMap::new();
-    annotations.extend(made.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
+    annotations.extend(metadata.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
     Object {
         api_version: "external-secrets.io/v1",
         kind: "ExternalSecret",
-        metadata: metadata(protection, &protection.names.secret),
         spec: ExternalSecretSpec {
             refresh_interval: external.refresh_interval.clone(),
             secret_store_ref: external.store.clone(),
@@ -289,7 +288,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
                     engine_version: "v2",
                     // The keys that are not templated are copied.
                     merge_policy: "Merge",
-                    metadata: ExternalSecretMetadata { labels: made.labels, annotations },
+                    metadata: ExternalSecretMetadata { labels: metadata.labels.clone(), annotations },
                     data: TemplatedData { repository },
                 },
             },
@@ -297,6 +296,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
                 .map(|(key, remote)| ExternalSecretData { secret_key: key.clone(), remote_ref: remote.clone() })
                 .collect(),
         },
+        metadata,
     }
 }
 

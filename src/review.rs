@@ -124,7 +124,7 @@ pub(crate) enum Subject {
 }
 
 /// What shall happen to the claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Operation {
     /// It is created.

@@ -3,6 +3,7 @@
 use std::io;
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use volsync_policy::{Problem, ReviewError};
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
@@ -213,10 +214,17 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
     }
 }
 
+/// A review: nothing of what is the same for every claim is copied for each.
+#[derive(Serialize)]
+struct Review<'a> {
+    request: &'a Value,
+    #[serde(flatten)]
+    around: &'a Map<String, Value>,
+}
+
 fn plan(engine: &dyn Engine, around: &Map<String, Value>, request: Value, place: String) -> anyhow::Result<Planned> {
-    let mut review = around.clone();
-    review.insert("request".to_owned(), request.clone());
-    match engine.call("plan", &serde_json::to_vec(&review)?) {
+    let review = serde_json::to_vec(&Review { request: &request, around })?;
+    match engine.call("plan", &review) {
         Ok(json) => {
             let plan = serde_json::from_slice(&json).context("the engine's answer is not JSON")?;
             Ok(Planned { request, place, json, plan })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::decision::Unselected;
 use crate::document::read;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
@@ -133,10 +134,10 @@ fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 impl Claim {
-    /// Whether the policy has anything to do with the claim: it carries the label, in a namespace that is not
-    /// excluded, and is no volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
+    /// Why the policy has nothing to do with the claim, where that is so: it does not carry the label, is in an
+    /// excluded namespace, or is a volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
     /// populated).
-    pub(crate) fn is_selected(object: &Value, namespace: Option<&str>, settings: &Settings) -> bool {
+    pub(crate) fn unselected(object: &Value, namespace: Option<&str>, settings: &Settings) -> Option<Unselected> {
         let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
         let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));
         let name = metadata(object, "name").and_then(Value::as_str).unwrap_or_default();
@@ -144,7 +145,12 @@ impl Claim {
             || name.starts_with("vs-prime-");
         let is_excluded =
             namespace.is_some_and(|namespace| settings.exclude_namespaces.iter().any(|excluded| excluded == namespace));
-        label(&settings.label).is_some() && !is_derived && !is_excluded
+        match (label(&settings.label), is_derived, is_excluded) {
+            (None, _, _) => Some(Unselected::Unlabelled),
+            (Some(_), true, _) => Some(Unselected::Derived),
+            (Some(_), false, true) => Some(Unselected::Excluded),
+            (Some(_), false, false) => None,
+        }
     }
 
     /// Whether the claim is being deleted.

@@ -1,10 +1,18 @@
 //! The decision: what is done with the restore and the backup of a claim, and why. [`Released`] is born here.
+//!
+//! The numbers are those of the rows of `docs/decisions.md`; the first whose condition holds decides.
 
 use serde::Serialize;
 
 use crate::code::Code;
-use crate::problem::Problem;
-use crate::protection::{Protection, Standing};
+use crate::evidence::{
+    BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, Evidence, Expectation, FinishedRestore, Phase,
+    Populator, Record, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume, VolumeId,
+};
+use crate::history::{Doubt, History, is_active, is_same_volume};
+use crate::names::HoldId;
+use crate::outcome::Outcome;
+use crate::quantity::Quantity;
 use crate::settings::{Gate, RestoreMode};
 
 /// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running
@@ -13,8 +21,21 @@ use crate::settings::{Gate, RestoreMode};
 /// ```compile_fail,E0423
 /// let released = volsync_policy::Released(());
 /// ```
+///
+/// ```compile_fail,E0451
+/// let released = volsync_policy::Released { is_new: true };
+/// ```
 #[derive(Debug, PartialEq, Eq)]
-pub struct Released(());
+pub struct Released {
+    is_new: bool,
+}
+
+impl Released {
+    /// Whether the release has yet to be recorded.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}
 
 /// What is done with the ReplicationDestination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +44,10 @@ pub struct Released(());
 pub enum Restore {
     /// It is created; one that exists is never edited.
     Apply,
+    /// Its image is taken away, so that no later claim binds from it; the object stays as the record of the restore.
+    Consume,
+    /// It is deleted.
+    Delete,
     /// What is there stays as it is.
     Keep,
 }
@@ -36,70 +61,668 @@ pub enum Backup {
     Pause,
     /// What is there stays as it is.
     Keep,
+    /// None is made.
+    Withhold,
+    /// It is deleted at once.
+    Delete,
+    /// It is deleted as soon as no backup is under way.
+    DeleteWhenIdle,
 }
 
-/// Whether the API server should take the claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Admission {
-    /// It should.
-    Allow,
-    /// It should not: a labelled claim that silently goes unprotected is the worst outcome.
-    Deny,
+/// What a request asks for, as far as the decision looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Nothing of the policy.
+    Unselected(Unselected),
+    /// That the claim goes away.
+    Terminating,
+    /// A schedule that settings do not know.
+    LabelInvalid,
+    /// What cannot be served.
+    VolumeUnsupported,
+    /// Protection for a claim that has no name yet.
+    Unnamed,
+    /// Protection.
+    Protection(Box<Ask>),
+}
+
+/// Why a claim is none of the policy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unselected {
+    /// The request is about no claim at all.
+    NoClaim,
+    /// It does not carry the label.
+    Unlabelled,
+    /// It does, in an excluded namespace.
+    Excluded,
+    /// It is a volume of VolSync's own.
+    Derived,
+}
+
+/// What the decision must know of a claim that asks for protection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Where data is restored to.
+    pub mode: RestoreMode,
+    /// What releases a backup while there is no evidence.
+    pub gate: Gate,
+    /// Whether a Secret can be rendered.
+    pub has_credentials: bool,
+    /// The SHA-256 of the repository that the Secret would name, where we render it ourselves.
+    pub repository: Option<Digest>,
+    /// The storage that the claim requests.
+    pub request: Quantity,
+    /// The longest time between two of its backups, in seconds.
+    pub interval: u64,
+    /// The holds that a person accepted.
+    pub accepted: Vec<HoldId>,
+    /// Why they did.
+    pub reason: Option<String>,
+}
+
+impl Asked {
+    /// The protection that is asked for, where it is.
+    pub(crate) fn protection(&self) -> Option<&Ask> {
+        match self {
+            Asked::Protection(ask) => Some(ask),
+            Asked::Unselected(_)
+            | Asked::Terminating
+            | Asked::LabelInvalid
+            | Asked::VolumeUnsupported
+            | Asked::Unnamed => None,
+        }
+    }
+
+    /// Whether a Secret can be rendered.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.protection().is_some_and(|ask| ask.has_credentials)
+    }
 }
 
 /// What was decided, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
+    /// The row that decided.
+    pub row: u8,
     /// Why.
     pub code: Code,
-    /// What is wrong with the claim, where something is.
-    pub problem: Option<Problem>,
-    /// Whether the API server should take the claim.
-    pub admission: Admission,
     /// What is done with the ReplicationDestination.
     pub restore: Restore,
+    /// What it is expected to find, where it is applied on evidence.
+    pub expects: Option<Expectation>,
     /// What is done with the ReplicationSource.
     pub backup: Backup,
+    /// Whether the Secret is applied.
+    pub applies_secret: bool,
+    /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync fills the claim anew.
+    pub restarts_populator: bool,
 }
 
-/// The decision procedure: the first condition that holds decides.
-pub(crate) fn decide(standing: &Standing<'_>, problem_before: impl FnOnce() -> Option<Problem>, gate: Gate) -> Verdict {
-    let untouched = |code| Verdict {
-        code,
-        problem: None,
-        admission: Admission::Allow,
-        restore: Restore::Keep,
-        backup: Backup::Keep,
+/// The decision procedure: the first row whose condition holds decides. Total.
+pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
+    let Some(evidence) = evidence else { return without_evidence(asked) };
+    let has_ours = evidence.has_ours();
+    let ask = match asked {
+        Asked::Unselected(Unselected::NoClaim) => return keep(1, Code::NotSelected),
+        Asked::Unselected(_) if !has_ours => return keep(1, Code::NotSelected),
+        _ if is_stray(evidence) => return Verdict { backup: Backup::Delete, ..keep(2, Code::StrayBackup) },
+        _ if evidence.claim.as_ref().is_some_and(|claim| claim.terminating) => return keep(3, Code::ClaimTerminating),
+        Asked::Terminating => return keep(3, Code::ClaimTerminating),
+        Asked::LabelInvalid => return keep(4, Code::LabelInvalid),
+        Asked::VolumeUnsupported => return keep(4, Code::VolumeUnsupported),
+        Asked::Unnamed => return keep(4, Code::NameUnknown),
+        Asked::Unselected(unselected) => return opted_out(*unselected, evidence),
+        Asked::Protection(ask) => ask,
     };
-    let refused = |code, problem: &Problem| Verdict {
-        problem: Some(problem.clone()),
-        // What was wrong before is let through: controllers must be able to update the claim, and to remove
-        // finalizers.
-        admission: if problem_before().as_ref() == Some(problem) { Admission::Allow } else { Admission::Deny },
-        ..untouched(code)
+    let Some(objects) = Objects::of(evidence) else { return keep(6, Code::ObjectsUnread) };
+    if objects.are_not_ours() {
+        return keep(10, Code::NotOurs);
+    }
+    if !ask.has_credentials {
+        return keep(11, Code::CredentialsMissing);
+    }
+    let mut procedure = Procedure { ask, evidence, objects, on_the_way: false };
+    let verdict = match (procedure.objects.claim.phase, evidence.release()) {
+        (Phase::Lost, _) => keep(12, Code::VolumeLost),
+        (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(&record),
+        (Phase::Bound, None) => procedure.bound(),
+        (Phase::Pending, None) => procedure.pending(),
     };
-    match (standing, gate) {
-        (Standing::NotSelected, _) => untouched(Code::NotSelected),
-        (Standing::Terminating, _) => untouched(Code::ClaimTerminating),
-        (Standing::LabelInvalid(problem), _) => refused(Code::LabelInvalid, problem),
-        (Standing::Unservable(problem), _) => refused(Code::VolumeUnsupported, problem),
-        (Standing::Unnamed, _) => untouched(Code::NameUnknown),
-        (Standing::Servable(protection), Gate::Evidence) => {
-            Verdict { restore: restore(protection), backup: Backup::Pause, ..untouched(Code::NoEvidence) }
-        }
-        (Standing::Servable(protection), Gate::None) => {
-            let backup = Backup::Release(Released(()));
-            Verdict { restore: restore(protection), backup, ..untouched(Code::Ungated) }
+    procedure.restored_aside(verdict)
+}
+
+/// Rows 1, 3, 4 and 5.
+fn without_evidence(asked: &Asked) -> Verdict {
+    match asked {
+        Asked::Unselected(_) => keep(1, Code::NotSelected),
+        Asked::Terminating => keep(3, Code::ClaimTerminating),
+        Asked::LabelInvalid => keep(4, Code::LabelInvalid),
+        Asked::VolumeUnsupported => keep(4, Code::VolumeUnsupported),
+        Asked::Unnamed => keep(4, Code::NameUnknown),
+        Asked::Protection(ask) => {
+            let restore = match ask.mode {
+                RestoreMode::None => Restore::Keep,
+                RestoreMode::Populate | RestoreMode::Side => Restore::Apply,
+            };
+            let (code, backup) = match ask.gate {
+                Gate::Evidence => (Code::NoEvidence, Backup::Pause),
+                Gate::None => (Code::Ungated, Backup::Release(Released { is_new: false })),
+            };
+            Verdict { restore, backup, applies_secret: true, ..keep(5, code) }
         }
     }
 }
 
-/// A restore is made where it has somewhere to go.
-fn restore(protection: &Protection<'_>) -> Restore {
-    match protection.restore_mode {
-        RestoreMode::None => Restore::Keep,
-        RestoreMode::Populate | RestoreMode::Side => Restore::Apply,
+/// Rows 6 to 9, for a claim that is not selected and has something of ours.
+fn opted_out(unselected: Unselected, evidence: &Evidence) -> Verdict {
+    let Some(objects) = Objects::of(evidence) else { return keep(6, Code::ObjectsUnread) };
+    let backup = |delete| if objects.backup.is_some_and(BackupEvidence::is_ours) { delete } else { Backup::Keep };
+    match unselected {
+        Unselected::Unlabelled if objects.waits_for_us() => {
+            Verdict { backup: backup(Backup::Delete), ..keep(7, Code::OptOutPending) }
+        }
+        Unselected::Unlabelled | Unselected::Derived => Verdict {
+            restore: objects.delete_restore(),
+            backup: backup(Backup::DeleteWhenIdle),
+            ..keep(8, Code::OptedOut)
+        },
+        Unselected::Excluded => keep(9, Code::NamespaceExcluded),
+        Unselected::NoClaim => keep(1, Code::NotSelected),
+    }
+}
+
+/// Everything stays as it is.
+fn keep(row: u8, code: Code) -> Verdict {
+    Verdict {
+        row,
+        code,
+        restore: Restore::Keep,
+        expects: None,
+        backup: Backup::Keep,
+        applies_secret: false,
+        restarts_populator: false,
+    }
+}
+
+/// No ReplicationSource is made.
+fn withhold(row: u8, code: Code) -> Verdict {
+    Verdict { backup: Backup::Withhold, ..keep(row, code) }
+}
+
+/// Whether the ReplicationSource is ours and another incarnation's, or runs without a release that stands. What cannot
+/// be read makes none stray.
+fn is_stray(evidence: &Evidence) -> bool {
+    match (&evidence.backup, &evidence.claim) {
+        (Some(BackupEvidence::Ours(backup)), Some(claim)) => {
+            backup.uid.as_ref() != Some(&claim.uid)
+                || backup.state == BackupState::Running && !evidence.release_stands()
+        }
+        (Some(BackupEvidence::Absent | BackupEvidence::Foreign) | None, _) | (Some(BackupEvidence::Ours(_)), None) => {
+            false
+        }
+    }
+}
+
+/// The objects of the cluster, all of them read.
+struct Objects<'a> {
+    cluster: &'a str,
+    claim: &'a ClaimEvidence,
+    secret: &'a SecretEvidence,
+    restore: &'a RestoreEvidence,
+    populator: &'a Populator,
+    /// Of a claim that is Pending it need not be read.
+    backup: Option<&'a BackupEvidence>,
+}
+
+impl<'a> Objects<'a> {
+    /// Nothing where one of them could not be read, or a claim is Bound to no volume, which was misread.
+    fn of(evidence: &'a Evidence) -> Option<Self> {
+        let claim = evidence.claim.as_ref()?;
+        let backup = evidence.backup.as_ref();
+        match (claim.phase, &claim.volume, backup) {
+            (Phase::Bound, Some(Volume::None), _) | (_, None, _) => return None,
+            (Phase::Bound | Phase::Lost, Some(_), None) => return None,
+            (Phase::Pending, Some(_), _)
+            | (Phase::Bound, Some(Volume::Of(_)), Some(_))
+            | (Phase::Lost, Some(_), Some(_)) => {}
+        }
+        Some(Objects {
+            cluster: evidence.cluster.as_ref()?,
+            claim,
+            secret: evidence.secret.as_ref()?,
+            restore: evidence.restore.as_ref()?,
+            populator: evidence.populator.as_ref()?,
+            backup,
+        })
+    }
+
+    fn are_not_ours(&self) -> bool {
+        matches!(self.secret, SecretEvidence::Foreign)
+            || matches!(self.restore, RestoreEvidence::Foreign)
+            || matches!(self.backup, Some(BackupEvidence::Foreign))
+    }
+
+    /// Whether the claim stays Pending until our restore is done.
+    fn waits_for_us(&self) -> bool {
+        self.claim.phase == Phase::Pending && self.claim.source == DataSource::Ours
+    }
+
+    /// Whether the Secret points at another repository than the one that would be rendered.
+    fn secret_is_other(&self) -> bool {
+        match self.secret {
+            SecretEvidence::Ours(content) => content.repository.is_other(),
+            SecretEvidence::Absent | SecretEvidence::Foreign => false,
+        }
+    }
+
+    fn delete_restore(&self) -> Restore {
+        match self.restore {
+            RestoreEvidence::Absent | RestoreEvidence::Foreign => Restore::Keep,
+            RestoreEvidence::Stale | RestoreEvidence::Running(_) | RestoreEvidence::Done(_) => Restore::Delete,
+        }
+    }
+
+    fn consume_restore(&self) -> Restore {
+        match self.restore {
+            RestoreEvidence::Done(done) if !done.consumed => Restore::Consume,
+            RestoreEvidence::Done(_)
+            | RestoreEvidence::Absent
+            | RestoreEvidence::Foreign
+            | RestoreEvidence::Stale
+            | RestoreEvidence::Running(_) => Restore::Keep,
+        }
+    }
+
+    fn is_filling(&self) -> bool {
+        match self.populator {
+            Populator::Idle => false,
+            Populator::Filling(_) => true,
+        }
+    }
+}
+
+/// What a finished restore proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Nothing was restored.
+    Nothing,
+    /// Nobody can tell what was restored.
+    Unread,
+    /// A snapshot was restored that is not the repository's.
+    NotListed,
+    /// A snapshot of the repository was restored, and not the newest.
+    Older,
+    /// The newest snapshot was restored.
+    Newest,
+}
+
+impl Proof {
+    fn of(done: &FinishedRestore, repository: &Repository) -> Self {
+        match (&done.outcome, repository) {
+            (Outcome::Nothing, _) => Proof::Nothing,
+            // While the listing is unread nobody can tell where an id belongs.
+            (Outcome::Unread, _) | (Outcome::Restored(_), Repository::Unread(_) | Repository::Damaged(_)) => {
+                Proof::Unread
+            }
+            (Outcome::Restored(_), Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_)) => {
+                Proof::NotListed
+            }
+            (Outcome::Restored(id), Repository::Holds(listing)) => {
+                match (listing.lists_restored, listing.newest_key.as_str().starts_with(id.as_str())) {
+                    (false, _) => Proof::NotListed,
+                    (true, false) => Proof::Older,
+                    (true, true) => Proof::Newest,
+                }
+            }
+        }
+    }
+}
+
+/// Rows 13 to 39: every object was read and is ours.
+struct Procedure<'a> {
+    ask: &'a Ask,
+    evidence: &'a Evidence,
+    objects: Objects<'a>,
+    /// Whether a hold was accepted on the way.
+    on_the_way: bool,
+}
+
+impl Procedure<'_> {
+    /// Whether a person accepted the hold `code`, which would otherwise decide.
+    fn accepts(&mut self, code: Code) -> bool {
+        let is_accepted = !self.ask.accepted.is_empty()
+            && hold(code, self.ask, self.evidence).is_some_and(|id| self.ask.accepted.contains(&id));
+        self.on_the_way |= is_accepted;
+        is_accepted
+    }
+
+    fn history(&self) -> History {
+        History::of(&self.evidence.ledger, &self.evidence.repository)
+    }
+
+    /// History, with a doubt that a person accepted taken for what the repository shows.
+    fn accepted_history(&mut self) -> History {
+        match self.history() {
+            History::Unsure(doubt) if !doubt.is_closed() && self.accepts(doubt.code()) => {
+                History::accepted(&self.evidence.repository)
+            }
+            history => history,
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        let Evidence { ledger, repository, .. } = self.evidence;
+        is_active(self.objects.cluster, ledger, repository, self.ask.interval)
+    }
+
+    /// The backup is released, and any image of the restore consumed.
+    fn release(&self, row: u8, code: Code) -> Verdict {
+        // A release that stands already is recorded anew only if a person's word was needed for it.
+        let is_new = row != 19 || self.on_the_way;
+        // The Secret is not made while it is in doubt where it points: the next plan asks (row 18).
+        let in_doubt = matches!(self.history(), History::Unsure(_)) && !self.on_the_way;
+        Verdict {
+            restore: self.objects.consume_restore(),
+            backup: Backup::Release(Released { is_new }),
+            applies_secret: row == 19 || !in_doubt,
+            ..keep(row, if self.on_the_way { Code::AcceptedByOperator } else { code })
+        }
+    }
+
+    /// The backup is withheld from a claim that is Bound: it keeps no image, or the next incarnation would bind from
+    /// it.
+    fn hold_bound(&self, row: u8, code: Code) -> Verdict {
+        Verdict { restore: self.objects.consume_restore(), ..withhold(row, code) }
+    }
+
+    /// Rows 13 to 19.
+    fn released(&mut self, record: &Record) -> Verdict {
+        let Evidence { ledger, repository, .. } = self.evidence;
+        if record.is_of_another_volume(self.objects.claim) && !self.accepts(Code::VolumeReplaced) {
+            return withhold(13, Code::VolumeReplaced);
+        }
+        if record.is_overtaken(Some(self.objects.cluster), ledger) && !self.accepts(Code::Superseded) {
+            return withhold(14, Code::Superseded);
+        }
+        if record.is_elsewhere(ledger, repository) && !self.accepts(Code::RepositoryReplaced) {
+            return withhold(15, Code::RepositoryReplaced);
+        }
+        match self.history() {
+            History::Unsure(doubt) if doubt.is_closed() && self.on_the_way => return withhold(16, doubt.code()),
+            History::Fresh | History::Data | History::Unsure(_) => {}
+        }
+        match self.objects.secret {
+            SecretEvidence::Ours(_) => {
+                if self.objects.secret_is_other() && !self.accepts(Code::RepositoryMoved) {
+                    return keep(17, Code::RepositoryMoved);
+                }
+            }
+            SecretEvidence::Absent | SecretEvidence::Foreign => match self.accepted_history() {
+                History::Unsure(doubt) => return keep(18, doubt.code()),
+                History::Fresh | History::Data => {}
+            },
+        }
+        self.release(19, Code::Released)
+    }
+
+    /// Rows 20 to 28.
+    fn bound(&mut self) -> Verdict {
+        if self.objects.secret_is_other() {
+            return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
+        }
+        let is_active = self.is_active();
+        let history = self.accepted_history();
+        if is_same_volume(self.objects.claim, &self.evidence.ledger) && !is_active {
+            match history {
+                History::Data | History::Fresh | History::Unsure(Doubt::DataExpected | Doubt::RepositoryRolledBack) => {
+                    return self.release(21, Code::SameVolume);
+                }
+                History::Unsure(_) => {}
+            }
+        }
+        if let History::Unsure(doubt) = history {
+            return self.hold_bound(22, doubt.code());
+        }
+        if is_active && !self.accepts(Code::OtherWriterActive) {
+            return self.hold_bound(23, Code::OtherWriterActive);
+        }
+        if history == History::Fresh {
+            return self.release(24, self.code_of_a_fresh_start());
+        }
+        match (self.objects.claim.source, self.objects.restore) {
+            (DataSource::Ours, RestoreEvidence::Done(done)) => self.bound_to(done),
+            (DataSource::Ours | DataSource::None, _) => self.bound_unrestored(Code::UnrestoredVolume),
+            (DataSource::Foreign, _) => self.bound_unrestored(Code::ForeignSource),
+        }
+    }
+
+    fn code_of_a_fresh_start(&self) -> Code {
+        match self.objects.claim.source {
+            DataSource::Ours => Code::StartedFresh,
+            DataSource::None | DataSource::Foreign => Code::AdoptedVolume,
+        }
+    }
+
+    /// Row 25, and 28 where a person accepted it.
+    fn bound_unrestored(&mut self, code: Code) -> Verdict {
+        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(25, code) }
+    }
+
+    /// Rows 26 to 28: the claim is Bound, and its restore is done.
+    fn bound_to(&mut self, done: &FinishedRestore) -> Verdict {
+        let is_the_image = self.objects.claim.populated_from.as_ref() == Some(&done.image);
+        if !is_the_image && !self.accepts(Code::PopulatedFromOtherImage) {
+            return self.hold_bound(26, Code::PopulatedFromOtherImage);
+        }
+        let code = match Proof::of(done, &self.evidence.repository) {
+            Proof::Nothing => Code::RestoreCameBackEmpty,
+            Proof::Unread => Code::RestoreUnverified,
+            Proof::NotListed => Code::RestoredFromElsewhere,
+            Proof::Older => Code::RestoredOlder,
+            Proof::Newest => return self.release(28, Code::Restored),
+        };
+        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(27, code) }
+    }
+
+    /// Rows 20 and 29 to 39.
+    fn pending(&mut self) -> Verdict {
+        if self.objects.secret_is_other() {
+            let restore = self.objects.delete_restore();
+            return Verdict { restore, applies_secret: true, ..withhold(20, Code::SecretOutdated) };
+        }
+        match (self.objects.claim.source, self.ask.mode) {
+            (DataSource::Ours, _) => {}
+            (DataSource::None, RestoreMode::Populate) => return withhold(29, Code::MissedAdmission),
+            (DataSource::None, RestoreMode::Side | RestoreMode::None) | (DataSource::Foreign, _) => {
+                return withhold(29, Code::AwaitingBind);
+            }
+        }
+        match self.objects.restore {
+            RestoreEvidence::Stale => self.start_over(30),
+            RestoreEvidence::Done(done) => self.pending_done(done),
+            RestoreEvidence::Running(running) => self.pending_running(running),
+            RestoreEvidence::Absent | RestoreEvidence::Foreign => self.pending_unrestored(),
+        }
+    }
+
+    /// The ReplicationDestination goes, and with it what VolSync makes of it.
+    fn start_over(&self, row: u8) -> Verdict {
+        Verdict {
+            restore: Restore::Delete,
+            restarts_populator: self.objects.is_filling(),
+            ..withhold(row, Code::StaleRestore)
+        }
+    }
+
+    /// Rows 31 to 34.
+    fn pending_done(&mut self, done: &FinishedRestore) -> Verdict {
+        let history = self.accepted_history();
+        let proof = Proof::of(done, &self.evidence.repository);
+        let fault = match proof {
+            Proof::Nothing => Some(Code::RestoreCameBackEmpty),
+            Proof::NotListed => Some(Code::RestoredFromElsewhere),
+            Proof::Unread | Proof::Older | Proof::Newest => None,
+        };
+        let is_accepted = fault.is_some_and(|code| self.accepts(code));
+        let is_closed = matches!(history, History::Unsure(doubt) if doubt.is_closed());
+        let is_listed = matches!(proof, Proof::Older | Proof::Newest);
+        if done.consumed && !is_closed && (is_listed || is_accepted || history == History::Fresh) {
+            return self.start_over(31);
+        }
+        // An image without data is consumed first, accepted or not: the run that binds must expect nothing.
+        let must_hold = match (done.expects, history) {
+            (Expectation::Data, _) => true,
+            (Expectation::Nothing, History::Data | History::Unsure(_)) => !is_closed && !is_accepted,
+            (Expectation::Nothing, History::Fresh) => false,
+        };
+        if let Some(code) = fault.filter(|_| must_hold) {
+            let code = match history {
+                History::Unsure(doubt) if is_closed => doubt.code(),
+                History::Fresh | History::Data | History::Unsure(_) => code,
+            };
+            let restarts_populator = self.objects.is_filling();
+            return Verdict { restarts_populator, ..self.hold_bound(32, code) };
+        }
+        match self.objects.populator {
+            Populator::Filling(image) if *image != done.image || done.consumed => wedged(),
+            Populator::Filling(_) | Populator::Idle => withhold(34, Code::Binding),
+        }
+    }
+
+    /// Rows 33 and 35.
+    fn pending_running(&self, running: &RunningRestore) -> Verdict {
+        match (self.objects.populator, running.failures) {
+            (Populator::Filling(_), _) => wedged(),
+            (Populator::Idle, 0..3) => withhold(35, Code::Restoring),
+            (Populator::Idle, 3..) => withhold(35, Code::RestoreFailing),
+        }
+    }
+
+    /// Rows 33 and 36 to 39: there is no ReplicationDestination.
+    fn pending_unrestored(&mut self) -> Verdict {
+        if self.objects.is_filling() {
+            return wedged();
+        }
+        let code = match self.accepted_history() {
+            History::Unsure(doubt) => return withhold(36, doubt.code()),
+            History::Data if self.is_too_small() && !self.accepts(Code::CapacityTooSmall) => {
+                return withhold(37, Code::CapacityTooSmall);
+            }
+            History::Data => Code::RestoreFromBackup,
+            History::Fresh => Code::FreshVolume,
+        };
+        if let Slot::Queued(_) = self.evidence.slot {
+            return withhold(38, Code::RestoreQueued);
+        }
+        let comes_back_empty = [Code::RestoreCameBackEmpty, Code::RestoredFromElsewhere];
+        let may_be_empty = code == Code::FreshVolume || comes_back_empty.into_iter().any(|code| self.accepts(code));
+        Verdict {
+            restore: Restore::Apply,
+            expects: Some(if may_be_empty { Expectation::Nothing } else { Expectation::Data }),
+            applies_secret: true,
+            ..withhold(39, if self.on_the_way { Code::AcceptedByOperator } else { code })
+        }
+    }
+
+    /// Whether the claim requests less than what was backed up had.
+    fn is_too_small(&self) -> bool {
+        self.evidence.ledger.memory().is_some_and(|(entry, _)| self.ask.request.bytes() < entry.capacity.bytes())
+    }
+
+    /// With `restore.mode: side` a restore beside the claim is made where rows 21 to 29 decided; it proves nothing.
+    fn restored_aside(&self, verdict: Verdict) -> Verdict {
+        let is_wanted = self.ask.mode == RestoreMode::Side
+            && (21..=29).contains(&verdict.row)
+            && matches!(self.objects.restore, RestoreEvidence::Absent)
+            && self.history() == History::Data
+            && self.evidence.slot == Slot::Free;
+        if is_wanted {
+            Verdict { restore: Restore::Apply, expects: Some(Expectation::Data), applies_secret: true, ..verdict }
+        } else {
+            verdict
+        }
+    }
+}
+
+/// Row 33.
+fn wedged() -> Verdict {
+    Verdict { restarts_populator: true, ..withhold(33, Code::PopulatorWedged) }
+}
+
+/// The name of the hold `code`, where a person may accept it: it follows from what must not have changed since they
+/// looked. Nothing where that could not be read, so that they must look again.
+pub fn hold(code: Code, ask: &Ask, evidence: &Evidence) -> Option<HoldId> {
+    let Evidence { claim, ledger, repository, .. } = evidence;
+    let claim = claim.as_ref()?;
+    let id = |basis: &[&str]| Some(HoldId::of(&claim.uid, code, basis));
+    let by_newest_key = || {
+        let listed = repository.listing().map(|listing| listing.newest_key.as_str());
+        let remembered = || ledger.memory().map(|(_, memory)| memory.newest_key.as_str());
+        id(&[listed.or_else(remembered).unwrap_or_default()])
+    };
+    match code {
+        Code::VolumeReplaced => match &claim.volume {
+            Some(Volume::Of(VolumeId { driver, handle })) => id(&[driver, handle]),
+            Some(Volume::None) | None => None,
+        },
+        // Their newest key moves with every backup.
+        Code::Superseded | Code::OtherWriterActive => match (ledger.entry(), repository.fingerprint()) {
+            (Some(entry), _) => id(&[&entry.writer.term.to_string()]),
+            (None, Some(fingerprint)) if code == Code::OtherWriterActive => id(&["", fingerprint.as_str()]),
+            (None, _) => None,
+        },
+        Code::RepositoryReplaced => id(&[repository.fingerprint()?.as_str()]),
+        Code::RepositoryMoved => {
+            let rendered = ask.repository.as_ref().map(Digest::as_str).unwrap_or_default();
+            id(&[evidence.secret_address().map(Digest::as_str).unwrap_or_default(), rendered])
+        }
+        Code::DataExpected
+        | Code::RepositoryDamaged
+        | Code::RepositoryRolledBack
+        | Code::SnapshotsGone
+        | Code::UnrestoredVolume
+        | Code::ForeignSource
+        | Code::PopulatedFromOtherImage
+        | Code::RestoreCameBackEmpty
+        | Code::RestoreUnverified
+        | Code::RestoredFromElsewhere
+        | Code::RestoredOlder
+        | Code::CapacityTooSmall => by_newest_key(),
+        Code::NotSelected
+        | Code::StrayBackup
+        | Code::ClaimTerminating
+        | Code::LabelInvalid
+        | Code::VolumeUnsupported
+        | Code::NameUnknown
+        | Code::NoEvidence
+        | Code::Ungated
+        | Code::ObjectsUnread
+        | Code::OptOutPending
+        | Code::OptedOut
+        | Code::NamespaceExcluded
+        | Code::NotOurs
+        | Code::CredentialsMissing
+        | Code::VolumeLost
+        | Code::LedgerUninitialised
+        | Code::LedgerMismatch
+        | Code::LedgerUnread
+        | Code::RepositoryUnread
+        | Code::Released
+        | Code::SecretOutdated
+        | Code::SameVolume
+        | Code::StartedFresh
+        | Code::AdoptedVolume
+        | Code::Restored
+        | Code::MissedAdmission
+        | Code::AwaitingBind
+        | Code::StaleRestore
+        | Code::PopulatorWedged
+        | Code::Binding
+        | Code::Restoring
+        | Code::RestoreFailing
+        | Code::RestoreQueued
+        | Code::RestoreFromBackup
+        | Code::FreshVolume
+        | Code::AcceptedByOperator => None,
     }
 }

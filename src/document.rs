@@ -135,6 +135,8 @@ fn in_words(expected: &str) -> &str {
         "a boolean" => "`true` or `false`",
         "a sequence" => "a list",
         "a map" => "an object",
+        "newtype variant" => "an object with that for its key",
+        "unit" | "unit variant" => "the name alone, as a string",
         other if other.starts_with("struct ") => "an object",
         other if other.starts_with("enum ") || other.contains("variant") => "a string",
         other => other,
@@ -205,6 +207,10 @@ impl<'de> Deserializer<'de> for Node<'de> {
         self.number(visitor)
     }
 
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.number(visitor)
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -233,6 +239,10 @@ impl<'de> Deserializer<'de> for Node<'de> {
     ) -> Result<V::Value, Fault> {
         match self.0 {
             Value::String(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(name)),
+            // A variant with content is an object with its name for the only key.
+            Value::Object(map) if map.len() == 1 && map.keys().all(|key| variants.contains(&key.as_str())) => {
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries::of(map)))
+            }
             _ => Err(Fault::new(format!("expected {}", one_of(variants.iter().copied())))),
         }
     }
@@ -242,7 +252,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
     }
 }
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::code::Code;
-use crate::decision::Admission;
 use crate::note::Note;
 use crate::plan;
+use crate::plan::Admission;
 use crate::review::{Review, ReviewError, parse};
 use crate::settings::Settings;
 
@@ -83,7 +83,7 @@ fn validate(review: &[u8]) -> Answer {
 fn respond(review: &Review) -> ValidationResponse {
     let plan = plan(review);
     let verdict = &plan.verdict;
-    let response = match (verdict.admission, &verdict.problem) {
+    let response = match (plan.admission, &plan.problem) {
         (Admission::Deny, Some(problem)) => {
             ValidationResponse::rejection(422, format!("{}: {problem}", verdict.code.as_str()))
         }

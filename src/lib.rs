@@ -5,15 +5,16 @@
 //! same bytes in give the same bytes out as native code, in Kubewarden and in a browser.
 //!
 //! ```text
-//!   request       credentials        settings
-//!      │ claim         │ base            │ classes, schedules, names
-//!      ▼               │                 ▼
-//!   Standing ──────────┼──────────► Protection      what one claim's protection looks like, or why it has none
-//!      │               │                 │
-//!      ▼               ▼                 ▼
-//!   Verdict ─────► Manifests: Secret, ReplicationDestination, ReplicationSource
-//!      │               │
-//!      └───► Plan: verdict, patch, manifests, steps, notes
+//!   request       credentials        settings           evidence
+//!      │ claim         │ base            │ classes…         │ ledger, repository, objects, volume
+//!      ▼               │                 ▼                  ▼
+//!   Standing ──────────┼──────────► Protection           History     fresh, data or unsure
+//!      │               │                 │                  │
+//!      └───────────────┼─────────────────┼──► Verdict ◄─────┘        39 rows, the first that holds
+//!                      ▼                 ▼       │
+//!                 Manifests: Secret, ReplicationDestination, ReplicationSource
+//!                      │                         │
+//!                      └──► Plan: verdict, patch, manifests, steps, notes
 //! ```
 //!
 //! A backup runs only with a [`Released`], which nothing but the decision can make:
@@ -27,7 +28,9 @@ mod code;
 mod credentials;
 mod decision;
 mod document;
+pub mod evidence;
 pub mod guest;
+mod history;
 mod manifests;
 mod names;
 mod note;
@@ -42,31 +45,45 @@ mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod settings;
+mod step;
 mod template;
 
-pub use code::Code;
-pub use decision::{Admission, Backup, Released, Restore, Verdict};
+pub use code::{Acceptance, Code};
+pub use decision::{Ask, Asked, Backup, Released, Restore, Unselected, Verdict, decide, hold};
+pub use evidence::Evidence;
+pub use history::{Doubt, History};
 pub use manifests::Manifests;
+pub use names::HoldId;
 pub use note::Note;
 pub use outcome::{Cause, Outcome, SnapshotId, saved};
 pub use patch::DataSourcePatch;
-pub use plan::{Plan, Step};
+pub use plan::{Admission, Plan};
 pub use problem::Problem;
+pub use quantity::Quantity;
 pub use review::{LONGEST_REVIEW, Review, ReviewError};
+pub use settings::{Gate, RestoreMode};
+pub use step::{Recording, Step};
 
+use manifests::SecretManifest;
 use protection::Standing;
 
 /// The whole policy. Total: every review that can be read has exactly one plan.
 pub fn plan(review: &Review) -> Plan {
-    let (request, settings) = (&review.request, &review.settings);
+    let Review { request, credentials, settings, evidence } = review;
     let standing = Standing::of(request, settings);
-    let verdict = decision::decide(&standing, || Standing::problem_before(request, settings), settings.gate);
-    let manifests =
-        (standing.protection()).map(|protection| Manifests::render(protection, review.credentials.as_ref(), &verdict));
+    let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_ref(), evidence.as_ref()));
+    let asked = standing.asked(secret.as_ref());
+    let verdict = decide(&asked, evidence.as_ref());
+    let record = Recording::record(&verdict, &asked, evidence.as_ref());
+    let manifests = (standing.protection().zip(secret))
+        .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
     Plan {
+        hold: asked.protection().zip(evidence.as_ref()).and_then(|(ask, evidence)| hold(verdict.code, ask, evidence)),
+        problem: standing.problem().cloned(),
+        admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
         patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),
-        steps: manifests.as_ref().map(|manifests| Step::of(&verdict, manifests)).unwrap_or_default(),
-        notes: Note::of(review, &standing, verdict.code, manifests.as_ref()),
+        steps: Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks),
+        notes: Note::of(review, &standing, &verdict, manifests.as_ref()),
         verdict,
         manifests,
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
+use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
 use crate::settings::{
@@ -28,6 +29,8 @@ pub(crate) enum SecretManifest {
     Secret {
         metadata: Metadata,
         data: ClaimCredentials,
+        /// Keys whose values are those of the live Secret.
+        kept: Vec<MoverKey>,
     },
     ExternalSecret(Box<Object<ExternalSecretSpec>>),
     /// It cannot be rendered before these keys are there.
@@ -59,6 +62,13 @@ pub(crate) struct Metadata {
     annotations: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     owner_references: Vec<OwnerReference>,
+}
+
+impl Metadata {
+    /// Adds our annotation `volsync-policy.io/<key>`, where there is something to say.
+    fn annotate(&mut self, key: &str, value: Option<String>) {
+        self.annotations.extend(value.map(|value| (format!("{PREFIX}{key}"), value)));
+    }
 }
 
 /// A Secret or an ExternalSecret in the moment in which it is written out: here alone credentials become text.
@@ -195,15 +205,21 @@ struct ExternalSecretData {
 }
 
 impl Manifests {
-    /// Renders what `verdict` decided for one claim.
-    pub(crate) fn render(protection: &Protection<'_>, credentials: Option<&Credentials>, verdict: &Verdict) -> Self {
+    /// Renders what `verdict` decided for one claim. `secret` was rendered before, for the decision to know whether it
+    /// can be; `record` is that of a release on evidence.
+    pub(crate) fn render(
+        protection: &Protection<'_>,
+        secret: SecretManifest,
+        verdict: &Verdict,
+        record: Option<&Record>,
+    ) -> Self {
         Manifests {
-            secret: secret(protection, credentials),
+            secret,
             destination: match verdict.restore {
-                Restore::Apply => Some(destination(protection)),
-                Restore::Keep => None,
+                Restore::Apply => Some(destination(protection, verdict.expects)),
+                Restore::Keep | Restore::Consume | Restore::Delete => None,
             },
-            source: source(protection, &verdict.backup),
+            source: source(protection, &verdict.backup, record),
         }
     }
 }
@@ -212,7 +228,7 @@ impl SecretManifest {
     /// The object, credentials and all, to be written out; nothing where keys are missing.
     pub(crate) fn reveal(&self) -> Option<RevealedSecret<'_>> {
         match self {
-            SecretManifest::Secret { metadata, data } => Some(RevealedSecret::Secret(Secret {
+            SecretManifest::Secret { metadata, data, kept: _ } => Some(RevealedSecret::Secret(Secret {
                 api_version: "v1",
                 kind: "Secret",
                 metadata,
@@ -224,12 +240,52 @@ impl SecretManifest {
         }
     }
 
-    /// What is done with it: it is applied with the others, where it can be rendered.
-    pub(crate) fn action(&self) -> Restore {
+    /// Whether it can be rendered.
+    pub(crate) fn is_rendered(&self) -> bool {
         match self {
-            SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => Restore::Apply,
-            SecretManifest::Needs { .. } => Restore::Keep,
+            SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => true,
+            SecretManifest::Needs { .. } => false,
         }
+    }
+
+    /// The SHA-256 of the repository that it names; unknown where External Secrets fills it in.
+    pub(crate) fn address(&self) -> Option<Digest> {
+        match self {
+            SecretManifest::Secret { data, .. } => {
+                let (_, repository) = data.iter().find(|(key, _)| *key == MoverKey::REPOSITORY)?;
+                Some(Digest::of(repository.reveal()))
+            }
+            SecretManifest::ExternalSecret(_) | SecretManifest::Needs { .. } => None,
+        }
+    }
+
+    /// The keys whose values are those of the live Secret.
+    pub(crate) fn kept(&self) -> &[MoverKey] {
+        match self {
+            SecretManifest::Secret { kept, .. } => kept,
+            SecretManifest::ExternalSecret(_) | SecretManifest::Needs { .. } => &[],
+        }
+    }
+
+    /// What carries the claim's credentials. A password that is there stays: a repository's cannot be changed by a
+    /// Secret, and the next mover would find it wrong.
+    pub(crate) fn of(
+        protection: &Protection<'_>,
+        credentials: Option<&Credentials>,
+        evidence: Option<&Evidence>,
+    ) -> SecretManifest {
+        let mut manifest = secret(protection, credentials);
+        let has_other_password = matches!(
+            evidence.and_then(|evidence| evidence.secret.as_ref()),
+            Some(SecretEvidence::Ours(SecretContent { password: Likeness::Other, .. }))
+        );
+        if let SecretManifest::Secret { data, kept, .. } = &mut manifest
+            && has_other_password
+        {
+            data.retain(|(key, _)| *key != MoverKey::PASSWORD);
+            kept.push(MoverKey::PASSWORD);
+        }
+        manifest
     }
 
     /// Its name.
@@ -261,7 +317,7 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
         None => Err(needs_without_credentials(identity)),
     };
     match data {
-        Ok(data) => SecretManifest::Secret { metadata: metadata(protection, name), data },
+        Ok(data) => SecretManifest::Secret { metadata: metadata(protection, name), data, kept: Vec::new() },
         Err(needs) => SecretManifest::Needs { name: name.clone(), needs },
     }
 }
@@ -300,18 +356,20 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
     }
 }
 
-fn destination(protection: &Protection<'_>) -> Object<DestinationSpec> {
+fn destination(protection: &Protection<'_>, expects: Option<Expectation>) -> Object<DestinationSpec> {
     let settings = &protection.settings.restore;
+    let mut metadata = metadata(protection, &protection.names.destination);
+    metadata.annotate("expects", expects.map(|expects| expects.as_str().to_owned()));
     Object {
         api_version: "volsync.backube/v1alpha1",
         kind: "ReplicationDestination",
-        metadata: metadata(protection, &protection.names.destination),
+        metadata,
         spec: DestinationSpec {
             trigger: ManualTrigger { manual: protection.trigger.clone() },
             restic: Restic {
                 cache_capacity: settings.cache_capacity.clone(),
                 cache_access_modes: settings.cache_access_modes.clone(),
-                capacity: protection.claim.request.clone(),
+                capacity: Some(protection.request.clone()),
                 access_modes: Some(protection.access_modes.clone()),
                 ..restic(protection, settings.copy_method, &protection.restore)
             },
@@ -319,16 +377,18 @@ fn destination(protection: &Protection<'_>) -> Object<DestinationSpec> {
     }
 }
 
-fn source(protection: &Protection<'_>, backup: &Backup) -> Object<SourceSpec> {
+fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>) -> Object<SourceSpec> {
     let settings = &protection.settings.backup;
     let paused = match backup {
         Backup::Release(_released) => false,
-        Backup::Pause | Backup::Keep => true,
+        Backup::Pause | Backup::Keep | Backup::Withhold | Backup::Delete | Backup::DeleteWhenIdle => true,
     };
+    let mut metadata = metadata(protection, &protection.names.source);
+    metadata.annotate("released", record.map(Record::to_annotation));
     Object {
         api_version: "volsync.backube/v1alpha1",
         kind: "ReplicationSource",
-        metadata: metadata(protection, &protection.names.source),
+        metadata,
         spec: SourceSpec {
             source_pvc: protection.name.to_owned(),
             trigger: ScheduleTrigger { schedule: protection.schedule.as_str().to_owned() },

@@ -1,4 +1,11 @@
-//! Names: of the three manifests, and how long they may be for the objects that VolSync derives from them.
+//! Names: of the three manifests, how long they may be for the objects that VolSync derives from them, and of holds.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::code::Code;
 
 /// The longest name of an object (RFC 1123 subdomain).
 const LONGEST_NAME: usize = 253;
@@ -39,6 +46,46 @@ impl Kind {
                 Kind::Destination => "volsync-".len() + "-dest-YYYYMMDDhhmmss".len(),
                 Kind::Source => "volsync-src-".len() + "-cache".len(),
             }
+    }
+}
+
+/// The name of a hold, by which a person accepts it: eight hexadecimal digits that follow from the claim's uid, the
+/// code, and what must not have changed since the person looked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
+
+impl HoldId {
+    /// The name of the hold `code` of the claim with that uid; `basis` is what must not change.
+    pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [uid, code.as_str()].iter().chain(basis) {
+            // The length before each part keeps any two lists of parts apart.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        HoldId(hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Reads eight lower case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 8 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
+            .then(|| HoldId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for HoldId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        HoldId::parse(&text).ok_or("expected 8 lower case hexadecimal digits")
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -94,6 +141,26 @@ mod tests {
         }
         assert!(is_qualified("app.kubernetes.io/name") && is_qualified("backup"));
         assert!(!is_qualified("") && !is_qualified("/name") && !is_qualified("a/") && !is_qualified("a/b/c"));
+    }
+
+    #[test]
+    fn a_hold_has_another_name_for_another_claim_code_or_basis() {
+        let ids = [
+            HoldId::of("u", Code::DataExpected, &[]),
+            HoldId::of("v", Code::DataExpected, &[]),
+            HoldId::of("u", Code::SnapshotsGone, &[]),
+            HoldId::of("u", Code::DataExpected, &[""]),
+            HoldId::of("u", Code::DataExpected, &["ab"]),
+            HoldId::of("u", Code::DataExpected, &["a", "b"]),
+            HoldId::of("u", Code::DataExpected, &["b", "a"]),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert_eq!(HoldId::parse(&id.to_string()).as_ref(), Some(id));
+            assert!(!ids.iter().take(index).any(|other| other == id), "{id}");
+        }
+        for wrong in ["", "0123456", "012345678", "0123456g", "ABCDEF01"] {
+            assert_eq!(HoldId::parse(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

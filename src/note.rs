@@ -4,8 +4,11 @@ use std::fmt;
 
 use crate::code::Code;
 use crate::credentials::{Credentials, Flaw, Need};
+use crate::decision::Verdict;
+use crate::evidence::{Evidence, Failure, Ledger, Repository, RestoreEvidence, Slot};
 use crate::manifests::Manifests;
-use crate::protection::{Standing, unknown_annotations};
+use crate::outcome::Cause;
+use crate::protection::{Accepted, Standing, unknown_annotations};
 use crate::review::{Review, Subject};
 use crate::settings::{PREFIX, RestoreMode};
 
@@ -28,21 +31,32 @@ pub enum Note {
     AnnotationUnknown(String, Option<&'static str>),
     /// The claim has no name yet.
     NameUnknown,
+    /// The annotation `accept` is not written as it must be.
+    AcceptMalformed,
+    /// What could not be read of the store, and why.
+    StoreUnread(&'static str, Failure),
+    /// A restore fails: how often it did, and why.
+    RestoreFails(u32, Cause),
+    /// So many restores go first.
+    Queued(u32),
+    /// The live Secret's password stays, though the base credentials have another.
+    PasswordKept,
 }
 
 impl Note {
     /// All there is to say about a plan.
-    pub(crate) fn of(review: &Review, standing: &Standing<'_>, code: Code, manifests: Option<&Manifests>) -> Vec<Note> {
+    pub(crate) fn of(
+        review: &Review,
+        standing: &Standing<'_>,
+        verdict: &Verdict,
+        manifests: Option<&Manifests>,
+    ) -> Vec<Note> {
         let mut notes = Vec::new();
-        match code {
-            Code::Ungated => notes.push(Note::Ungated),
-            Code::NameUnknown => notes.push(Note::NameUnknown),
-            Code::NotSelected
-            | Code::ClaimTerminating
-            | Code::LabelInvalid
-            | Code::VolumeUnsupported
-            | Code::NoEvidence => {}
-        }
+        notes.extend((verdict.code == Code::Ungated).then_some(Note::Ungated));
+        notes.extend((verdict.code == Code::NameUnknown).then_some(Note::NameUnknown));
+        notes.extend(
+            review.evidence.as_ref().into_iter().flat_map(|evidence| Note::of_evidence(verdict.code, evidence)),
+        );
         match standing.protection().map(|protection| protection.restore_mode) {
             Some(RestoreMode::Side) => notes.push(Note::RestoredAside),
             Some(RestoreMode::None) => notes.push(Note::NotRestored),
@@ -55,6 +69,7 @@ impl Note {
                 None => notes.push(Note::CredentialsAbsent(needs)),
                 Some(_) => notes.push(Note::CredentialsMissing(needs)),
             }
+            notes.extend((verdict.applies_secret && !manifests.secret.kept().is_empty()).then_some(Note::PasswordKept));
             let ignored = review.credentials.as_ref().map(Credentials::ignored).unwrap_or_default();
             if !ignored.is_empty() {
                 let names = ignored.iter().map(|key| key.escape_default().to_string());
@@ -62,12 +77,32 @@ impl Note {
             }
         }
         if let Subject::Claim(claim) = &review.request.subject {
+            let is_malformed = |text: &str| Accepted::parse(text).is_none();
+            notes.extend(claim.annotation("accept").is_some_and(is_malformed).then_some(Note::AcceptMalformed));
             notes.extend(
                 unknown_annotations(claim)
                     .map(|(key, meant)| Note::AnnotationUnknown(key.escape_default().to_string(), meant)),
             );
         }
         notes
+    }
+
+    /// What evidence says about a verdict beyond its code.
+    fn of_evidence(code: Code, evidence: &Evidence) -> Option<Note> {
+        match (code, &evidence.ledger, &evidence.repository, &evidence.restore) {
+            (Code::LedgerUnread, Ledger::Unread(why), _, _) => Some(Note::StoreUnread("ledger", *why)),
+            (Code::RepositoryUnread, _, Repository::Unread(why), _) => Some(Note::StoreUnread("repository", *why)),
+            (Code::Restoring | Code::RestoreFailing, _, _, Some(RestoreEvidence::Running(running)))
+                if running.failures > 0 =>
+            {
+                Some(Note::RestoreFails(running.failures, running.cause))
+            }
+            (Code::RestoreQueued, _, _, _) => match evidence.slot {
+                Slot::Queued(ahead) => Some(Note::Queued(ahead)),
+                Slot::Free => None,
+            },
+            _ => None,
+        }
     }
 
     /// What it is about, for machines.
@@ -81,18 +116,27 @@ impl Note {
             Note::NotRestored => "NotRestored",
             Note::AnnotationUnknown(..) => "AnnotationUnknown",
             Note::NameUnknown => "NameUnknown",
+            Note::AcceptMalformed => "AcceptMalformed",
+            Note::StoreUnread(..) => "StoreUnread",
+            Note::RestoreFails(..) => "RestoreFails",
+            Note::Queued(_) => "Queued",
+            Note::PasswordKept => "PasswordKept",
         }
     }
 
     /// Whether it concerns the one who creates the claim. Admission never has credentials, nor does it need any.
     pub(crate) fn concerns_admission(&self) -> bool {
         match self {
-            Note::AnnotationUnknown(..) | Note::NameUnknown | Note::Ungated => true,
+            Note::AnnotationUnknown(..) | Note::AcceptMalformed | Note::NameUnknown | Note::Ungated => true,
             Note::CredentialsAbsent(_)
             | Note::CredentialsMissing(_)
             | Note::CredentialsIgnored(_)
             | Note::RestoredAside
-            | Note::NotRestored => false,
+            | Note::NotRestored
+            | Note::StoreUnread(..)
+            | Note::RestoreFails(..)
+            | Note::Queued(_)
+            | Note::PasswordKept => false,
         }
     }
 }
@@ -121,6 +165,50 @@ impl fmt::Display for Note {
             Note::NameUnknown => f.write_str(
                 "a claim of a generated name gets a new one each time, so it is backed up and never restored",
             ),
+            Note::AcceptMalformed => {
+                write!(f, "the annotation `{PREFIX}accept` accepts nothing; write `<hold-id>[,<hold-id>] <reason>`")
+            }
+            Note::StoreUnread(what, why) => write!(f, "the {what} could not be read: {}", why.sentence()),
+            Note::RestoreFails(1, cause) => write!(f, "the restore failed once: {}", cause.sentence()),
+            Note::RestoreFails(failures, cause) => {
+                write!(f, "the restore failed {failures} times: {}", cause.sentence())
+            }
+            Note::Queued(ahead) => write!(f, "{ahead} restores go first"),
+            Note::PasswordKept => f.write_str(
+                "the Secret keeps its RESTIC_PASSWORD, which is another than the base credentials'; to change a \
+                 repository's password, run `restic key add` first",
+            ),
+        }
+    }
+}
+
+impl Failure {
+    /// Why, and what helps.
+    fn sentence(self) -> &'static str {
+        match self {
+            Failure::NotTried => "nobody tried",
+            Failure::Unreachable => "the store does not answer",
+            Failure::Denied => "the store refuses; look at the access key, and at the clock",
+            Failure::Timeout => "the store answered too late",
+            Failure::StoreMissing => "there is no such bucket; restic would create it, so look at its name first",
+            Failure::Unsupported => "it is not on S3, and nothing else can be read",
+            Failure::Malformed => "the store's answer makes no sense; look at its address",
+        }
+    }
+}
+
+impl Cause {
+    /// Why, and what helps.
+    fn sentence(self) -> &'static str {
+        match self {
+            Cause::None => "its log could not be read",
+            Cause::Password => "the password does not open the repository",
+            Cause::Denied => "the store refuses; look at the access key, and at the clock",
+            Cause::Unreachable => "the store does not answer",
+            Cause::Locked => "the repository is locked; if nobody is at work on it, run `restic unlock`",
+            Cause::NoSpace => "there is no room; create the claim again with more storage",
+            Cause::Permission => "the mover may not write; set `run-as-user` and `fs-group` on the claim",
+            Cause::Other => "look at the log of its mover",
         }
     }
 }

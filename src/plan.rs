@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use crate::code::Code;
-use crate::credentials::Need;
-use crate::decision::{Admission, Backup, Restore, Verdict};
+use crate::credentials::{MoverKey, Need};
+use crate::decision::{Backup, Restore, Verdict};
 use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SecretManifest, SourceSpec};
+use crate::names::HoldId;
 use crate::note::Note;
 use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::problem::Problem;
+use crate::protection::Standing;
+use crate::step::Step;
 
 /// What to do about one claim.
 ///
@@ -16,6 +19,12 @@ use crate::problem::Problem;
 pub struct Plan {
     /// What was decided, and why.
     pub verdict: Verdict,
+    /// The name of the hold, where a person may accept it.
+    pub hold: Option<HoldId>,
+    /// What is wrong with the claim, where something is.
+    pub problem: Option<Problem>,
+    /// Whether the API server should take the claim.
+    pub admission: Admission,
     /// The one change to the claim.
     pub patch: Option<DataSourcePatch>,
     /// The manifests, where the claim can be served.
@@ -26,40 +35,34 @@ pub struct Plan {
     pub notes: Vec<Note>,
 }
 
-/// One thing to do.
+/// Whether the API server should take the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Step {
-    /// Apply the Secret, or the ExternalSecret that makes it.
-    ApplySecret,
-    /// Apply the ReplicationDestination.
-    ApplyDestination,
-    /// Apply the ReplicationSource.
-    ApplySource,
+pub enum Admission {
+    /// It should.
+    Allow,
+    /// It should not: a labelled claim that silently goes unprotected is the worst outcome.
+    Deny,
 }
 
-impl Step {
-    /// The steps that carry out a verdict. The Secret comes first: a mover without it fails.
-    pub(crate) fn of(verdict: &Verdict, manifests: &Manifests) -> Vec<Step> {
-        let secret = matches!(manifests.secret.action(), Restore::Apply).then_some(Step::ApplySecret);
-        let destination = match verdict.restore {
-            Restore::Apply => Some(Step::ApplyDestination),
-            Restore::Keep => None,
-        };
-        let source = match verdict.backup {
-            Backup::Release(_) | Backup::Pause => Some(Step::ApplySource),
-            Backup::Keep => None,
-        };
-        secret.into_iter().chain(destination).chain(source).collect()
+impl Admission {
+    /// A claim with a problem is refused, unless the problem was there before: controllers must be able to update the
+    /// claim, and to remove finalizers.
+    pub(crate) fn of(standing: &Standing<'_>, problem_before: impl FnOnce() -> Option<Problem>) -> Self {
+        match standing.problem() {
+            Some(problem) if problem_before().as_ref() != Some(problem) => Admission::Deny,
+            Some(_) | None => Admission::Allow,
+        }
     }
 }
 
 impl Plan {
     /// Whether the claim does not get what its label asks for.
     fn is_refused(&self) -> bool {
-        let no_secret = self.notes.iter().any(|note| matches!(note, Note::CredentialsMissing(_)));
-        self.verdict.problem.is_some() || self.verdict.code == Code::NameUnknown || no_secret
+        let no_secret = self.verdict.code == Code::CredentialsMissing
+            || self.notes.iter().any(|note| matches!(note, Note::CredentialsMissing(_)));
+        self.problem.is_some() || self.verdict.code == Code::NameUnknown || no_secret
     }
 
     /// The plan as JSON, with the credentials in `manifests.secret.object.data`.
@@ -93,6 +96,8 @@ pub(crate) struct PlanDocument<'a> {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Verdict"))]
 struct VerdictDocument<'a> {
+    /// The row of `docs/decisions.md` that decided.
+    row: u8,
     /// Why.
     code: Code,
     /// What the code means.
@@ -101,6 +106,8 @@ struct VerdictDocument<'a> {
     problem: Option<&'a Problem>,
     /// What a person can do; null where nothing is held back.
     way_out: Option<&'static str>,
+    /// The name of the hold, by which a person accepts it; null where nobody can.
+    hold: Option<&'a HoldId>,
     /// Whether the API server should take the claim.
     admission: Admission,
     /// What is done with the ReplicationDestination.
@@ -119,6 +126,10 @@ enum BackupDocument {
     Pause,
     /// What is there stays as it is.
     Keep,
+    /// None is made.
+    Withhold,
+    /// It is deleted; where it is no stray, as soon as no backup is under way.
+    Delete,
 }
 
 #[derive(Serialize)]
@@ -144,6 +155,8 @@ struct SecretDocument<'a> {
     object: Option<RevealedSecret<'a>>,
     /// The keys without which it cannot be rendered.
     needs: &'a [Need],
+    /// The keys that are left out of the object because those of the live Secret stay.
+    keeps: &'a [MoverKey],
 }
 
 #[derive(Serialize)]
@@ -170,18 +183,20 @@ impl<'a> PlanDocument<'a> {
         let verdict = &plan.verdict;
         PlanDocument {
             verdict: VerdictDocument {
+                row: verdict.row,
                 code: verdict.code,
                 message: verdict.code.sentence(),
-                problem: verdict.problem.as_ref(),
+                problem: plan.problem.as_ref(),
                 way_out: verdict.code.way_out(),
-                admission: verdict.admission,
+                hold: plan.hold.as_ref(),
+                admission: plan.admission,
                 restore: verdict.restore,
                 backup: (&verdict.backup).into(),
             },
             refused: plan.is_refused(),
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
-                secret: SecretDocument::of(&manifests.secret),
+                secret: SecretDocument::of(&manifests.secret, verdict),
                 destination: ManifestDocument { action: verdict.restore, object: manifests.destination.as_ref() },
                 source: ManifestDocument { action: (&verdict.backup).into(), object: Some(&manifests.source) },
             }),
@@ -194,8 +209,15 @@ impl<'a> PlanDocument<'a> {
 }
 
 impl<'a> SecretDocument<'a> {
-    fn of(secret: &'a SecretManifest) -> Self {
-        SecretDocument { action: secret.action(), name: secret.name(), object: secret.reveal(), needs: secret.needs() }
+    fn of(secret: &'a SecretManifest, verdict: &Verdict) -> Self {
+        let is_applied = verdict.applies_secret && secret.is_rendered();
+        SecretDocument {
+            action: if is_applied { Restore::Apply } else { Restore::Keep },
+            name: secret.name(),
+            object: secret.reveal(),
+            needs: secret.needs(),
+            keeps: secret.kept(),
+        }
     }
 }
 
@@ -205,6 +227,8 @@ impl From<&Backup> for BackupDocument {
             Backup::Release(_) => BackupDocument::Release,
             Backup::Pause => BackupDocument::Pause,
             Backup::Keep => BackupDocument::Keep,
+            Backup::Withhold => BackupDocument::Withhold,
+            Backup::Delete | Backup::DeleteWhenIdle => BackupDocument::Delete,
         }
     }
 }

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::claim::{ANNOTATIONS, Claim, Source};
-use crate::names::{self, Kind, Names};
+use crate::decision::{Ask, Asked, Unselected};
+use crate::evidence::DataSource;
+use crate::manifests::SecretManifest;
+use crate::names::{self, HoldId, Kind, Names};
 use crate::problem::{Problem, keyed, nearest, one_of};
+use crate::quantity::Quantity;
 use crate::review::{Request, Subject};
 use crate::schedule::Schedule;
 use crate::settings::{
@@ -17,7 +21,7 @@ use crate::template::{Scope, Template};
 /// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
 pub(crate) enum Standing<'a> {
     /// The request is about no claim that carries the label, or about one in an excluded namespace.
-    NotSelected,
+    Unselected(Unselected),
     /// The claim is being deleted.
     Terminating,
     /// The label's value names no schedule.
@@ -37,6 +41,8 @@ pub(crate) struct Protection<'a> {
     pub name: &'a str,
     pub settings: &'a Settings,
     pub names: Names,
+    /// The storage that the claim requests.
+    pub request: &'a Quantity,
     /// The claim's repository, below the base repository.
     pub repository_path: String,
     /// What the restore is triggered by, once.
@@ -80,7 +86,7 @@ impl<'a> Standing<'a> {
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Standing::LabelInvalid(problem) | Standing::Unservable(problem) => Some(problem),
-            Standing::NotSelected | Standing::Terminating | Standing::Unnamed | Standing::Servable(_) => None,
+            Standing::Unselected(_) | Standing::Terminating | Standing::Unnamed | Standing::Servable(_) => None,
         }
     }
 
@@ -88,11 +94,23 @@ impl<'a> Standing<'a> {
     pub(crate) fn protection(&self) -> Option<&Protection<'a>> {
         match self {
             Standing::Servable(protection) => Some(protection),
-            Standing::NotSelected
+            Standing::Unselected(_)
             | Standing::Terminating
             | Standing::LabelInvalid(_)
             | Standing::Unservable(_)
             | Standing::Unnamed => None,
+        }
+    }
+
+    /// What the decision must know of it; `secret` is what carries the claim's credentials.
+    pub(crate) fn asked(&self, secret: Option<&SecretManifest>) -> Asked {
+        match self {
+            Standing::Unselected(unselected) => Asked::Unselected(*unselected),
+            Standing::Terminating => Asked::Terminating,
+            Standing::LabelInvalid(_) => Asked::LabelInvalid,
+            Standing::Unservable(_) => Asked::VolumeUnsupported,
+            Standing::Unnamed => Asked::Unnamed,
+            Standing::Servable(protection) => Asked::Protection(Box::new(protection.ask(secret))),
         }
     }
 
@@ -103,7 +121,7 @@ impl<'a> Standing<'a> {
         settings: &'a Settings,
     ) -> Standing<'a> {
         let claim = match subject {
-            Subject::Other => return Standing::NotSelected,
+            Subject::Other(unselected) => return Standing::Unselected(*unselected),
             Subject::Terminating => return Standing::Terminating,
             Subject::Claim(claim) => claim,
         };
@@ -132,7 +150,7 @@ impl<'a> Protection<'a> {
         (schedule_path, schedule): (String, &'a Template),
         settings: &'a Settings,
     ) -> Result<Self, Problem> {
-        refuse_unservable(claim, settings)?;
+        let storage = servable_request(claim, settings)?;
         let namespace = claim.namespace.as_str();
         let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
         let destination = settings.names.destination.render(namespace, name);
@@ -215,6 +233,7 @@ impl<'a> Protection<'a> {
             labels,
             annotations,
             names,
+            request: storage,
             claim,
             name,
             settings,
@@ -222,8 +241,53 @@ impl<'a> Protection<'a> {
     }
 }
 
-/// What VolSync's restic mover cannot back up or restore, and what is not the policy's to touch.
-fn refuse_unservable(claim: &Claim, settings: &Settings) -> Result<(), Problem> {
+impl Protection<'_> {
+    fn ask(&self, secret: Option<&SecretManifest>) -> Ask {
+        let acceptance = self.claim.annotation("accept").and_then(Accepted::parse);
+        let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
+        Ask {
+            mode: self.restore_mode,
+            gate: self.settings.gate,
+            has_credentials: secret.is_some_and(SecretManifest::is_rendered),
+            repository: secret.and_then(SecretManifest::address),
+            request: self.request.clone(),
+            interval: self.schedule.interval(),
+            accepted: accepted.unwrap_or_default(),
+            reason,
+        }
+    }
+}
+
+/// `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
+pub(crate) struct Accepted {
+    pub holds: Vec<HoldId>,
+    pub reason: String,
+}
+
+impl Accepted {
+    /// Nothing where it is not written so: half a word accepts nothing.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
+        let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
+        // The record has to fit into an annotation.
+        let reason: String = reason.trim().chars().take(256).collect();
+        (!reason.is_empty()).then_some(Accepted { holds, reason })
+    }
+}
+
+/// Where a claim's data comes from, by its own words; nothing for one whose name is not known yet.
+pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
+    let destination = settings.names.destination.render(&claim.namespace, claim.name.as_ref()?);
+    Some(match source(claim, &destination, settings) {
+        Source::None => DataSource::None,
+        Source::Ours(_) => DataSource::Ours,
+        Source::Foreign => DataSource::Foreign,
+    })
+}
+
+/// The storage that the claim requests. Refused is what VolSync's restic mover cannot back up or restore, and what is
+/// not the policy's to touch.
+fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
     if let Some(group) = claim.owner_groups.iter().find(|group| settings.refuse_owners.contains(*group)) {
         let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
@@ -231,10 +295,10 @@ fn refuse_unservable(claim: &Claim, settings: &Settings) -> Result<(), Problem> 
     if claim.block {
         return Err(Problem::new("spec.volumeMode", "restic reads files, not block devices").hint("use `Filesystem`"));
     }
-    if claim.request.is_none() {
+    let request = claim.request.as_ref().ok_or_else(|| {
         let problem = Problem::new("spec.resources.requests.storage", "is missing or not a quantity above zero");
-        return Err(problem.hint("write the size to restore into, such as `1Gi`"));
-    }
+        problem.hint("write the size to restore into, such as `1Gi`")
+    })?;
     if claim.access_modes.is_empty() {
         return Err(Problem::new("spec.accessModes", "is missing").hint("write `[ReadWriteOnce]`"));
     }
@@ -242,7 +306,7 @@ fn refuse_unservable(claim: &Claim, settings: &Settings) -> Result<(), Problem> 
         let problem = Problem::new("spec.accessModes", "a volume that cannot be written cannot be restored");
         return Err(problem.hint("add `ReadWriteOnce`"));
     }
-    Ok(())
+    Ok(request)
 }
 
 /// The modes by which a mover can write.
@@ -286,7 +350,9 @@ fn restore_mode(
                 Problem::new("spec.dataSourceRef", "the claim would wait for ever: nothing is restored into it");
             Err(problem.hint("remove it"))
         }
-        (mode, _) => Ok(mode),
+        // A stored claim waits for what it names, whatever was said since.
+        (_, Source::Ours(_)) => Ok(RestoreMode::Populate),
+        (mode, Source::None | Source::Foreign) => Ok(mode),
     }
 }
 

@@ -7,20 +7,37 @@ use serde_json::Value;
 ///
 /// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to
 /// `Ei`), a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "Value")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
+pub struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
 
 impl Quantity {
     /// Reads the notation; `None` where it is not a quantity, or not more than zero.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix('+').unwrap_or(text);
-        let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
-        let (number, suffix) = digits.split_at_checked(end)?;
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, suffix) = split(text);
         let is_number = number.chars().filter(|c| *c == '.').count() <= 1 && number.chars().any(|c| c.is_ascii_digit());
         let is_positive = number.chars().any(|c| ('1'..='9').contains(&c));
-        (is_number && is_positive && is_suffix(suffix)).then(|| Quantity(text.to_owned()))
+        (is_number && is_positive && Factor::of(suffix).is_some()).then(|| Quantity(text.to_owned()))
+    }
+
+    /// In whole bytes, rounded up as Kubernetes does. More than fits counts as the most that does, and of a fraction
+    /// twelve digits count.
+    pub(crate) fn bytes(&self) -> u128 {
+        let (number, suffix) = split(&self.0);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let fraction = fraction.get(..12).unwrap_or(fraction);
+        let digits = whole.bytes().chain(fraction.bytes()).map(|digit| u128::from(digit.wrapping_sub(b'0')));
+        let mantissa = digits.fold(0_u128, |sum, digit| sum.saturating_mul(10).saturating_add(digit));
+        let (two, ten) = match Factor::of(suffix) {
+            Some(Factor::Two(power)) => (power, 0),
+            Some(Factor::Ten(power)) => (0, power),
+            None => (0, 0),
+        };
+        let ten = i64::from(ten) - fraction.len() as i64;
+        let scaled = mantissa.saturating_mul(1 << two);
+        let power = 10_u128.saturating_pow(u32::try_from(ten.unsigned_abs()).unwrap_or(u32::MAX));
+        if ten < 0 { scaled.div_ceil(power) } else { scaled.saturating_mul(power) }
     }
 
     pub(crate) fn gibibytes(number: u32) -> Self {
@@ -28,11 +45,50 @@ impl Quantity {
     }
 }
 
-fn is_suffix(suffix: &str) -> bool {
-    const SUFFIXES: [&str; 16] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "n", "u", "m", "k", "M", "G", "T", "P", "E"];
-    let exponent = suffix.strip_prefix(['e', 'E']).map(|rest| rest.strip_prefix(['+', '-']).unwrap_or(rest));
-    SUFFIXES.contains(&suffix)
-        || exponent.is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+/// The number, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+    digits.split_at_checked(end).unwrap_or((digits, ""))
+}
+
+/// The suffixes, each with what it multiplies by: a power of two, or of ten.
+const SUFFIXES: [(&str, Factor); 16] = [
+    ("", Factor::Ten(0)),
+    ("Ki", Factor::Two(10)),
+    ("Mi", Factor::Two(20)),
+    ("Gi", Factor::Two(30)),
+    ("Ti", Factor::Two(40)),
+    ("Pi", Factor::Two(50)),
+    ("Ei", Factor::Two(60)),
+    ("n", Factor::Ten(-9)),
+    ("u", Factor::Ten(-6)),
+    ("m", Factor::Ten(-3)),
+    ("k", Factor::Ten(3)),
+    ("M", Factor::Ten(6)),
+    ("G", Factor::Ten(9)),
+    ("T", Factor::Ten(12)),
+    ("P", Factor::Ten(15)),
+    ("E", Factor::Ten(18)),
+];
+
+#[derive(Clone, Copy)]
+enum Factor {
+    Two(u32),
+    Ten(i32),
+}
+
+impl Factor {
+    fn of(suffix: &str) -> Option<Self> {
+        let known = SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, factor)| *factor);
+        known.or_else(|| {
+            let exponent = suffix.strip_prefix(['e', 'E'])?;
+            let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+            let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+            let beyond = if exponent.starts_with('-') { i32::MIN } else { i32::MAX };
+            is_number.then(|| Factor::Ten(exponent.parse().unwrap_or(beyond)))
+        })
+    }
 }
 
 impl TryFrom<Value> for Quantity {
@@ -78,6 +134,32 @@ mod tests {
         for notation in notations {
             assert_eq!(Quantity::parse(notation).map(|quantity| quantity.0).as_deref(), Some(notation));
         }
+    }
+
+    #[test]
+    fn quantities_are_compared_by_what_they_amount_to() {
+        let bytes = |text: &str| Quantity::parse(text).unwrap().bytes();
+        let amounts = [
+            ("1Gi", 1 << 30),
+            ("1.5Gi", 3 << 29),
+            ("+2Ki", 2048),
+            ("1G", 1_000_000_000),
+            ("1e9", 1_000_000_000),
+            ("12e-1", 2),
+            (".5", 1),
+            ("1500m", 2),
+            ("9n", 1),
+            ("1000000u", 1),
+            ("128974848000m", 128_974_848),
+            ("0.1Ei", 115_292_150_460_684_698),
+            ("1e-999999999999", 1),
+            ("1.0000000000001", 1),
+        ];
+        for (text, amount) in amounts {
+            assert_eq!(bytes(text), amount, "{text}");
+        }
+        assert_eq!(bytes("1e999999999999"), u128::MAX);
+        assert_eq!(bytes(&"9".repeat(99)), u128::MAX);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use serde_json::{Map, Value, json};
 
 use crate::claim::Claim;
 use crate::credentials::Credentials;
+use crate::decision::Unselected;
 use crate::document::read;
+use crate::evidence::{ClaimEvidence, Evidence};
 use crate::names;
 use crate::problem::{Problem, keyed, nearest};
-use crate::settings::Settings;
+use crate::protection;
+use crate::settings::{Gate, Settings};
 
 /// The longest review that is read, in bytes. An API server takes no request longer than 3 MiB.
 pub const LONGEST_REVIEW: usize = 4 * 1024 * 1024;
@@ -23,6 +26,8 @@ pub struct Review {
     pub(crate) credentials: Option<Credentials>,
     /// What the administrator decided.
     pub(crate) settings: Settings,
+    /// What an observer found out; without it manifests are generated and nothing is released.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// A review that cannot be read: everything that is wrong with it, at least one thing.
@@ -80,12 +85,18 @@ impl Review {
         let mut take = |key| review.remove(key).filter(|value| !value.is_null());
         let settings = take("settings").map_or_else(|| Ok(Settings::default()), |given| Settings::from_value(&given));
         let settings = settings.map_err(|problems| ReviewError { problems })?;
-        if take("evidence").is_some() {
-            return Err(Problem::new("evidence", "is not read by this version").hint("leave it out").into());
+        let evidence: Option<Evidence> = take("evidence").map(|given| read(&given, "evidence")).transpose()?;
+        if evidence.is_some() && settings.gate == Gate::None {
+            let problem = Problem::new("evidence", "is of no use while the gate is off");
+            return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
         }
         let credentials = take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
         let request = take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
-        Ok(Review { request: Request::read(request, &settings)?, credentials, settings })
+        let request = Request::read(request, &settings)?;
+        if let Some(seen) = evidence.as_ref().and_then(|evidence| evidence.claim.as_ref()) {
+            request.check(seen, &settings)?;
+        }
+        Ok(Review { request, credentials, settings, evidence })
     }
 }
 
@@ -116,7 +127,7 @@ pub(crate) struct Request {
 /// Whom a request is about, as far as that is the policy's business.
 pub(crate) enum Subject {
     /// Nobody whom the policy knows: another kind, a subresource, a claim that is not selected.
-    Other,
+    Other(Unselected),
     /// A claim that goes away. Nothing more of it is read, and so nothing of it can be wrong.
     Terminating,
     /// A claim.
@@ -181,7 +192,7 @@ impl Request {
         request.extend(metadata("namespace").map(|namespace| ("namespace".to_owned(), namespace)));
         request.extend(metadata("name").map(|name| ("name".to_owned(), name)));
         request.insert("object".to_owned(), claim);
-        let (operation, before) = (Operation::Create, Subject::Other);
+        let (operation, before) = (Operation::Create, Subject::Other(Unselected::NoClaim));
         Ok(Request { operation, uid: None, subject, before, document: Value::Object(request) })
     }
 
@@ -194,27 +205,46 @@ impl Request {
             Some(object) if about_claim && !object.is_null() => {
                 Subject::read(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
             }
-            _ => Ok(Subject::Other),
+            _ => Ok(Subject::Other(Unselected::NoClaim)),
         };
         let (subject, before) = match envelope.operation {
-            Operation::Create => (subject("object")?, Subject::Other),
-            Operation::Update => (subject("object")?, subject("oldObject").unwrap_or(Subject::Other)),
-            Operation::Delete => {
-                let ours = |object: &Value| Claim::is_selected(object, envelope.namespace.as_deref(), settings);
-                let is_ours = about_claim && document.get("oldObject").is_some_and(ours);
-                (if is_ours { Subject::Terminating } else { Subject::Other }, Subject::Other)
+            Operation::Create => (subject("object")?, Subject::Other(Unselected::NoClaim)),
+            Operation::Update => {
+                (subject("object")?, subject("oldObject").unwrap_or(Subject::Other(Unselected::NoClaim)))
             }
-            Operation::Connect => (Subject::Other, Subject::Other),
+            Operation::Delete => {
+                let unselected = match document.get("oldObject") {
+                    Some(object) if about_claim => Claim::unselected(object, envelope.namespace.as_deref(), settings),
+                    _ => Some(Unselected::NoClaim),
+                };
+                (unselected.map_or(Subject::Terminating, Subject::Other), Subject::Other(Unselected::NoClaim))
+            }
+            Operation::Connect => (Subject::Other(Unselected::NoClaim), Subject::Other(Unselected::NoClaim)),
         };
         Ok(Request { operation: envelope.operation, uid: envelope.uid, subject, before, document })
+    }
+}
+
+impl Request {
+    /// Evidence of another claim than the one that is asked about decides nothing.
+    fn check(&self, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
+        let Subject::Claim(claim) = &self.subject else { return Ok(()) };
+        let Some(uid) = &claim.uid else { return Ok(()) };
+        if *uid != seen.uid {
+            return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));
+        }
+        if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
+            return Err(Problem::new("evidence.claim.source", "is not that of the request's claim"));
+        }
+        Ok(())
     }
 }
 
 impl Subject {
     /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
     fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Problem> {
-        if !Claim::is_selected(object, namespace, settings) {
-            return Ok(Subject::Other);
+        if let Some(unselected) = Claim::unselected(object, namespace, settings) {
+            return Ok(Subject::Other(unselected));
         }
         if Claim::is_terminating(object) {
             return Ok(Subject::Terminating);

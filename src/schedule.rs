@@ -46,10 +46,57 @@ impl Schedule {
         Ok(Schedule(format!("{zone}{}", fields.join(" "))))
     }
 
+    /// The longest time between two runs, in seconds, by a calendar without daylight saving.
+    pub(crate) fn interval(&self) -> u64 {
+        const DAY: u64 = 24 * 60;
+        let cron = match self.0.as_str() {
+            "@hourly" => "0 * * * *",
+            "@daily" => "0 0 * * *",
+            "@weekly" => "0 0 * * 0",
+            "@monthly" => "0 0 1 * *",
+            "@yearly" | "@annually" => "0 0 1 1 *",
+            other => split_zone(other).map_or(other, |(_, cron)| cron),
+        };
+        let mut fields = cron.split(' ').zip(&FIELDS).map(|(text, field)| field.numbers(text));
+        let mut next = || fields.next().unwrap_or_default();
+        let (minutes, hours, days, months, weekdays) = (next(), next(), next(), next(), next());
+        let times: Vec<u64> =
+            hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect();
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return DAY * 60 };
+        let within_a_day = times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).max();
+        // As cron does: a day that both fields restrict runs by either.
+        let by_either = days.len() < 31 && weekdays.len() < 7;
+        let runs = |day: u64, month: u64, weekday: u64| {
+            let (by_day, by_weekday) = (days.contains(&day), weekdays.contains(&weekday));
+            months.contains(&month) && if by_either { by_day || by_weekday } else { by_day && by_weekday }
+        };
+        let (mut silent, mut longest) = (0, 0);
+        for (index, (day, month)) in calendar().enumerate() {
+            silent += 1;
+            if runs(day, month, index as u64 % 7) {
+                longest = longest.max(silent);
+                silent = 0;
+            }
+        }
+        let over_days = longest.max(silent) * DAY + first - last;
+        over_days.max(within_a_day.unwrap_or_default()) * 60
+    }
+
     /// As VolSync reads it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The days, each with its month, of eight years: every weekday and every leap day there is.
+fn calendar() -> impl Iterator<Item = (u64, u64)> {
+    const MONTHS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    (0..8).flat_map(|year| {
+        (1..).zip(MONTHS).flat_map(move |(month, days)| {
+            let leap = u64::from(month == 2 && year % 4 == 0);
+            (1..=days + leap).map(move |day| (day, month))
+        })
+    })
 }
 
 /// `CRON_TZ=Europe/Berlin ` and what follows it.
@@ -102,6 +149,25 @@ impl Field {
         Ok(text.to_owned())
     }
 
+    /// The numbers that a field which was read stands for, in order.
+    fn numbers(&self, text: &str) -> Vec<u64> {
+        let (range, every) = text.split_once('/').unwrap_or((text, "1"));
+        let (from, to) = match range.split_once('-') {
+            Some((from, to)) => (digits(from), digits(to)),
+            None if range == "*" => (Some(self.lowest), Some(self.highest)),
+            // `7/15` goes on to the end, as cron reads it.
+            None if text.contains('/') => (digits(range), Some(self.highest)),
+            None => {
+                let mut listed: Vec<u64> = range.split(',').filter_map(digits).map(u64::from).collect();
+                listed.sort_unstable();
+                return listed;
+            }
+        };
+        let steps = (from.unwrap_or(self.lowest)..=to.unwrap_or(self.highest))
+            .step_by(digits(every).unwrap_or(1).max(1) as usize);
+        steps.map(u64::from).collect()
+    }
+
     fn number(&self, text: &str) -> Result<u32, NotASchedule> {
         digits(text).filter(|number| (self.lowest..=self.highest).contains(number)).ok_or(NotASchedule)
     }
@@ -138,6 +204,30 @@ mod tests {
         ];
         for schedule in accepted {
             assert_eq!(read(schedule).as_deref(), Some(schedule));
+        }
+    }
+
+    #[test]
+    fn the_longest_time_between_two_runs_is_told() {
+        let (hour, day) = (3600, 24 * 3600);
+        let intervals = [
+            ("0 * * * *", hour),
+            ("@hourly", hour),
+            ("*/15 * * * *", hour / 4),
+            ("7/15 * * * *", hour / 4),
+            ("0,10 * * * *", hour * 5 / 6),
+            ("0 8-18 * * *", 14 * hour),
+            ("@daily", day),
+            ("30 3 * * *", day),
+            ("*/15 8-18 * * 1-5", 3 * day - 10 * hour - 45 * 60),
+            ("@weekly", 7 * day),
+            ("@monthly", 31 * day),
+            ("0 0 1 * 1", 7 * day),
+            ("@yearly", 366 * day),
+            ("CRON_TZ=Europe/Berlin 0 3 * * *", day),
+        ];
+        for (text, interval) in intervals {
+            assert_eq!(Schedule::parse(text, "shop", "data").unwrap().interval(), interval, "{text}");
         }
     }
 

@@ -2,10 +2,15 @@
 
 use schemars::{Schema, schema_for};
 
+use crate::evidence::Evidence;
 use crate::plan::PlanDocument;
 use crate::settings::Settings;
 
 /// The schemas by the names of what they describe.
-pub fn all() -> [(&'static str, Schema); 2] {
-    [("plan", schema_for!(PlanDocument<'static>)), ("settings", schema_for!(Settings))]
+pub fn all() -> [(&'static str, Schema); 3] {
+    [
+        ("evidence", schema_for!(Evidence)),
+        ("plan", schema_for!(PlanDocument<'static>)),
+        ("settings", schema_for!(Settings)),
+    ]
 }

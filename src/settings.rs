@@ -80,7 +80,7 @@ pub(crate) enum Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) enum Gate {
+pub enum Gate {
     /// A backup runs once evidence shows that it can age out no good one; until then it is rendered paused.
     #[default]
     Evidence,
@@ -212,13 +212,16 @@ pub(crate) struct RestoreSettings {
     pub cache_storage_class_name: Option<Template>,
     /// The access modes of the cache.
     pub cache_access_modes: Option<Vec<AccessMode>>,
+    /// Whether locks that are older than an hour are removed from a repository whose restore fails for them: a
+    /// cluster that died while it backed up leaves one, and a ReplicationDestination cannot unlock.
+    pub clear_dead_locks: bool,
 }
 
 /// Where restored data goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) enum RestoreMode {
+pub enum RestoreMode {
     /// Into the claim itself, which stays Pending until its data is there.
     #[default]
     Populate,

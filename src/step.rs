@@ -1,0 +1,268 @@
+//! Steps: what a host carries out, in the order in which a crash between any two is safe.
+
+use serde::Serialize;
+
+use crate::code::Code;
+use crate::decision::{Asked, Backup, Restore, Verdict};
+use crate::evidence::{
+    Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, Record, Repository,
+    RestoreEvidence, Timestamp, Volume, Writer,
+};
+use crate::outcome::Cause;
+
+/// One thing to do. What is deleted is the object that was observed, with its uid as a precondition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Step {
+    /// Write this record into the claim's annotation, then into the ReplicationSource's.
+    MarkRelease(Record),
+    /// Delete the ReplicationSource.
+    DeleteSource,
+    /// Delete the ReplicationDestination.
+    DeleteDestination,
+    /// Delete the claim `vs-prime-<uid>`.
+    DeletePopulator,
+    /// Patch an annotation of the claim, so that VolSync looks at it again.
+    TouchClaim,
+    /// Take the ledger's entry over by compare-and-swap, with the Secret's repository added; then write the record
+    /// into the claim's annotation, then into the ReplicationSource's. A lost race is a new plan.
+    RecordRelease(Box<Recording>),
+    /// Copy the repository's `snapshots/*` objects aside: until the next prune an aged-out one can be put back.
+    PinSnapshots,
+    /// Apply the Secret, or the ExternalSecret that makes it. Values that its manifest keeps come from the live one.
+    ApplySecret,
+    /// Create the ReplicationDestination.
+    ApplyDestination,
+    /// Apply the ReplicationSource.
+    ApplySource,
+    /// Set `paused: false` on the ReplicationSource, and nothing else: a backup was under way when it was paused.
+    UnpauseSource,
+    /// Note the image's name in the ReplicationDestination's annotation `volsync-policy.io/consumed`, clear
+    /// `status.latestImage`, then delete the VolumeSnapshot.
+    ConsumeImage,
+    /// Delete the repository's locks that are older than an hour.
+    ClearLocks,
+    /// Write the ledger's entry by compare-and-swap, with the Secret's repository added; then the record, as
+    /// `markRelease` does.
+    WriteLedger(Box<Recording>),
+}
+
+/// What is written at a release, and after its backups.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Recording {
+    /// The ledger's entry.
+    pub entry: Entry,
+    /// The record on the claim and on the ReplicationSource.
+    pub record: Record,
+}
+
+/// How old a lock must be to be dead, in seconds: restic renews its own every five minutes.
+const DEAD_LOCK: u64 = 60 * 60;
+
+impl Step {
+    /// The steps that carry out a verdict.
+    pub(crate) fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>, clears_locks: bool) -> Vec<Step> {
+        let nothing = Evidence::default();
+        let evidence = evidence.unwrap_or(&nothing);
+        let mut steps = Vec::new();
+        steps.extend(matches!(verdict.row, 2 | 14 | 15 | 19).then(|| mark(evidence)).flatten());
+        steps.extend(delete_source(verdict, evidence));
+        steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));
+        if verdict.restarts_populator {
+            steps.extend([Step::DeletePopulator, Step::TouchClaim]);
+        }
+        if let Some(recording) = Recording::of_release(verdict, asked, evidence) {
+            steps.push(Step::RecordRelease(Box::new(recording)));
+            steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
+        }
+        // The Secret comes before the movers: one without it fails.
+        steps.extend((verdict.applies_secret && asked.has_credentials()).then_some(Step::ApplySecret));
+        steps.extend((verdict.restore == Restore::Apply).then_some(Step::ApplyDestination));
+        steps.extend(run_source(verdict, evidence));
+        steps.extend((verdict.restore == Restore::Consume).then_some(Step::ConsumeImage));
+        steps.extend((clears_locks && has_dead_lock(verdict, evidence)).then_some(Step::ClearLocks));
+        steps.extend(Recording::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
+        steps
+    }
+}
+
+/// The record as it should stand on the claim, where it stands otherwise: with the marks that evidence gives it.
+fn mark(evidence: &Evidence) -> Option<Step> {
+    let claim = evidence.claim.as_ref()?;
+    let record = evidence.release()?;
+    let Evidence { cluster, ledger, repository, .. } = evidence;
+    let marked = Record {
+        overtaken: record.is_overtaken(cluster.as_deref(), ledger),
+        elsewhere: record.is_elsewhere(ledger, repository),
+        ..record.into_owned()
+    };
+    (claim.released.as_ref() != Some(&marked)).then_some(Step::MarkRelease(marked))
+}
+
+fn delete_source(verdict: &Verdict, evidence: &Evidence) -> Option<Step> {
+    let is_due = match verdict.backup {
+        Backup::Delete => true,
+        Backup::DeleteWhenIdle => our_backup(evidence).is_some_and(|backup| !backup.is_at_work()),
+        Backup::Release(_) | Backup::Pause | Backup::Keep | Backup::Withhold => false,
+    };
+    is_due.then_some(Step::DeleteSource)
+}
+
+/// A ReplicationSource is patched only while idle, or VolSync would delete the Job under way and leave its lock.
+fn run_source(verdict: &Verdict, evidence: &Evidence) -> Option<Step> {
+    match (&verdict.backup, our_backup(evidence)) {
+        (Backup::Release(_), Some(OurBackup { state: BackupState::Running, syncing: true, .. })) => None,
+        (Backup::Release(_), Some(OurBackup { state: BackupState::Paused, syncing: true, .. })) => {
+            Some(Step::UnpauseSource)
+        }
+        (Backup::Release(_), Some(OurBackup { syncing: false, .. }) | None) | (Backup::Pause, _) => {
+            Some(Step::ApplySource)
+        }
+        (Backup::Keep | Backup::Withhold | Backup::Delete | Backup::DeleteWhenIdle, _) => None,
+    }
+}
+
+fn our_backup(evidence: &Evidence) -> Option<&OurBackup> {
+    evidence.backup.as_ref().and_then(BackupEvidence::ours)
+}
+
+impl OurBackup {
+    /// Whether a mover of its own runs: none does while it is paused.
+    fn is_at_work(&self) -> bool {
+        self.syncing && self.state == BackupState::Running
+    }
+}
+
+fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
+    let is_locked = match &evidence.restore {
+        Some(RestoreEvidence::Running(running)) => running.cause == Cause::Locked,
+        Some(
+            RestoreEvidence::Absent | RestoreEvidence::Foreign | RestoreEvidence::Stale | RestoreEvidence::Done(_),
+        )
+        | None => false,
+    };
+    let age = |(as_of, lock): (Timestamp, Timestamp)| as_of.since(lock) > DEAD_LOCK;
+    let Evidence { repository, .. } = evidence;
+    verdict.row == 35 && is_locked && repository.as_of().zip(repository.oldest_lock()).is_some_and(age)
+}
+
+impl Recording {
+    /// What a new release writes: the claim takes the entry over, with what was just read.
+    fn of_release(verdict: &Verdict, asked: &Asked, evidence: &Evidence) -> Option<Recording> {
+        let ask = asked.protection()?;
+        match &verdict.backup {
+            Backup::Release(released) if released.is_new() => {}
+            Backup::Release(_)
+            | Backup::Pause
+            | Backup::Keep
+            | Backup::Withhold
+            | Backup::Delete
+            | Backup::DeleteWhenIdle => return None,
+        }
+        let Evidence { cluster, claim, repository, ledger, .. } = evidence;
+        let (claim, entry) = (claim.as_ref()?, ledger.entry());
+        let Some(Volume::Of(volume)) = &claim.volume else { return None };
+        let terms = [entry.map(|entry| entry.writer.term), evidence.release().map(|record| record.term)];
+        let term = terms.into_iter().flatten().max().unwrap_or_default().saturating_add(1);
+        let writer = Writer {
+            cluster: cluster.clone()?,
+            uid: claim.uid.clone(),
+            volume: volume.clone(),
+            interval: ask.interval,
+            since: repository.as_of()?,
+            term,
+        };
+        let memory = match repository {
+            Repository::Holds(listing) => Some(Memory::of(listing)),
+            // What cannot be listed is not forgotten.
+            Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
+            Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => None,
+        };
+        let record = Record {
+            uid: claim.uid.clone(),
+            volume: volume.clone(),
+            fingerprint: repository.listing().map(|listing| listing.fingerprint.clone()),
+            term,
+            overtaken: false,
+            elsewhere: false,
+            reason: ask.reason.clone().filter(|_| verdict.code == Code::AcceptedByOperator),
+        };
+        let entry = Entry { repository: Address::Same, writer, memory, capacity: ask.request.clone(), retired: false };
+        Some(Recording { entry, record })
+    }
+
+    /// What is written when a new snapshot is seen: never because a status says `Successful`, which an empty volume
+    /// says too.
+    fn of_backup(verdict: &Verdict, asked: &Asked, evidence: &Evidence) -> Option<Recording> {
+        let ask = asked.protection()?;
+        let Evidence { cluster, claim, repository, ledger, .. } = evidence;
+        let (claim, cluster, listing) = (claim.as_ref()?, cluster.as_ref()?, repository.listing()?);
+        let record = evidence.release().filter(|_| verdict.row == 19 && verdict.code == Code::Released)?;
+        let writer = Writer {
+            cluster: cluster.clone(),
+            uid: claim.uid.clone(),
+            volume: record.volume.clone(),
+            interval: ask.interval,
+            since: listing.as_of,
+            term: record.term,
+        };
+        let since = match ledger {
+            Ledger::Entry(entry) if entry.retired => listing.lists_saved.then_some(listing.as_of),
+            Ledger::Entry(entry) if entry.writer.is(cluster, &claim.uid) && !entry.repository.is_other() => {
+                let is_new = match &entry.memory {
+                    None => listing.lists_saved,
+                    Some(memory) => {
+                        memory.fingerprint == listing.fingerprint
+                            && memory.newest_key != listing.newest_key
+                            && memory.newest_at <= listing.newest_at
+                    }
+                };
+                is_new.then_some(entry.writer.since)
+            }
+            // It was lost: what was released to this very repository is written again.
+            Ledger::None => (listing.lists_saved || record.fingerprint.as_ref() == Some(&listing.fingerprint))
+                .then_some(listing.as_of),
+            Ledger::Entry(_) | Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore => None,
+        }?;
+        let term = ledger.entry().map_or(record.term, |entry| entry.writer.term.max(record.term));
+        let entry = Entry {
+            repository: Address::Same,
+            writer: Writer { since, term, ..writer },
+            memory: Some(Memory::of(listing)),
+            capacity: ask.request.clone(),
+            retired: false,
+        };
+        let record = Record {
+            fingerprint: Some(record.fingerprint.clone().unwrap_or_else(|| listing.fingerprint.clone())),
+            elsewhere: false,
+            term,
+            ..record.into_owned()
+        };
+        Some(Recording { entry, record })
+    }
+
+    /// The record that stands on the ReplicationSource of a claim whose backup is released.
+    pub(crate) fn record(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Option<Record> {
+        let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
+        let written = Recording::of_release(verdict, asked, evidence)
+            .or_else(|| Recording::of_backup(verdict, asked, evidence))
+            .map(|recording| recording.record);
+        written.or_else(|| {
+            let record = evidence.release()?.into_owned();
+            Some(Record { elsewhere: record.is_elsewhere(&evidence.ledger, &evidence.repository), ..record })
+        })
+    }
+}
+
+impl Memory {
+    fn of(listing: &Listing) -> Self {
+        Memory {
+            fingerprint: listing.fingerprint.clone(),
+            newest_key: listing.newest_key.clone(),
+            newest_at: listing.newest_at,
+        }
+    }
+}

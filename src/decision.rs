@@ -307,14 +307,6 @@ impl<'a> Objects<'a> {
         self.claim.phase == Phase::Pending && self.claim.source == DataSource::Ours
     }
 
-    /// Whether the Secret points at another repository than the one that would be rendered.
-    fn secret_is_other(&self) -> bool {
-        match self.secret {
-            SecretEvidence::Ours(content) => content.repository.is_other(),
-            SecretEvidence::Absent | SecretEvidence::Foreign => false,
-        }
-    }
-
     fn delete_restore(&self) -> Restore {
         match self.restore {
             RestoreEvidence::Absent | RestoreEvidence::Foreign => Restore::Keep,
@@ -410,6 +402,14 @@ impl Procedure<'_> {
         }
     }
 
+    /// The closed doubt, if there is one, once a hold was accepted on the way.
+    fn closed_after_acceptance(&self) -> Option<Doubt> {
+        match self.history() {
+            History::Unsure(doubt) => (self.on_the_way && doubt.is_closed()).then_some(doubt),
+            History::Fresh | History::Data => None,
+        }
+    }
+
     fn is_active(&self) -> bool {
         let Evidence { ledger, repository, .. } = self.evidence;
         is_active(self.objects.cluster, ledger, repository, self.ask.interval)
@@ -447,14 +447,17 @@ impl Procedure<'_> {
         if record.is_elsewhere(ledger, repository) && !self.accepts(Code::RepositoryReplaced) {
             return withhold(15, Code::RepositoryReplaced);
         }
-        match self.history() {
-            History::Unsure(doubt) if doubt.is_closed() && self.on_the_way => return withhold(16, doubt.code()),
-            History::Fresh | History::Data | History::Unsure(_) => {}
+        if let Some(doubt) = self.closed_after_acceptance() {
+            return withhold(16, doubt.code());
         }
         match self.objects.secret {
             SecretEvidence::Ours(_) => {
-                if self.objects.secret_is_other() && !self.accepts(Code::RepositoryMoved) {
+                if self.evidence.secret_is_other() && !self.accepts(Code::RepositoryMoved) {
                     return keep(17, Code::RepositoryMoved);
+                }
+                // What a person's word releases anew is recorded, and what cannot be read cannot be.
+                if let Some(doubt) = self.closed_after_acceptance() {
+                    return keep(16, doubt.code());
                 }
             }
             SecretEvidence::Absent | SecretEvidence::Foreign => match self.accepted_history() {
@@ -467,7 +470,7 @@ impl Procedure<'_> {
 
     /// Rows 20 to 28.
     fn bound(&mut self) -> Verdict {
-        if self.objects.secret_is_other() {
+        if self.evidence.secret_is_other() {
             return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
         let is_active = self.is_active();
@@ -526,7 +529,7 @@ impl Procedure<'_> {
 
     /// Rows 20 and 29 to 39.
     fn pending(&mut self) -> Verdict {
-        if self.objects.secret_is_other() {
+        if self.evidence.secret_is_other() {
             let restore = self.objects.delete_restore();
             return Verdict { restore, applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
@@ -566,7 +569,9 @@ impl Procedure<'_> {
         let is_accepted = fault.is_some_and(|code| self.accepts(code));
         let is_closed = matches!(history, History::Unsure(doubt) if doubt.is_closed());
         let is_listed = matches!(proof, Proof::Older | Proof::Newest);
-        if done.consumed && !is_closed && (is_listed || is_accepted || history == History::Fresh) {
+        // An image that is gone and that nobody can tell of is of no use either.
+        let is_of_no_use = is_listed || is_accepted || history == History::Fresh || proof == Proof::Unread;
+        if done.consumed && !is_closed && is_of_no_use {
             return self.start_over(31);
         }
         // An image without data is consumed first, accepted or not: the run that binds must expect nothing.

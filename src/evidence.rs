@@ -569,6 +569,14 @@ impl Evidence {
         secret || restore || self.backup.as_ref().is_some_and(BackupEvidence::is_ours)
     }
 
+    /// Whether the Secret points at another repository than the one that would be rendered.
+    pub(crate) fn secret_is_other(&self) -> bool {
+        match &self.secret {
+            Some(SecretEvidence::Ours(content)) => content.repository.is_other(),
+            Some(SecretEvidence::Absent | SecretEvidence::Foreign) | None => false,
+        }
+    }
+
     /// The repository that the Secret points at, where that is not the one that would be rendered or remembered.
     pub(crate) fn secret_address(&self) -> Option<&Digest> {
         let of_secret = match &self.secret {

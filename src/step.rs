@@ -25,7 +25,7 @@ pub enum Step {
     DeletePopulator,
     /// Patch an annotation of the claim, so that VolSync looks at it again.
     TouchClaim,
-    /// Take the ledger's entry over by compare-and-swap, with the Secret's repository added; then write the record
+    /// Take the ledger's entry over by compare-and-swap, with the rendered Secret's repository added; then write the record
     /// into the claim's annotation, then into the ReplicationSource's. A lost race is a new plan.
     RecordRelease(Box<Recording>),
     /// Copy the repository's `snapshots/*` objects aside: until the next prune an aged-out one can be put back.
@@ -43,7 +43,7 @@ pub enum Step {
     ConsumeImage,
     /// Delete the repository's locks that are older than an hour.
     ClearLocks,
-    /// Write the ledger's entry by compare-and-swap, with the Secret's repository added; then the record, as
+    /// Write the ledger's entry by compare-and-swap, with the rendered Secret's repository added; then the record, as
     /// `markRelease` does.
     WriteLedger(Box<Recording>),
 }
@@ -71,6 +71,9 @@ impl Step {
         steps.extend(matches!(verdict.row, 2 | 14 | 15 | 19).then(|| mark(evidence)).flatten());
         steps.extend(delete_source(verdict, evidence));
         steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));
+        // Before VolSync starts over: else it would fill the claim from the same image again.
+        let consumes = verdict.restore == Restore::Consume;
+        steps.extend((consumes && verdict.restarts_populator).then_some(Step::ConsumeImage));
         if verdict.restarts_populator {
             steps.extend([Step::DeletePopulator, Step::TouchClaim]);
         }
@@ -82,7 +85,7 @@ impl Step {
         steps.extend((verdict.applies_secret && asked.has_credentials()).then_some(Step::ApplySecret));
         steps.extend((verdict.restore == Restore::Apply).then_some(Step::ApplyDestination));
         steps.extend(run_source(verdict, evidence));
-        steps.extend((verdict.restore == Restore::Consume).then_some(Step::ConsumeImage));
+        steps.extend((consumes && !verdict.restarts_populator).then_some(Step::ConsumeImage));
         steps.extend((clears_locks && has_dead_lock(verdict, evidence)).then_some(Step::ClearLocks));
         steps.extend(Recording::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
         steps
@@ -175,7 +178,10 @@ impl Recording {
             since: repository.as_of()?,
             term,
         };
+        // The Secret is about to point elsewhere: what was read through it says nothing of there.
+        let listing = repository.listing().filter(|_| !evidence.secret_is_other());
         let memory = match repository {
+            _ if evidence.secret_is_other() => None,
             Repository::Holds(listing) => Some(Memory::of(listing)),
             // What cannot be listed is not forgotten.
             Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
@@ -184,7 +190,7 @@ impl Recording {
         let record = Record {
             uid: claim.uid.clone(),
             volume: volume.clone(),
-            fingerprint: repository.listing().map(|listing| listing.fingerprint.clone()),
+            fingerprint: listing.map(|listing| listing.fingerprint.clone()),
             term,
             overtaken: false,
             elsewhere: false,

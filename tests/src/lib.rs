@@ -1,5 +1,7 @@
 //! What the tests share: the engines, and where things stand in the repository.
 
+pub mod invariants;
+
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 

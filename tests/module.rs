@@ -63,6 +63,11 @@ fn it_names_no_path_of_the_machine_that_built_it() {
 }
 
 #[test]
+fn it_is_one_of_the_engines() {
+    assert_eq!(engines().map(Engine::name), ["native", "wasm"]);
+}
+
+#[test]
 fn it_has_every_operation_and_no_other() {
     for engine in engines() {
         for (operation, _) in OPERATIONS {

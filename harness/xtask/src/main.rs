@@ -28,7 +28,7 @@ enum Task {
     Wasm,
     /// Check format, lints, documentation, licences and sources
     Check,
-    /// Write the generated files again: docs/schema
+    /// Write the generated files again: docs/schema and docs/reason-codes.md
     Docs,
 }
 
@@ -56,15 +56,26 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Docs => {
-            for schema in ["settings", "plan"] {
-                let arguments = ["run", "--quiet", "--package", "volsync-policy-cli", "--", "schema", schema];
-                let text = output(cargo().args(arguments))?;
-                std::fs::create_dir_all("docs/schema")?;
-                std::fs::write(format!("docs/schema/{schema}.json"), text)?;
-            }
+            docs()?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Writes the generated files: the command prints each.
+fn docs() -> anyhow::Result<()> {
+    let files: [(&[&str], &str); 4] = [
+        (&["schema", "evidence"], "docs/schema/evidence.json"),
+        (&["schema", "plan"], "docs/schema/plan.json"),
+        (&["schema", "settings"], "docs/schema/settings.json"),
+        (&["codes"], "docs/reason-codes.md"),
+    ];
+    std::fs::create_dir_all("docs/schema")?;
+    for (arguments, file) in files {
+        let command = ["run", "--quiet", "--package", "volsync-policy-cli", "--"];
+        std::fs::write(file, output(cargo().args(command).args(arguments))?)?;
+    }
+    Ok(())
 }
 
 /// The repository.

@@ -73,8 +73,8 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
-    /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing for
-    /// one whose name is not known yet, or that is none of the policy's.
+    /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
+    /// for one whose name is not known yet, or that is none of the policy's.
     pub fn data_source(&self) -> Option<DataSource> {
         let Subject::Claim(claim) = &self.request.subject else { return None };
         let standing = Standing::of(&self.request, &self.settings);

@@ -1,5 +1,5 @@
-//! What is generated: `docs/schema` is what the types say, and says what the policy does; `docs/reason-codes.md` is what
-//! its codes say.
+//! What is generated: `docs/schema` is what the types say, and says what the policy does; `docs/reason-codes.md` is
+//! what the codes say.
 
 use boon::{Compiler, Schemas};
 use serde_json::Value;

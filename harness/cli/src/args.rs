@@ -87,7 +87,8 @@ pub(crate) enum Command {
 pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) input: Input,
-    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line
+    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line, with the
+    /// evidence behind it
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     pub(crate) output: Output,
     /// Print the claim too, with the reference by which it waits for its restore

@@ -40,6 +40,8 @@ mod plan;
 mod problem;
 mod protection;
 mod quantity;
+#[cfg(feature = "schema")]
+pub mod reference;
 mod review;
 mod schedule;
 #[cfg(feature = "schema")]
@@ -58,7 +60,7 @@ pub use note::Note;
 pub use outcome::{Cause, Outcome, SnapshotId, saved};
 pub use patch::DataSourcePatch;
 pub use plan::{Admission, Plan};
-pub use problem::Problem;
+pub use problem::{Problem, nearest};
 pub use quantity::Quantity;
 pub use review::{LONGEST_REVIEW, Review, ReviewError};
 pub use settings::{Gate, RestoreMode};

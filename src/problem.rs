@@ -51,7 +51,7 @@ pub(crate) fn keyed(path: &str, key: &str) -> String {
 }
 
 /// The name in `names` that was most likely meant by `written`.
-pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|name| (strsim::osa_distance(&written.to_ascii_lowercase(), &name.to_ascii_lowercase()), name))

@@ -9,10 +9,11 @@ use crate::claim::Claim;
 use crate::credentials::Credentials;
 use crate::decision::Unselected;
 use crate::document::read;
-use crate::evidence::{ClaimEvidence, Evidence};
+use crate::evidence::{ClaimEvidence, DataSource, Evidence};
 use crate::names;
+use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, nearest};
-use crate::protection;
+use crate::protection::{self, Standing};
 use crate::settings::{Gate, Settings};
 
 /// The longest review that is read, in bytes. An API server takes no request longer than 3 MiB.
@@ -70,6 +71,18 @@ impl Review {
     /// Everything that is wrong, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Review, ReviewError> {
         Review::from_value(parse(bytes)?)
+    }
+
+    /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
+    /// for one whose name is not known yet, or that is none of the policy's.
+    pub fn data_source(&self) -> Option<DataSource> {
+        let Subject::Claim(claim) = &self.request.subject else { return None };
+        let standing = Standing::of(&self.request, &self.settings);
+        let patch = standing.protection().and_then(|protection| DataSourcePatch::of(&self.request, protection));
+        match patch {
+            Some(_) => Some(DataSource::Ours),
+            None => protection::data_source(claim, &self.settings),
+        }
     }
 
     fn from_value(document: Value) -> Result<Review, ReviewError> {

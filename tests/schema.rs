@@ -1,7 +1,9 @@
-//! The JSON Schemas: what stands in `docs/schema` is what the types say, and says what the policy does.
+//! What is generated: `docs/schema` is what the types say, and says what the policy does; `docs/reason-codes.md` is
+//! what the codes say.
 
 use boon::{Compiler, Schemas};
 use serde_json::Value;
+use volsync_policy::reference::reason_codes;
 use volsync_policy::schema::all;
 use volsync_policy_cases::{Answer, Case, Operation};
 use volsync_policy_engine::{Engine, Native};
@@ -27,6 +29,13 @@ fn the_schemas_in_docs_are_those_of_the_types() {
         let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(&written, schema.as_value(), "`cargo xtask docs` writes {} again", path.display());
     }
+}
+
+#[test]
+fn the_reason_codes_in_docs_are_those_of_the_policy() {
+    let path = root().join("docs/reason-codes.md");
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(written, reason_codes(), "`cargo xtask docs` writes {} again", path.display());
 }
 
 #[test]

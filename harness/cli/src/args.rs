@@ -26,6 +26,23 @@ Exit codes: 0 planned
             1 a claim was refused, or these credentials make no Secret
             2 bad input, or nowhere to write";
 
+const EXPLAIN_USAGE: &str = "\
+volsync-policy explain [OPTIONS] --filename <FILE>...
+       volsync-policy explain <CODE>";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  # What a code means, and the way out
+  volsync-policy explain RestoredOlder
+
+  # What happens to a claim of which there are backups, before it is applied
+  volsync-policy explain -f claim.yaml --credentials base.yaml \\
+    --evidence snapshots=24
+
+Exit codes: 0 explained
+            1 a claim was refused, or these credentials make no Secret
+            2 bad input, or no such code";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -45,9 +62,11 @@ pub(crate) enum Command {
     /// Print the manifests for claims: Secret, ReplicationDestination, ReplicationSource
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(Generate),
-    /// Say in words what would happen to claims, and why
-    #[command(after_help = EXIT_CODES)]
-    Explain(Input),
+    /// Say in words what would happen to claims, and why; or what a reason code means
+    #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
+    Explain(Explain),
+    /// Print every reason code in Markdown, each with the way out of it
+    Codes,
     /// Print a JSON Schema
     Schema {
         /// Of what
@@ -68,12 +87,22 @@ pub(crate) enum Command {
 pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) input: Input,
-    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line
+    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line, with the
+    /// evidence behind it
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     pub(crate) output: Output,
     /// Print the claim too, with the reference by which it waits for its restore
     #[arg(long)]
     pub(crate) with_claim: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A reason code, instead of claims
+    #[arg(exclusive = true)]
+    pub(crate) code: Option<String>,
+    #[command(flatten)]
+    pub(crate) input: Input,
 }
 
 #[derive(Debug, Args)]
@@ -89,8 +118,15 @@ pub(crate) struct Input {
     /// Settings; `volsync-policy schema settings` describes them
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// What is known of the claim's volume, repository and ledger
-    #[arg(long, value_name = "FILE")]
+    /// What is known of a claim's volume, repository and ledger: a file, or a preset, as in `snapshots=24,bound`
+    ///
+    /// `volsync-policy schema evidence` describes the file, which is taken for every claim alike. A preset is made up
+    /// for each claim. It says what the store holds: `fresh` (no backup, ever), `snapshots=N` (so many, of an earlier
+    /// incarnation of the claim), `unreachable` (the store does not answer), `emptied` (the snapshots were removed) or
+    /// `lost` (what was backed up is gone without a trace). After a comma it may say how far the claim has come, which
+    /// else is Pending: `restoring`, `bound` (to a volume that was not restored), `restored` (Bound to the newest
+    /// snapshot) or `released` (its backup runs). A file of such a name is given as `./fresh`.
+    #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
     /// The namespace of claims that name none
     #[arg(short, long)]
@@ -121,6 +157,7 @@ pub(crate) enum Engine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Schema {
+    Evidence,
     Settings,
     Plan,
 }

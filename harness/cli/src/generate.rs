@@ -15,28 +15,48 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
         let mut out = io::stdout().lock();
         match arguments.output {
             Output::Plan => {
-                out.write_all(&planned.json)?;
-                out.write_all(b"\n")?;
+                write_plan(&mut out, planned)?;
+                out.flush()?;
+                speak(planned);
             }
             Output::Json | Output::Yaml => {
-                for Manifest { object, comment } in manifests(planned, arguments.with_claim) {
+                let manifests = manifests(planned, arguments.with_claim);
+                for Manifest { object, comment } in &manifests {
                     if arguments.output == Output::Json {
-                        serde_json::to_writer(&mut out, &object).map_err(io::Error::from)?;
+                        serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
                         out.write_all(b"\n")?;
                         continue;
                     }
                     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-                    let yaml = serde_saphyr::to_string_with_options(&object, options)
+                    let yaml = serde_saphyr::to_string_with_options(object, options)
                         .context("a manifest cannot be written as YAML")?;
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
                     write!(out, "---\n{comment}{yaml}")?;
                 }
+                out.flush()?;
+                speak(planned);
+                speak_of_the_rest(planned);
             }
         }
-        out.flush()?;
-        speak(planned);
         Ok(())
     })
+}
+
+/// The plan as the engine gave it, and behind it the evidence that it was made from, where there was any.
+fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
+    match (&planned.evidence, planned.json.strip_suffix(b"}")) {
+        (Some(evidence), Some(open)) => {
+            out.write_all(open)?;
+            out.write_all(b",\"evidence\":")?;
+            serde_json::to_writer(&mut *out, evidence).map_err(io::Error::from)?;
+            out.write_all(b"}\n")?;
+        }
+        (Some(_) | None, _) => {
+            out.write_all(&planned.json)?;
+            out.write_all(b"\n")?;
+        }
+    }
+    Ok(())
 }
 
 /// What a person must know beside the manifests goes to standard error.
@@ -51,33 +71,75 @@ fn speak(planned: &Planned) {
     planned.notes().for_each(|(_, message)| warn(&format!("{name}: {message}")));
 }
 
+/// What the manifests leave out: that there are none, and what else a host would do.
+fn speak_of_the_rest(planned: &Planned) {
+    let name = planned.name();
+    let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
+    if is_served && !planned.steps().any(|step| applied(step).is_some()) {
+        let verdict = format!("{}: {}", planned.text("/verdict/code"), planned.text("/verdict/message"));
+        warn(&format!("{}: {name}: nothing is applied; {verdict}", planned.place));
+    }
+    let rest: Vec<&str> = planned.steps().filter(|step| applied(step).is_none()).map(in_words).collect();
+    if !rest.is_empty() {
+        warn(&format!("{name}: `kubectl apply` does not do what a host would do too: {}", rest.join("; ")));
+    }
+}
+
+/// Which of the plan's manifests a step applies.
+fn applied(step: &str) -> Option<&'static str> {
+    match step {
+        "applySecret" => Some("secret"),
+        "applyDestination" => Some("destination"),
+        "applySource" => Some("source"),
+        _ => None,
+    }
+}
+
+/// A step that applies nothing, in words.
+fn in_words(step: &str) -> &str {
+    match step {
+        "markRelease" => "correct the record of the release",
+        "deleteSource" => "delete the ReplicationSource",
+        "deleteDestination" => "delete the ReplicationDestination",
+        "deletePopulator" => "delete the claim from which VolSync fills this one",
+        "touchClaim" => "touch the claim, so that VolSync looks at it again",
+        "recordRelease" => "record the release, in the ledger and on the claim",
+        "pinSnapshots" => "copy the snapshots' objects aside",
+        "unpauseSource" => "un-pause the ReplicationSource",
+        "consumeImage" => "take the restored image away, so that no later claim binds from it",
+        "clearLocks" => "delete dead locks from the repository",
+        "writeLedger" => "write the ledger",
+        _ => step,
+    }
+}
+
 struct Manifest {
     object: Value,
     comment: Vec<String>,
 }
 
 /// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked
-/// for, stands before the ReplicationSource that backs it up.
+/// for, stands before the ReplicationSource that backs it up, or last.
 fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
     let name = planned.name();
+    let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
+    let mut claim = claim(planned, &name).filter(|_| with_claim && is_served);
     let mut manifests = Vec::new();
-    let object = |which: &str| planned.plan.pointer(&format!("/manifests/{which}/object")).cloned();
-    let steps = planned.plan.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for step in steps {
-        let (object, comment) = match step.as_str() {
-            Some("applySecret") => (
-                object("secret"),
-                vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")],
-            ),
-            Some("applyDestination") => (object("destination"), destination_comment(planned, &name)),
-            Some("applySource") => {
-                manifests.extend(claim(planned, &name).filter(|_| with_claim));
-                (object("source"), source_comment(planned, &name))
+    for which in planned.steps().filter_map(applied) {
+        let comment = match which {
+            "secret" => {
+                vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")]
             }
-            _ => continue,
+            "destination" => destination_comment(planned, &name),
+            _ => {
+                manifests.extend(claim.take());
+                source_comment(planned, &name)
+            }
         };
-        manifests.extend(object.map(|object| Manifest { object, comment }));
+        let object = planned.plan.pointer(&format!("/manifests/{which}/object")).filter(|object| object.is_object());
+        manifests.extend(object.map(|object| Manifest { object: object.clone(), comment }));
     }
+    manifests.extend(claim);
     manifests
 }
 

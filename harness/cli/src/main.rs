@@ -4,6 +4,7 @@
 
 mod args;
 mod documents;
+mod evidence;
 mod explain;
 mod generate;
 mod outcome;
@@ -33,6 +34,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -54,8 +56,9 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
 
 fn schema(of: Schema) -> anyhow::Result<Outcome> {
     let name = match of {
-        Schema::Settings => "settings",
+        Schema::Evidence => "evidence",
         Schema::Plan => "plan",
+        Schema::Settings => "settings",
     };
     let (_, schema) =
         volsync_policy::schema::all().into_iter().find(|(known, _)| *known == name).context("no such schema")?;

@@ -5,11 +5,13 @@ use std::io;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::{Problem, ReviewError};
+use volsync_policy::evidence::DataSource;
+use volsync_policy::{Problem, Quantity, ReviewError};
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 
 use crate::args::{self, Input};
 use crate::documents::{self, Document};
+use crate::evidence::{About, Given};
 use crate::outcome::{Outcome, complain, warn};
 use crate::progress::Progress;
 
@@ -22,6 +24,8 @@ pub(crate) struct Planned {
     /// The plan as the engine gave it.
     pub(crate) json: Vec<u8>,
     pub(crate) plan: Value,
+    /// The evidence that it was made from.
+    pub(crate) evidence: Option<Value>,
 }
 
 impl Planned {
@@ -32,17 +36,28 @@ impl Planned {
 
     /// The claim itself.
     pub(crate) fn claim(&self) -> &Value {
-        let request = self.request.get("request").unwrap_or(&self.request);
-        ["object", "oldObject"].iter().find_map(|key| request.get(key).filter(|v| v.is_object())).unwrap_or(request)
+        claim_of(&self.request)
     }
 
-    /// `namespace/name`. What came through the policy is a valid name; what did not is not printed.
-    pub(crate) fn name(&self) -> String {
+    /// Namespace and name. What came through the policy is a valid name; what did not is not printed.
+    pub(crate) fn names(&self) -> (&str, &str) {
         let part = |key: &str| {
             let name = self.claim().pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or("?");
             if name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) { name } else { "?" }
         };
-        format!("{}/{}", part("namespace"), part("name"))
+        (part("namespace"), part("name"))
+    }
+
+    /// `namespace/name`.
+    pub(crate) fn name(&self) -> String {
+        let (namespace, name) = self.names();
+        format!("{namespace}/{name}")
+    }
+
+    /// The names of the steps, in their order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
+        let steps = self.plan.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        steps.iter().filter_map(|step| step.as_str().or_else(|| step.as_object()?.keys().next().map(String::as_str)))
     }
 
     /// The notes, each with its code.
@@ -73,7 +88,7 @@ pub(crate) fn plan_all(
 ) -> anyhow::Result<Outcome> {
     let engine = engine(input)?;
     let around = around(input)?;
-    check_settings(engine.as_ref(), &around)?;
+    check_settings(engine.as_ref(), &around.same)?;
     let mut seen = Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0 };
     let mut progress = Progress::new();
     for document in input.files.iter().flat_map(|file| documents::read(file)) {
@@ -106,6 +121,9 @@ pub(crate) fn plan_all(
         }
     }
     progress.clear();
+    if let Some(Given::Preset(_)) = &around.evidence {
+        warn("the evidence is a preset, made up to show a plan; nobody looked at a cluster or a store");
+    }
     Ok(seen.summary())
 }
 
@@ -164,10 +182,16 @@ fn engine(input: &Input) -> anyhow::Result<Box<dyn Engine>> {
     })
 }
 
-/// The part of a review that is the same for every claim.
-fn around(input: &Input) -> anyhow::Result<Map<String, Value>> {
+/// What the reviews are made from, beside the requests.
+struct Around {
+    /// The part that is the same for every claim.
+    same: Map<String, Value>,
+    evidence: Option<Given>,
+}
+
+fn around(input: &Input) -> anyhow::Result<Around> {
     let mut review = Map::new();
-    let files = [("credentials", &input.credentials), ("settings", &input.settings), ("evidence", &input.evidence)];
+    let files = [("credentials", &input.credentials), ("settings", &input.settings)];
     for (key, file) in files {
         if let Some(file) = file {
             review.insert(key.to_owned(), documents::read_one(file)?);
@@ -179,7 +203,35 @@ fn around(input: &Input) -> anyhow::Result<Map<String, Value>> {
             settings.insert("gate".to_owned(), json!("none"));
         }
     }
-    Ok(review)
+    let evidence = input.evidence.as_deref().map(Given::read).transpose()?;
+    Ok(Around { same: review, evidence })
+}
+
+impl Around {
+    /// The evidence for one claim.
+    fn evidence(&self, request: &Value) -> anyhow::Result<Option<Value>> {
+        let preset = match &self.evidence {
+            None => return Ok(None),
+            Some(Given::File(evidence)) => return Ok(Some(evidence.clone())),
+            Some(Given::Preset(preset)) => preset,
+        };
+        // What is wrong with a review that cannot be read, the engine says.
+        let review = serde_json::to_vec(&Review { request, around: &self.same, evidence: None })?;
+        let source = volsync_policy::Review::from_json(&review).ok().and_then(|review| review.data_source());
+        let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
+        let about = About {
+            uid: text("/metadata/uid"),
+            source: source.unwrap_or(DataSource::Ours),
+            request: text("/spec/resources/requests/storage").and_then(Quantity::parse),
+        };
+        Ok(Some(serde_json::to_value(preset.expand(&about))?))
+    }
+}
+
+/// The claim that a request is about.
+fn claim_of(request: &Value) -> &Value {
+    let request = request.get("request").unwrap_or(request);
+    ["object", "oldObject"].iter().find_map(|key| request.get(key).filter(|v| v.is_object())).unwrap_or(request)
 }
 
 /// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else
@@ -220,14 +272,17 @@ struct Review<'a> {
     request: &'a Value,
     #[serde(flatten)]
     around: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Value>,
 }
 
-fn plan(engine: &dyn Engine, around: &Map<String, Value>, request: Value, place: String) -> anyhow::Result<Planned> {
-    let review = serde_json::to_vec(&Review { request: &request, around })?;
+fn plan(engine: &dyn Engine, around: &Around, request: Value, place: String) -> anyhow::Result<Planned> {
+    let evidence = around.evidence(&request)?;
+    let review = serde_json::to_vec(&Review { request: &request, around: &around.same, evidence: evidence.as_ref() })?;
     match engine.call("plan", &review) {
         Ok(json) => {
             let plan = serde_json::from_slice(&json).context("the engine's answer is not JSON")?;
-            Ok(Planned { request, place, json, plan })
+            Ok(Planned { request, place, json, plan, evidence })
         }
         Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
         Err(error @ CallError::Failed(_)) => Err(anyhow::Error::new(error).context(place)),

@@ -294,10 +294,231 @@ fn explain_says_in_words_what_would_happen_and_why() {
 }
 
 #[test]
+fn explain_says_what_a_code_means_and_how_its_hold_is_accepted() {
+    let output = run(&["explain", "RestoredOlder"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    for words in [
+        "RestoredOlder\n",
+        "is not the newest",
+        "way out  Delete the claim",
+        "accept   a person may accept it.",
+        "kubectl annotate pvc NAME -n NAMESPACE volsync-policy.io/accept=\"<hold-id> <reason>\"",
+    ] {
+        assert!(out(&output).contains(words), "{words}: {}", out(&output));
+    }
+    let nobody = out(&run(&["explain", "LedgerUnread"]));
+    assert!(nobody.contains("nobody can accept it.") && !nobody.contains("kubectl"), "{nobody}");
+    let nothing = out(&run(&["explain", "Released"]));
+    assert!(nothing.contains("there is nothing to accept.") && !nothing.contains("way out"), "{nothing}");
+}
+
+#[test]
+fn explain_takes_a_code_or_claims_and_says_which_code_was_meant() {
+    let said = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{arguments:?}");
+        err(&output)
+    };
+    assert!(said(&["explain", "restoredolder"]).contains("no reason code; did you mean `RestoredOlder`?"));
+    assert!(said(&["explain", "Elsewhere-entirely"]).contains("`volsync-policy codes` prints them all"));
+    for arguments in [&["explain"][..], &["explain", "Released", "-f", "examples/claim.yaml"]] {
+        let said = said(arguments);
+        assert!(said.contains("explain [OPTIONS] --filename <FILE>...") && said.contains("explain <CODE>"), "{said}");
+    }
+    assert!(said(&["generate"]).contains("--filename <FILE>"));
+}
+
+/// What is planned for the example claim on evidence that `--evidence` names.
+fn plan_on(evidence: &str) -> Value {
+    let output = run(&[&EXAMPLE[..], &["-o", "plan", "--evidence", evidence]].concat());
+    assert_eq!(output.status.code(), Some(0), "{evidence}: {}", err(&output));
+    assert!(err(&output).contains("the evidence is a preset"), "{}", err(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_preset_is_the_evidence_that_its_words_say() {
+    for (preset, code) in [
+        ("fresh", "FreshVolume"),
+        ("snapshots=24", "RestoreFromBackup"),
+        ("unreachable", "LedgerUnread"),
+        ("emptied", "SnapshotsGone"),
+        ("lost", "DataExpected"),
+        ("fresh,bound", "StartedFresh"),
+        ("snapshots=24,bound", "UnrestoredVolume"),
+        ("lost,bound", "DataExpected"),
+        ("snapshots=24,restoring", "Restoring"),
+        ("unreachable,restoring", "Restoring"),
+        ("fresh,restored", "StartedFresh"),
+        ("snapshots=24,restored", "Restored"),
+        ("bound,restored,snapshots=1", "Restored"),
+        ("emptied,restored", "SnapshotsGone"),
+        ("fresh,released", "Released"),
+        ("snapshots=24,released", "Released"),
+        ("unreachable,released", "Released"),
+        ("lost,released", "Released"),
+    ] {
+        assert_eq!(plan_on(preset)["verdict"]["code"], code, "{preset}");
+    }
+    assert_eq!(plan_on("snapshots=7")["evidence"]["repository"]["holds"]["count"], 7);
+}
+
+#[test]
+fn a_plan_shows_its_evidence_and_the_evidence_gives_the_plan_again() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("evidence.json");
+    for preset in ["fresh", "snapshots=24,restored", "emptied,released", "unreachable,bound", "lost,restoring"] {
+        let plan = plan_on(preset);
+        std::fs::write(&file, plan["evidence"].to_string()).unwrap();
+        let again = run(&[&EXAMPLE[..], &["-o", "plan", "--evidence", file.to_str().unwrap()]].concat());
+        assert_eq!(serde_json::from_slice::<Value>(&again.stdout).unwrap(), plan, "{preset}");
+        assert!(!err(&again).contains("preset"), "{}", err(&again));
+    }
+    let without: Value = serde_json::from_slice(&run(&[&EXAMPLE[..], &["-o", "plan"]].concat()).stdout).unwrap();
+    assert_eq!(without.get("evidence"), None);
+}
+
+#[test]
+fn a_preset_is_about_the_claim_that_is_asked_about() {
+    let plan = |claim: &Value| {
+        let arguments =
+            ["generate", "-f", "-", "-o", "plan", "--credentials", "examples/credentials.yaml", "--evidence"];
+        let output = run_on(&[&arguments[..], &["snapshots=3,bound"]].concat(), &claim.to_string());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let mut live = claim("a");
+    live["metadata"]["uid"] = json!("7d0a4c1e-5b7b-4f6e-9a58-0d6f3c2b1a00");
+    let of_live = plan(&live);
+    assert_eq!(of_live["evidence"]["claim"]["uid"], live["metadata"]["uid"]);
+    assert_eq!(of_live["evidence"]["claim"]["source"], "none", "a stored claim is not patched any more");
+    assert_eq!(plan(&claim("a"))["evidence"]["claim"]["source"], "ours");
+    live["spec"]["dataSourceRef"] = json!({"kind": "PersistentVolumeClaim", "name": "other"});
+    assert_eq!(plan(&live)["evidence"]["claim"]["source"], "foreign");
+}
+
+#[test]
+fn what_is_neither_a_file_nor_a_preset_is_said_with_what_was_meant() {
+    for (evidence, words) in [
+        ("fersh", "--evidence fersh: neither a file nor a preset: `fersh` is not known; did you mean `fresh`?"),
+        ("snapshot=3", "did you mean `snapshots=N`?"),
+        ("fresh,bond", "`bond` is not known; did you mean `bound`?"),
+        ("no/such/file.yaml", "presets are `snapshots=N`, `fresh`, `unreachable`, `emptied`, `lost`"),
+        ("snapshots=many", "`snapshots=many`: write a whole number, one or more"),
+        ("snapshots=0", "`snapshots=0`: a repository without any is `emptied`, or `fresh`"),
+        ("fresh,lost", "`lost` is a second word for what the store holds"),
+        ("fresh,restoring,bound", "`bound` and the word before it exclude each other"),
+        ("bound", "say first what the store holds: `snapshots=N`"),
+    ] {
+        let output = run(&[&EXAMPLE[..], &["--evidence", evidence]].concat());
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{evidence}");
+        assert!(err(&output).contains(words), "{evidence}: {}", err(&output));
+    }
+    let output = run(&[&EXAMPLE[..], &["--evidence", "fresh", "--ungated"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("evidence: is of no use while the gate is off; leave it out"), "{}", err(&output));
+}
+
+#[test]
+fn explain_speaks_of_what_evidence_decides() {
+    let explain = |evidence: &str| out(&run(&[&["explain"], &EXAMPLE[1..], &["--evidence", evidence]].concat()));
+    for (evidence, lines) in [
+        (
+            "snapshots=24",
+            [
+                "secret   volsync-test-data-volsync-secret is applied\n",
+                "restore  volsync-test-data-restore is created\n",
+                "backup   none is made for now\n",
+            ],
+        ),
+        (
+            "snapshots=24,restored",
+            [
+                "secret   volsync-test-data-volsync-secret is applied\n",
+                "restore  its image is taken away, so that no later claim binds from it\n",
+                "backup   volsync-test-data-backup runs: at once where it is new, then `0 * * * *`\n",
+            ],
+        ),
+        (
+            "unreachable",
+            [
+                "secret   volsync-test-data-volsync-secret is not applied; what is there stays as it is\n",
+                "restore  what is there stays as it is\n",
+                "note     StoreUnread: the ledger could not be read: the store does not answer\n",
+            ],
+        ),
+    ] {
+        let text = explain(evidence);
+        for line in lines {
+            assert!(text.contains(line), "{evidence}: {line}: {text}");
+        }
+        assert!(!text.contains("kubectl") && !text.contains("recordRelease"), "{evidence}: {text}");
+        assert_eq!(text.contains("stays Pending until"), !evidence.contains("restored"), "{evidence}: {text}");
+    }
+    let held = explain("snapshots=24,bound");
+    let plan = plan_on("snapshots=24,bound");
+    let hold = plan["verdict"]["hold"].as_str().unwrap();
+    let command = format!(
+        "kubectl annotate pvc volsync-test-data -n volsync-test volsync-policy.io/accept=\"{hold} <reason>\"\n"
+    );
+    assert!(
+        held.contains(&format!("hold     {hold}; a person accepts it with\n")) && held.contains(&command),
+        "{held}"
+    );
+}
+
+#[test]
+fn explain_says_what_becomes_of_a_claim_without_the_label_and_of_a_password() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("evidence.json");
+    let explain = |claim: &Value, evidence: &Value| {
+        std::fs::write(&file, evidence.to_string()).unwrap();
+        let evidence = ["--evidence", file.to_str().unwrap(), "--credentials", "examples/credentials.yaml"];
+        let output = run_on(&[&["explain", "-f", "-"], &evidence[..]].concat(), &claim.to_string());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    let mut evidence = plan_on("snapshots=24,released")["evidence"].clone();
+    evidence["secret"]["ours"]["password"] = json!("other");
+    let text = explain(&claim("a"), &evidence);
+    assert!(text.contains("a-volsync-secret is applied, and keeps the RESTIC_PASSWORD that it has"), "{text}");
+    let mut unlabelled = claim("a");
+    unlabelled["metadata"]["labels"] = json!({});
+    let text = explain(&unlabelled, &evidence);
+    assert!(text.contains("restore  the ReplicationDestination is deleted\n"), "{text}");
+    assert!(text.contains("backup   the ReplicationSource is deleted\n"), "{text}");
+    evidence["backup"]["ours"]["syncing"] = json!(true);
+    let text = explain(&unlabelled, &evidence);
+    assert!(text.contains("the ReplicationSource is deleted as soon as no backup is under way\n"), "{text}");
+}
+
+#[test]
+fn generate_prints_what_is_applied_and_says_what_else_a_host_would_do() {
+    let generate = |more: &[&str]| run(&[&EXAMPLE[..], &["--evidence"], more].concat());
+    let kinds = |output: &Output| -> Vec<String> {
+        documents(&out(output)).iter().map(|manifest| manifest["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let waiting = generate(&["snapshots=24", "--with-claim"]);
+    assert_eq!(kinds(&waiting), ["Secret", "ReplicationDestination", "PersistentVolumeClaim"]);
+    assert!(!err(&waiting).contains("kubectl apply"), "{}", err(&waiting));
+    let released = generate(&["snapshots=24,restored"]);
+    assert_eq!(kinds(&released), ["Secret", "ReplicationSource"]);
+    assert_eq!(documents(&out(&released))[1]["spec"].get("paused"), None);
+    let rest = "`kubectl apply` does not do what a host would do too: record the release, in the ledger and on the \
+                claim; copy the snapshots' objects aside; take the restored image away";
+    assert!(err(&released).contains(rest), "{}", err(&released));
+    let held = generate(&["lost"]);
+    assert_eq!((held.status.code(), out(&held).as_str()), (Some(0), ""));
+    assert!(err(&held).contains("volsync-test-data: nothing is applied; DataExpected: "), "{}", err(&held));
+}
+
+#[test]
 fn schemas_completions_and_the_manual_page_are_printed() {
     let schema: Value = serde_json::from_str(&out(&run(&["schema"]))).unwrap();
     assert_eq!(schema["title"], "Settings");
     assert!(out(&run(&["schema", "plan"])).contains("\"verdict\""));
+    assert!(out(&run(&["schema", "evidence"])).contains("\"ledger\""));
+    assert!(out(&run(&["codes"])).contains("### RestoreFromBackup\n"));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(out(&run(&["completions", shell])).contains("generate"), "{shell}");
     }

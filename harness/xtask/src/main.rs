@@ -29,7 +29,7 @@ enum Task {
     Wasm,
     /// Check format, lints, documentation, licences and sources
     Check,
-    /// Write the generated files again: docs/schema
+    /// Write the generated files again: docs/schema and docs/reason-codes.md
     Docs,
     /// Break the core in small ways and count what no test notices: tests/mutants.txt
     Mutants {
@@ -63,16 +63,27 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Docs => {
-            for schema in ["settings", "plan"] {
-                let arguments = ["run", "--quiet", "--package", "volsync-policy-cli", "--", "schema", schema];
-                let text = output(cargo().args(arguments))?;
-                std::fs::create_dir_all("docs/schema")?;
-                std::fs::write(format!("docs/schema/{schema}.json"), text)?;
-            }
+            docs()?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Mutants { diff } => mutants::run(diff.as_deref()),
     }
+}
+
+/// Writes the generated files: the command prints each.
+fn docs() -> anyhow::Result<()> {
+    let files: [(&[&str], &str); 4] = [
+        (&["schema", "evidence"], "docs/schema/evidence.json"),
+        (&["schema", "plan"], "docs/schema/plan.json"),
+        (&["schema", "settings"], "docs/schema/settings.json"),
+        (&["codes"], "docs/reason-codes.md"),
+    ];
+    std::fs::create_dir_all("docs/schema")?;
+    for (arguments, file) in files {
+        let command = ["run", "--quiet", "--package", "volsync-policy-cli", "--"];
+        std::fs::write(file, output(cargo().args(command).args(arguments))?)?;
+    }
+    Ok(())
 }
 
 /// The repository.

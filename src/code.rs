@@ -80,8 +80,8 @@ codes! {
     Ungated: "The gate is off: the backup runs at once, and can age out older backups that were never restored.",
         Some("Switch the gate on: `gate: evidence` in settings."), Never;
     ObjectsUnread: "The cluster's own objects could not all be read; everything stays as it is.",
-        Some("Nothing to do: it clears once they can be read. If it stays, look at the host's log and its permissions."),
-        Never;
+        Some("Nothing to do: it clears once they can be read. If it stays, look at the host's log and its \
+            permissions."), Never;
     OptOutPending: "The label is gone while the claim still waits for its restore; the restore is kept, for the claim \
         cannot bind without it.",
         Some("Put the label back, or delete the claim."), Never;

@@ -470,7 +470,8 @@ Restic completed in 3s
         ),
         (
             Cause::Unreachable,
-            "client.BucketExists: Get \"https://127.0.0.1:9304/backups/?location=\": net/http: TLS handshake timeout\n\n",
+            "client.BucketExists: Get \"https://127.0.0.1:9304/backups/?location=\": net/http: TLS handshake \
+             timeout\n\n",
         ),
         (
             Cause::Unreachable,

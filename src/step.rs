@@ -25,8 +25,8 @@ pub enum Step {
     DeletePopulator,
     /// Patch an annotation of the claim, so that VolSync looks at it again.
     TouchClaim,
-    /// Take the ledger's entry over by compare-and-swap, with the rendered Secret's repository added; then write the record
-    /// into the claim's annotation, then into the ReplicationSource's. A lost race is a new plan.
+    /// Take the ledger's entry over by compare-and-swap, with the rendered Secret's repository added; then write the
+    /// record into the claim's annotation, then into the ReplicationSource's. A lost race is a new plan.
     RecordRelease(Box<Recording>),
     /// Copy the repository's `snapshots/*` objects aside: until the next prune an aged-out one can be put back.
     PinSnapshots,
@@ -178,10 +178,7 @@ impl Recording {
             since: repository.as_of()?,
             term,
         };
-        // The Secret is about to point elsewhere: what was read through it says nothing of there.
-        let listing = repository.listing().filter(|_| !evidence.secret_is_other());
         let memory = match repository {
-            _ if evidence.secret_is_other() => None,
             Repository::Holds(listing) => Some(Memory::of(listing)),
             // What cannot be listed is not forgotten.
             Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
@@ -190,7 +187,7 @@ impl Recording {
         let record = Record {
             uid: claim.uid.clone(),
             volume: volume.clone(),
-            fingerprint: listing.map(|listing| listing.fingerprint.clone()),
+            fingerprint: repository.listing().map(|listing| listing.fingerprint.clone()),
             term,
             overtaken: false,
             elsewhere: false,

@@ -2,8 +2,8 @@
 //! out. It prints how many combinations there were.
 //!
 //! Where evidence holds numbers, times or names, those stand for all that make a difference: equal or not, before or
-//! after, within two intervals or not. What ledger and repository say together is first reduced to the pairs that differ
-//! in that respect ([`Store::meaning`]), and each of those is combined with everything else.
+//! after, within two intervals or not. What ledger and repository say together is first reduced to the pairs that
+//! differ in that respect ([`Store::meaning`]), and each of those is combined with everything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -693,8 +693,8 @@ fn every_combination_keeps_the_promise() {
     assert!(missed.is_empty(), "rows that nothing reaches: {missed:?}");
     let led_out = walk.holds.values().flatten().map(|(asked, evidence)| lead_out(asked, evidence)).count();
     println!(
-        "{} million combinations of evidence; {pairs} pairs of ledger and repository, {} that differ; {} rows and codes \
-         reached; {led_out} holds led out",
+        "{} million combinations of evidence; {pairs} pairs of ledger and repository, {} that differ; {} rows and \
+         codes reached; {led_out} holds led out",
         walk.combinations / 1_000_000,
         stores.len(),
         walk.reached.len(),

@@ -498,6 +498,7 @@ impl View {
         let source = world.clusters[at].objects.source.as_ref();
         let is_settled = source.is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
             && world.ledger(self.base).is_initialised
+            && self.claim.is_labelled
             && !self.has_half_a_mark();
         if is_settled && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
             return Some(Broken::Flapping);

@@ -44,7 +44,10 @@ impl Trial {
         let start = self.starts[chance.below(self.starts.len())].clone();
         let mut world = start.clone();
         let mut moves = Vec::new();
-        for _ in 0..steps {
+        for _ in 0..10 * steps {
+            if moves.len() == steps {
+                break;
+            }
             let mut possible = Vec::new();
             self.moves(&world, &mut possible);
             // A claim lives longer than a step, and a host plans more often than it crashes.
@@ -71,22 +74,22 @@ impl Trial {
 impl Story {
     /// The same, without the moves that it does not need.
     fn shrunk(mut self) -> Self {
-        loop {
-            let before = self.moves.len();
-            let mut index = 0;
-            while index < self.moves.len() {
-                let mut fewer = self.moves.clone();
-                fewer.remove(index);
-                if replay(&self.start, &fewer).broken == Some(self.broken) {
-                    self.moves = fewer;
-                } else {
-                    index += 1;
-                }
-            }
-            if self.moves.len() == before {
-                return self;
-            }
+        while let Some(fewer) = self.with_fewer() {
+            self.moves = fewer;
         }
+        self
+    }
+
+    /// The story without one move, or without two: what is switched off and on again goes only together.
+    fn with_fewer(&self) -> Option<Vec<Action>> {
+        let without = |one: usize, other: usize| -> Option<Vec<Action>> {
+            let left = self.moves.iter().enumerate().filter(|(index, _)| *index != one && *index != other);
+            let fewer: Vec<Action> = left.map(|(_, action)| *action).collect();
+            (replay(&self.start, &fewer).broken == Some(self.broken)).then_some(fewer)
+        };
+        let all = 0..self.moves.len();
+        let pairs = || all.clone().flat_map(|one| (one + 1..self.moves.len()).map(move |other| (one, other)));
+        all.clone().find_map(|one| without(one, one)).or_else(|| pairs().find_map(|(one, other)| without(one, other)))
     }
 
     /// In words.

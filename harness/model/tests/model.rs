@@ -133,14 +133,14 @@ fn long_walks() {
     let limits = Limits { uids: 200, images: 100, snapshots: 60, clock: 200, mishaps: 100 };
     let began = Instant::now();
     let (mut steps, mut seen) = (0_u64, [false; 4]);
-    let seeds = 1..=2000;
+    let seeds = 1..=12_000;
     for seed in seeds.clone() {
         let clusters = 1 + seed as usize % 2;
         let starts = vec![World::new(clusters), World::with_backups(clusters)];
         // One walk in two is without mishaps: with them, little is left that could be lost.
         let mishaps = if seed / 2 % 2 == 0 { mishaps.clone() } else { vec![] };
         let trial = Trial { starts, blind: blind.clone(), keeps: true, mishaps, limits };
-        let story = trial.walk(seed, 400, |world| {
+        let story = trial.walk(seed, 300, |world| {
             steps += 1;
             let happened = [world.has_restored(), world.has_started_fresh(), world.has_held(), world.has_taken_over()];
             seen.iter_mut().zip(happened).for_each(|(seen, happened)| *seen |= happened);

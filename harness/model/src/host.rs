@@ -494,6 +494,15 @@ impl View {
                 return Some(Broken::Memory);
             }
         }
+        // Two writers age out each other's backups: whoever wrote within two intervals is at work.
+        let takes_over = answer.tasks.iter().any(|it| match it {
+            Task::TakeLedger { expected: Some(expected), entry, .. } => expected.cluster != entry.cluster,
+            _ => false,
+        });
+        let is_silent = self.shown.newest.is_none_or(|(_, at)| self.now >= at + 2);
+        if takes_over && !is_silent && !is_accepted {
+            return Some(Broken::Writer);
+        }
         // No flapping: what a plan that read everything left running stays until something changes.
         let source = world.clusters[at].objects.source.as_ref();
         let is_settled = source.is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)

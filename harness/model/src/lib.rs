@@ -338,6 +338,9 @@ impl Model for Trial {
             Property::always("what is someone else's stays as it is", |_, world: &World| {
                 world.broken != Some(Broken::Ownership)
             }),
+            Property::always("nobody takes over from one who is at work", |_, world: &World| {
+                world.broken != Some(Broken::Writer)
+            }),
             Property::sometimes("a claim is restored and released", |_, world: &World| world.has_restored()),
             Property::sometimes("a claim starts fresh and is released", |_, world: &World| world.has_started_fresh()),
             Property::sometimes("a claim is held", |_, world: &World| world.has_held()),

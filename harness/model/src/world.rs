@@ -301,6 +301,8 @@ pub struct Made {
 pub enum Broken {
     /// Good backups were aged out by a volume that was not restored from them.
     Promise,
+    /// The repository was taken over from a cluster that backs up to it.
+    Writer,
     /// What could not be read released a backup, or started a restore.
     Unknown,
     /// What contradicts the memory was treated as new.
@@ -367,6 +369,16 @@ impl World {
         let entry = Entry { path: Path::Right, cluster: 9, uid: 1, volume: 1, since: 0, term: 1, memory };
         world.ledgers[0].entry = Some(entry);
         world
+    }
+
+    /// The same, with a stranger's backup where the wrong path leads.
+    pub fn with_stranger(mut self) -> Self {
+        self.made.snapshots += 1;
+        self.made.configs += 1;
+        let id = self.made.snapshots;
+        let snapshots = vec![Snapshot { id, at: 0, ancestry: 1 << id, stray: false }];
+        self.repositories[1] = Repository { config: self.made.configs, snapshots, is_emptied: false };
+        self
     }
 
     pub(crate) fn repository(&self, path: Path) -> &Repository {

@@ -90,7 +90,8 @@ fn a_wrong_prefix() {
     let backups = World::with_backups(1);
     let released = replay(&backups, &restored(0));
     let wrong = replay(&backups, &[Action::Mishap(0, Mishap::RepointBase)]);
-    let starts = vec![released, wrong, backups];
+    let strange = replay(&World::new(1).with_stranger(), &restored(0));
+    let starts = vec![strange, released, wrong, backups];
     let mishaps = vec![Mishap::RepointBase, Mishap::RepointSecret];
     let limits = Limits { mishaps: 2, ..limits() };
     let trial = Trial { starts, blind: vec![0, NO_REPOSITORY], keeps: false, mishaps, limits };
@@ -136,7 +137,12 @@ fn long_walks() {
     let seeds = 1..=12_000;
     for seed in seeds.clone() {
         let clusters = 1 + seed as usize % 2;
-        let starts = vec![World::new(clusters), World::with_backups(clusters)];
+        let starts = vec![
+            World::new(clusters),
+            World::with_backups(clusters),
+            World::new(clusters).with_stranger(),
+            World::with_backups(clusters).with_stranger(),
+        ];
         // One walk in two is without mishaps: with them, little is left that could be lost.
         let mishaps = if seed / 2 % 2 == 0 { mishaps.clone() } else { vec![] };
         let trial = Trial { starts, blind: blind.clone(), keeps: true, mishaps, limits };

@@ -64,7 +64,7 @@ const DEAD_LOCK: u64 = 60 * 60;
 
 impl Step {
     /// The steps that carry out a verdict.
-    pub(crate) fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>, clears_locks: bool) -> Vec<Step> {
+    pub fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>, clears_locks: bool) -> Vec<Step> {
         let nothing = Evidence::default();
         let evidence = evidence.unwrap_or(&nothing);
         let mut steps = Vec::new();
@@ -248,7 +248,7 @@ impl Recording {
     }
 
     /// The record that stands on the ReplicationSource of a claim whose backup is released.
-    pub(crate) fn record(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Option<Record> {
+    pub fn record(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Option<Record> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
         let written = Recording::of_release(verdict, asked, evidence)
             .or_else(|| Recording::of_backup(verdict, asked, evidence))

@@ -20,8 +20,11 @@ pub struct Decided<'a> {
     pub verdict: &'a Verdict,
 }
 
+/// A question about a decision; the promise is kept where it is answered with yes.
+pub type Invariant = fn(&Decided<'_>) -> bool;
+
 /// The invariants, each with its name.
-pub const INVARIANTS: [(&str, fn(&Decided<'_>) -> bool); 7] = [
+pub const INVARIANTS: [(&str, Invariant); 7] = [
     ("1 gate", gate),
     ("2 unknown is not fresh", unknown_is_not_fresh),
     ("3 memory", memory),

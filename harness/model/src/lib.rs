@@ -1,0 +1,394 @@
+//! A model of the world that the policy lives in: a claim, in one cluster or in two on one bucket, VolSync with what it
+//! does unasked, Kubernetes, the store, people, and a host that observes, asks the core and carries out its steps, any
+//! of which can come late, be cut off, or rest on what was only half read.
+//!
+//! The core is the real one; everything around it is small enough that every order of events can be tried. What must
+//! hold is said in [`Broken`], in the words of those who lost data, and not in those of the procedure.
+
+pub mod host;
+pub mod walk;
+pub mod world;
+
+use std::fmt;
+
+use stateright::{Model, Property};
+
+use crate::host::{Blind, View};
+use crate::world::{Broken, Log, Repository, Secret, Source, World};
+
+/// What people and fate do; each counts against a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mishap {
+    /// Admission goes down, or comes back.
+    Admission,
+    /// The store goes away, or comes back.
+    Outage,
+    /// The Secret is pointed at the other repository.
+    RepointSecret,
+    /// Settings are pointed at the other base.
+    RepointBase,
+    /// Etcd is backed up.
+    SaveEtcd,
+    /// Etcd is restored.
+    RestoreEtcd,
+    /// The storage is lost and made anew under the same claim.
+    ReplaceVolume,
+    /// The label is removed, or put back.
+    Label,
+    /// The hold that stands is accepted.
+    Accept,
+    /// All snapshots are removed.
+    Wipe,
+    /// The repository is removed.
+    Vanish,
+    /// The record is removed from the claim.
+    LoseRecord,
+    /// The ledger's entry is removed.
+    LoseEntry,
+    /// Someone else's ReplicationSource is made.
+    ForeignSource,
+    /// Someone else's Secret is made.
+    ForeignSecret,
+}
+
+/// One move. The number is the cluster's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// The claim is created.
+    Create(usize),
+    /// The claim is deleted.
+    Delete(usize),
+    /// The claim is deleted and created in the same moment.
+    Recreate(usize),
+    /// The garbage collector comes.
+    Collect(usize),
+    /// The app writes to a volume that is empty.
+    Write(usize),
+    /// A claim without a source is bound.
+    BindEmpty(usize),
+    /// A restore's mover starts.
+    StartRestore(usize),
+    /// A restore ends; with its log, or without.
+    EndRestore(usize, bool),
+    /// The populator takes an image.
+    Populate(usize),
+    /// The claim is bound to what the populator filled.
+    Bind(usize),
+    /// A backup starts.
+    StartBackup(usize),
+    /// A backup ends.
+    EndBackup(usize),
+    /// A backup starts and ends.
+    Backup(usize),
+    /// An hour passes.
+    Tick,
+    /// The host reads, except for this, and plans.
+    Plan(usize, Blind),
+    /// The host reads, and keeps it.
+    Keep(usize),
+    /// The host plans, with the store as it was when it was kept.
+    PlanOnKept(usize),
+    /// The host carries out one task.
+    CarryOut(usize),
+    /// The host carries out all that is left.
+    CarryOutAll(usize),
+    /// The host crashes.
+    Crash(usize),
+    /// What people and fate do.
+    Mishap(usize, Mishap),
+}
+
+/// How far the numbers go.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Objects.
+    pub uids: u8,
+    /// Images: restores that end.
+    pub images: u8,
+    /// Snapshots.
+    pub snapshots: u8,
+    /// Hours on the clock.
+    pub clock: u8,
+    /// Mishaps.
+    pub mishaps: u8,
+}
+
+/// What is tried.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Where it starts.
+    pub starts: Vec<World>,
+    /// What the host may fail to read.
+    pub blind: Vec<Blind>,
+    /// Whether the host may plan on what it read earlier.
+    pub keeps: bool,
+    /// What people and fate may do.
+    pub mishaps: Vec<Mishap>,
+    /// How far.
+    pub limits: Limits,
+}
+
+impl World {
+    /// The world after that move; nothing where it cannot be made.
+    pub fn after(&self, action: Action) -> Option<World> {
+        let mut world = self.clone();
+        match action {
+            Action::Create(at) => world.create(at),
+            Action::Delete(at) => world.delete(at),
+            Action::Recreate(at) => world.delete(at).and_then(|()| world.create(at)),
+            Action::Collect(at) => world.collect(at),
+            Action::Write(at) => world.write(at),
+            Action::BindEmpty(at) => world.bind_empty(at),
+            Action::StartRestore(at) => world.start_restore(at),
+            Action::EndRestore(at, loses_log) => world.end_restore(at, loses_log),
+            Action::Populate(at) => world.populate(at),
+            Action::Bind(at) => world.bind(at),
+            Action::StartBackup(at) => world.start_backup(at),
+            Action::EndBackup(at) => world.end_backup(at),
+            Action::Backup(at) => world.start_backup(at).and_then(|()| world.end_backup(at)),
+            Action::Tick => {
+                world.clock += 1;
+                Some(())
+            }
+            Action::Plan(at, blind) => world.plan(at, blind, false).map(|_| ()),
+            Action::Keep(at) => {
+                let view = View::of(&world, at, 0)?;
+                let host = &mut world.clusters[at].host;
+                host.tasks.is_empty().then(|| host.kept = Some(Box::new(view)))
+            }
+            Action::PlanOnKept(at) => world.plan(at, 0, true).map(|_| ()),
+            Action::CarryOut(at) => world.carry_out(at),
+            Action::CarryOutAll(at) => {
+                world.carry_out(at)?;
+                while world.carry_out(at).is_some() {}
+                Some(())
+            }
+            Action::Crash(at) => {
+                let host = &mut world.clusters[at].host;
+                let is_at_work = !host.tasks.is_empty();
+                *host = Default::default();
+                is_at_work.then_some(())
+            }
+            Action::Mishap(at, mishap) => {
+                world.made.mishaps += 1;
+                world.suffer(at, mishap)
+            }
+        }?;
+        (world != *self).then_some(world)
+    }
+
+    fn suffer(&mut self, at: usize, mishap: Mishap) -> Option<()> {
+        let cluster = &mut self.clusters[at];
+        match mishap {
+            Mishap::Admission => cluster.admission = !cluster.admission,
+            Mishap::Outage => self.outage = !self.outage,
+            Mishap::RepointSecret => self.repoint_secret(at)?,
+            Mishap::RepointBase => self.repoint_base(at),
+            Mishap::SaveEtcd => cluster.etcd = Some(Box::new(cluster.objects.clone())),
+            Mishap::RestoreEtcd => self.restore_etcd(at)?,
+            Mishap::ReplaceVolume => self.replace_volume(at)?,
+            Mishap::Label => {
+                let claim = cluster.objects.claim.as_mut()?;
+                claim.is_labelled = !claim.is_labelled;
+                self.changed(at);
+            }
+            Mishap::Accept => self.accept(at)?,
+            Mishap::Wipe | Mishap::Vanish => {
+                let repository = self.repositories.first_mut().filter(|it| host::has_backups(it))?;
+                repository.snapshots.clear();
+                repository.is_emptied = true;
+                if mishap == Mishap::Vanish {
+                    *repository = Repository::default();
+                }
+                (0..self.clusters.len()).for_each(|at| self.changed(at));
+            }
+            Mishap::LoseRecord => {
+                cluster.objects.claim.as_mut()?.record.take()?;
+                self.changed(at);
+            }
+            Mishap::LoseEntry => {
+                self.ledgers[0].entry.take()?;
+                (0..self.clusters.len()).for_each(|at| self.changed(at));
+            }
+            Mishap::ForeignSource => {
+                if cluster.objects.source.is_some() {
+                    return None;
+                }
+                let uid = self.new_uid();
+                self.clusters[at].objects.source = Some(Source {
+                    uid,
+                    claim: 0,
+                    is_foreign: true,
+                    is_paused: false,
+                    cut: None,
+                    record: None,
+                    saved: None,
+                    unseen: true,
+                });
+            }
+            Mishap::ForeignSecret => {
+                if cluster.objects.secret.is_some() {
+                    return None;
+                }
+                let path = cluster.base;
+                cluster.objects.secret = Some(Secret { path, is_foreign: true });
+            }
+        }
+        Some(())
+    }
+
+    /// Whether a claim was restored from a backup, and its backup released.
+    pub fn has_restored(&self) -> bool {
+        self.has_released(|log| matches!(log, Log::Restored(_)))
+    }
+
+    /// Whether a claim started fresh, and its backup was released.
+    pub fn has_started_fresh(&self) -> bool {
+        self.has_released(|log| log == Log::Nothing)
+    }
+
+    fn has_released(&self, is: impl Fn(Log) -> bool) -> bool {
+        self.clusters.iter().any(|cluster| {
+            let objects = &cluster.objects;
+            let is_running = objects.source.as_ref().is_some_and(|it| !it.is_foreign && !it.is_paused && !it.unseen);
+            is_running
+                && objects.claim.as_ref().is_some_and(|it| it.record.is_some())
+                && objects.destination.as_ref().is_some_and(|it| it.noted.is_some() && it.log.is_some_and(&is))
+        })
+    }
+
+    /// Whether a hold stands on a claim that is Bound.
+    pub fn has_held(&self) -> bool {
+        let claims = self.clusters.iter().filter_map(|cluster| cluster.objects.claim.as_ref());
+        claims.into_iter().any(|claim| claim.hold.is_some() && claim.volume.is_some())
+    }
+
+    /// Whether one of the clusters has taken over from another.
+    pub fn has_taken_over(&self) -> bool {
+        self.ledgers[0].entry.as_ref().is_some_and(|it| it.cluster < 9 && it.term > 1)
+    }
+}
+
+impl Trial {
+    /// Every move that could be made; some cannot.
+    pub fn moves(&self, world: &World, moves: &mut Vec<Action>) {
+        let limits = &self.limits;
+        let made = &world.made;
+        for (at, cluster) in world.clusters.iter().enumerate() {
+            if made.uids < limits.uids {
+                moves.extend([Action::Create(at), Action::Recreate(at)]);
+            }
+            moves.extend([Action::Delete(at), Action::Collect(at), Action::Write(at), Action::BindEmpty(at)]);
+            moves.push(Action::StartRestore(at));
+            if made.images < limits.images {
+                moves.extend([Action::EndRestore(at, false), Action::EndRestore(at, true)]);
+            }
+            moves.extend([Action::Populate(at), Action::Bind(at), Action::StartBackup(at)]);
+            if made.snapshots < limits.snapshots {
+                moves.extend([Action::EndBackup(at), Action::Backup(at)]);
+            }
+            if cluster.host.tasks.is_empty() {
+                moves.extend(self.blind.iter().map(|blind| Action::Plan(at, *blind)));
+                if self.keeps {
+                    moves.extend([Action::Keep(at), Action::PlanOnKept(at)]);
+                }
+            } else {
+                moves.extend([Action::CarryOut(at), Action::CarryOutAll(at), Action::Crash(at)]);
+            }
+            if made.mishaps < limits.mishaps {
+                moves.extend(self.mishaps.iter().map(|mishap| Action::Mishap(at, *mishap)));
+            }
+        }
+        if world.clock < limits.clock {
+            moves.push(Action::Tick);
+        }
+    }
+}
+
+impl Model for Trial {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        self.starts.clone()
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.broken.is_none() {
+            self.moves(world, actions);
+        }
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        world.after(action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("good backups are aged out only by what was restored from them", |_, world: &World| {
+                world.broken != Some(Broken::Promise)
+            }),
+            Property::always("unknown is not fresh", |_, world: &World| world.broken != Some(Broken::Unknown)),
+            Property::always("what contradicts the memory is not new", |_, world: &World| {
+                world.broken != Some(Broken::Memory)
+            }),
+            Property::always("what was released stays released", |_, world: &World| {
+                world.broken != Some(Broken::Flapping)
+            }),
+            Property::always("what is someone else's stays as it is", |_, world: &World| {
+                world.broken != Some(Broken::Ownership)
+            }),
+            Property::always("nobody takes over from one who is at work", |_, world: &World| {
+                world.broken != Some(Broken::Writer)
+            }),
+            Property::sometimes("a claim is restored and released", |_, world: &World| world.has_restored()),
+            Property::sometimes("a claim starts fresh and is released", |_, world: &World| world.has_started_fresh()),
+            Property::sometimes("a claim is held", |_, world: &World| world.has_held()),
+            Property::sometimes("an entry is taken over", |_, world: &World| world.has_taken_over()),
+        ]
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, text) = match *self {
+            Action::Create(at) => (at, "someone creates the claim".to_owned()),
+            Action::Delete(at) => (at, "someone deletes the claim".to_owned()),
+            Action::Recreate(at) => (at, "the claim is deleted, and at once created again".to_owned()),
+            Action::Collect(at) => (at, "Kubernetes collects what has lost its owner".to_owned()),
+            Action::Write(at) => (at, "the app writes to its empty volume".to_owned()),
+            Action::BindEmpty(at) => (at, "Kubernetes binds the claim to an empty volume".to_owned()),
+            Action::StartRestore(at) => (at, "VolSync starts the restore".to_owned()),
+            Action::EndRestore(at, false) => (at, "VolSync ends the restore".to_owned()),
+            Action::EndRestore(at, true) => (at, "VolSync ends the restore, and its log is lost".to_owned()),
+            Action::Populate(at) => (at, "VolSync's populator takes the image".to_owned()),
+            Action::Bind(at) => (at, "VolSync binds the claim to the image".to_owned()),
+            Action::StartBackup(at) => (at, "VolSync starts a backup".to_owned()),
+            Action::EndBackup(at) => (at, "VolSync ends the backup, and forgets the oldest".to_owned()),
+            Action::Backup(at) => (at, "VolSync backs up, and forgets the oldest".to_owned()),
+            Action::Tick => return f.write_str("an hour passes"),
+            Action::Plan(at, 0) => (at, "the host reads everything and plans".to_owned()),
+            Action::Plan(at, blind) => (at, format!("the host plans, and could not read {}", Unread(blind))),
+            Action::Keep(at) => (at, "the host reads the store".to_owned()),
+            Action::PlanOnKept(at) => {
+                (at, "the host reads the cluster, and plans with the store as read before".to_owned())
+            }
+            Action::CarryOut(at) => (at, "the host carries out its next step".to_owned()),
+            Action::CarryOutAll(at) => (at, "the host carries out what is left".to_owned()),
+            Action::Crash(at) => (at, "the host crashes".to_owned()),
+            Action::Mishap(at, mishap) => (at, format!("mishap: {mishap:?}")),
+        };
+        write!(f, "[{at}] {text}")
+    }
+}
+
+struct Unread(Blind);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = ["the repository", "the ledger", "the objects", "the ReplicationSource", "the volume"];
+        let unread: Vec<&str> =
+            (parts.iter().enumerate()).filter(|(bit, _)| self.0 >> bit & 1 == 1).map(|(_, part)| *part).collect();
+        f.write_str(&unread.join(", "))
+    }
+}

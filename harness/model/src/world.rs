@@ -178,6 +178,8 @@ pub struct Cut {
     pub volume: Id,
     /// Where it goes.
     pub path: Path,
+    /// [`Source::unseen`] when it was cut: the Secret may have been put right since.
+    pub unseen: bool,
 }
 
 /// The ReplicationSource `<pvc>-backup`.
@@ -550,7 +552,13 @@ impl World {
         let id = cluster.objects.claim.as_ref()?.volume?;
         let volume = cluster.volumes.iter().find(|volume| volume.id == id)?;
         let source = cluster.objects.source.as_mut().filter(|it| !it.is_foreign && it.cut.is_none())?;
-        source.cut = Some(Cut { content: volume.content, is_accepted: volume.is_accepted, volume: id, path });
+        source.cut = Some(Cut {
+            content: volume.content,
+            is_accepted: volume.is_accepted,
+            volume: id,
+            path,
+            unseen: source.unseen,
+        });
         Some(())
     }
 
@@ -566,7 +574,12 @@ impl World {
         let Some(ancestry) = cut.content else { return Some(()) };
         let id = next(&mut self.made.snapshots);
         source.saved = Some(id);
-        let is_excused = source.unseen || cut.is_accepted;
+        // The core lets a released backup run on where the Secret is pointed at another repository, as long as the
+        // record has no fingerprint of its own. To be taken out once it does not (`tests/incidents.rs`,
+        // `a_first_backup_does_not_go_to_a_stranger`).
+        let is_known = cut.path != cluster.base && source.record.as_ref().is_some_and(|it| it.config.is_none());
+        let is_stray = source.unseen || cut.unseen || is_known;
+        let is_excused = is_stray || cut.is_accepted;
         let repository = &mut self.repositories[cut.path as usize];
         let is_new = repository.config == 0;
         if is_new {
@@ -574,8 +587,7 @@ impl World {
         }
         let all = repository.snapshots.iter().fold(0, |all, snapshot| all | snapshot.ancestry | 1 << snapshot.id);
         let ancestry = if cut.is_accepted { ancestry | all } else { ancestry } | 1 << id;
-        let stray = source.unseen;
-        repository.snapshots.push(Snapshot { id, at: self.clock, ancestry, stray });
+        repository.snapshots.push(Snapshot { id, at: self.clock, ancestry, stray: is_stray });
         repository.is_emptied = false;
         let mut is_lost = false;
         while repository.snapshots.len() > KEPT {

@@ -184,7 +184,7 @@ pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
     let mut procedure = Procedure { ask, evidence, objects, on_the_way: false };
     let verdict = match (procedure.objects.claim.phase, evidence.release()) {
         (Phase::Lost, _) => keep(12, Code::VolumeLost),
-        (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(&record),
+        (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(record),
         (Phase::Bound, None) => procedure.bound(),
         (Phase::Pending, None) => procedure.pending(),
     };
@@ -437,14 +437,14 @@ impl Procedure<'_> {
 
     /// Rows 13 to 19.
     fn released(&mut self, record: &Record) -> Verdict {
-        let Evidence { ledger, repository, .. } = self.evidence;
+        let Evidence { ledger, .. } = self.evidence;
         if record.is_of_another_volume(self.objects.claim) && !self.accepts(Code::VolumeReplaced) {
             return withhold(13, Code::VolumeReplaced);
         }
         if record.is_overtaken(Some(self.objects.cluster), ledger) && !self.accepts(Code::Superseded) {
             return withhold(14, Code::Superseded);
         }
-        if record.is_elsewhere(ledger, repository) && !self.accepts(Code::RepositoryReplaced) {
+        if record.is_elsewhere(self.evidence) && !self.accepts(Code::RepositoryReplaced) {
             return withhold(15, Code::RepositoryReplaced);
         }
         if let Some(doubt) = self.closed_after_acceptance() {

@@ -577,6 +577,15 @@ impl Evidence {
         }
     }
 
+    /// Whether nothing that was read says that the Secret points anywhere else than one that would be rendered.
+    pub(crate) fn secret_is_as_rendered(&self) -> bool {
+        match &self.secret {
+            Some(SecretEvidence::Ours(content)) => !content.repository.is_other(),
+            Some(SecretEvidence::Foreign) => false,
+            Some(SecretEvidence::Absent) | None => true,
+        }
+    }
+
     /// The repository that the Secret points at, where that is not the one that would be rendered or remembered.
     pub(crate) fn secret_address(&self) -> Option<&Digest> {
         let of_secret = match &self.secret {

@@ -1,8 +1,6 @@
 //! History: whether a claim's repository holds data, never did, or cannot be told; and what the memory of it says
 //! about who writes there.
 
-use std::borrow::Cow;
-
 use crate::code::Code;
 use crate::evidence::{BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Phase, Record, Repository, Volume};
 
@@ -154,19 +152,6 @@ impl Record {
         }
     }
 
-    /// This record with the marks of its other copy: a crash may have left a mark on one of them alone.
-    fn merged_with(&self, other: &Record) -> Cow<'_, Record> {
-        if self == other {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(Record {
-            fingerprint: self.fingerprint.clone().or_else(|| other.fingerprint.clone()),
-            overtaken: self.overtaken || other.overtaken,
-            elsewhere: self.elsewhere || other.elsewhere,
-            ..self.clone()
-        })
-    }
-
     /// Whether another writer has taken over since: marked so, or an entry that is not its own has a higher term.
     pub(crate) fn is_overtaken(&self, cluster: Option<&str>, ledger: &Ledger) -> bool {
         self.overtaken || {
@@ -178,35 +163,30 @@ impl Record {
     }
 
     /// Whether it is for another repository than the one that the Secret points at.
-    pub(crate) fn is_elsewhere(&self, ledger: &Ledger, repository: &Repository) -> bool {
+    pub(crate) fn is_elsewhere(&self, evidence: &Evidence) -> bool {
+        let Evidence { ledger, repository, .. } = evidence;
         match (&self.fingerprint, repository.fingerprint()) {
             // What is read decides, whatever the mark says.
             (Some(released), Some(read)) => released != read,
             (Some(_), None) => self.elsewhere,
-            // Its first backup has yet to be seen: in a store without a ledger, or with another's, it cannot be this.
+            // Its first backup has yet to be seen. It cannot be here, in a store without a ledger or with another's, or
+            // where a Secret points that is not as we rendered it.
             (None, _) => {
-                self.elsewhere
-                    || repository.listing().is_some() && matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore)
+                let is_strange = matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore);
+                self.elsewhere || repository.listing().is_some() && (is_strange || !evidence.secret_is_as_rendered())
             }
         }
     }
 }
 
 impl Evidence {
-    /// The record of the claim's release: its own or its ReplicationSource's, whichever has the higher term. One of
-    /// another uid is none.
-    pub(crate) fn release(&self) -> Option<Cow<'_, Record>> {
+    /// The record of the claim's release: its own or its ReplicationSource's, whichever has the higher term; of two
+    /// alike its own, which is written first. One of another uid is none.
+    pub(crate) fn release(&self) -> Option<&Record> {
         let claim = self.claim.as_ref()?;
         let source = self.backup.as_ref().and_then(BackupEvidence::ours).and_then(|backup| backup.released.as_ref());
-        let own = |record: &&Record| record.uid == claim.uid;
-        match (claim.released.as_ref().filter(own), source.filter(own)) {
-            (Some(one), Some(other)) if one.term == other.term && one.volume == other.volume => {
-                Some(one.merged_with(other))
-            }
-            (Some(one), Some(other)) => Some(Cow::Borrowed(if one.term < other.term { other } else { one })),
-            (Some(record), None) | (None, Some(record)) => Some(Cow::Borrowed(record)),
-            (None, None) => None,
-        }
+        // Of two that are equal the last counts.
+        source.into_iter().chain(&claim.released).filter(|record| record.uid == claim.uid).max_by_key(|it| it.term)
     }
 
     /// Whether there is a release and it stands: a backup of this volume may run on it.
@@ -214,7 +194,7 @@ impl Evidence {
         self.claim.as_ref().zip(self.release()).is_some_and(|(claim, record)| {
             !record.is_of_another_volume(claim)
                 && !record.is_overtaken(self.cluster.as_deref(), &self.ledger)
-                && !record.is_elsewhere(&self.ledger, &self.repository)
+                && !record.is_elsewhere(self)
         })
     }
 }

@@ -96,11 +96,11 @@ impl Step {
 fn mark(evidence: &Evidence) -> Option<Step> {
     let claim = evidence.claim.as_ref()?;
     let record = evidence.release()?;
-    let Evidence { cluster, ledger, repository, .. } = evidence;
+    let Evidence { cluster, ledger, .. } = evidence;
     let marked = Record {
         overtaken: record.is_overtaken(cluster.as_deref(), ledger),
-        elsewhere: record.is_elsewhere(ledger, repository),
-        ..record.into_owned()
+        elsewhere: record.is_elsewhere(evidence),
+        ..record.clone()
     };
     (claim.released.as_ref() != Some(&marked)).then_some(Step::MarkRelease(marked))
 }
@@ -242,7 +242,7 @@ impl Recording {
             fingerprint: Some(record.fingerprint.clone().unwrap_or_else(|| listing.fingerprint.clone())),
             elsewhere: false,
             term,
-            ..record.into_owned()
+            ..record.clone()
         };
         Some(Recording { entry, record })
     }
@@ -254,8 +254,8 @@ impl Recording {
             .or_else(|| Recording::of_backup(verdict, asked, evidence))
             .map(|recording| recording.record);
         written.or_else(|| {
-            let record = evidence.release()?.into_owned();
-            Some(Record { elsewhere: record.is_elsewhere(&evidence.ledger, &evidence.repository), ..record })
+            let record = evidence.release()?.clone();
+            Some(Record { elsewhere: record.is_elsewhere(evidence), ..record })
         })
     }
 }

@@ -5,8 +5,8 @@
 //! `properties.rs`, where every credential is a canary.
 
 use volsync_policy::evidence::{
-    BackupEvidence, BackupState, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger,
-    Phase, Record, Repository, RestoreEvidence, SecretEvidence, Volume,
+    Address, BackupEvidence, BackupState, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore,
+    Ledger, Phase, Record, Repository, RestoreEvidence, SecretEvidence, Volume,
 };
 use volsync_policy::{Acceptance, Asked, Backup, Code, Outcome, Restore, Unselected, Verdict};
 
@@ -190,7 +190,13 @@ impl Decided<'_> {
             Repository::Holds(listing) => Some(&listing.fingerprint),
             Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
         };
-        let is_strange_store = matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore)
+        let points_elsewhere = match &self.seen.secret {
+            Some(SecretEvidence::Ours(content)) => content.repository != Address::Same,
+            Some(SecretEvidence::Foreign) => true,
+            Some(SecretEvidence::Absent) | None => false,
+        };
+        let is_strange_store = (points_elsewhere
+            || matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore))
             && matches!(self.seen.repository, Repository::Holds(_));
         match (&record.fingerprint, read) {
             (Some(released), Some(read)) => released != read,

@@ -457,14 +457,6 @@ impl View {
         self.claim.record.iter().chain(source).any(|it| own(&it))
     }
 
-    /// Whether the two copies of the record differ in a mark. A crash between their writes leaves that, and the core
-    /// writes the second again only if it applies the ReplicationSource, not while a backup is under way: an outage
-    /// then deletes what is released. To be taken out once it does (`tests/model.rs`, `half_a_mark`).
-    fn has_half_a_mark(&self) -> bool {
-        let source = self.source.as_ref().and_then(|it| it.record.as_ref());
-        (self.claim.record.as_ref().zip(source)).is_some_and(|(one, other)| one.elsewhere != other.elsewhere)
-    }
-
     /// What the plan must not do, in the words of the field, not of the procedure.
     fn breach(&self, answer: &Answer, world: &World, at: usize) -> Option<Broken> {
         let runs = answer.tasks.iter().any(|it| matches!(it, Task::ApplySource { .. } | Task::Unpause));
@@ -507,8 +499,7 @@ impl View {
         let source = world.clusters[at].objects.source.as_ref();
         let is_settled = source.is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
             && world.ledger(self.base).is_initialised
-            && self.claim.is_labelled
-            && !self.has_half_a_mark();
+            && self.claim.is_labelled;
         if is_settled && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
             return Some(Broken::Flapping);
         }

@@ -574,11 +574,7 @@ impl World {
         let Some(ancestry) = cut.content else { return Some(()) };
         let id = next(&mut self.made.snapshots);
         source.saved = Some(id);
-        // The core lets a released backup run on where the Secret is pointed at another repository, as long as the
-        // record has no fingerprint of its own. To be taken out once it does not (`tests/incidents.rs`,
-        // `a_first_backup_does_not_go_to_a_stranger`).
-        let is_known = cut.path != cluster.base && source.record.as_ref().is_some_and(|it| it.config.is_none());
-        let is_stray = source.unseen || cut.unseen || is_known;
+        let is_stray = source.unseen || cut.unseen;
         let is_excused = is_stray || cut.is_accepted;
         let repository = &mut self.repositories[cut.path as usize];
         let is_new = repository.config == 0;

@@ -1,5 +1,6 @@
 //! Every order of events within bounds, long walks beyond them, and the incidents of the field by name.
 
+use std::io::Write;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
@@ -32,13 +33,15 @@ fn restored(at: usize) -> Vec<Action> {
 fn try_all(name: &str, trial: Trial, states: usize, happens: &[&'static str]) {
     let began = Instant::now();
     let checker = trial.checker().threads(1).target_state_count(states).spawn_bfs().join();
-    println!(
+    // Past the capture of what tests print: the figures belong into every log.
+    let figures = format!(
         "{name}: {} unique states of {} generated, to depth {}, in {:.1?}",
         checker.unique_state_count(),
         checker.state_count(),
         checker.max_depth(),
         began.elapsed()
     );
+    writeln!(std::io::stderr(), "{figures}").expect("there is somebody to tell");
     let discoveries = checker.discoveries();
     for property in checker.model().properties() {
         let found = discoveries.get(property.name);
@@ -155,6 +158,7 @@ fn long_walks() {
             panic!("seed {seed}: {}", story.tell());
         }
     }
-    println!("walks: seeds {seeds:?}, {steps} steps in {:.1?}", began.elapsed());
+    let figures = format!("walks: seeds {seeds:?}, {steps} steps in {:.1?}", began.elapsed());
+    writeln!(std::io::stderr(), "{figures}").expect("there is somebody to tell");
     assert_eq!(seen, [true; 4]);
 }

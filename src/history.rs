@@ -6,7 +6,7 @@ use crate::evidence::{BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Ph
 
 /// What ledger and repository say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum History {
+pub(crate) enum History {
     /// There never was a backup.
     Fresh,
     /// There is one.
@@ -17,7 +17,7 @@ pub enum History {
 
 /// Why history cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// The store has no ledger.
     LedgerUninitialised,
     /// The ledger is another store's.
@@ -42,7 +42,7 @@ pub enum Doubt {
 
 impl Doubt {
     /// The code of a hold because of it.
-    pub fn code(self) -> Code {
+    pub(crate) fn code(self) -> Code {
         match self {
             Doubt::LedgerUninitialised => Code::LedgerUninitialised,
             Doubt::LedgerMismatch => Code::LedgerMismatch,
@@ -59,7 +59,7 @@ impl Doubt {
 
     /// Whether nobody can accept it: it clears by itself, once the ledger is initialised, the right store pinned, the
     /// read possible.
-    pub fn is_closed(self) -> bool {
+    pub(crate) fn is_closed(self) -> bool {
         match self {
             Doubt::LedgerUninitialised | Doubt::LedgerMismatch | Doubt::LedgerUnread | Doubt::RepositoryUnread => true,
             Doubt::RepositoryDamaged
@@ -74,7 +74,7 @@ impl Doubt {
 
 impl History {
     /// The first condition that holds decides.
-    pub fn of(ledger: &Ledger, repository: &Repository) -> History {
+    pub(crate) fn of(ledger: &Ledger, repository: &Repository) -> History {
         use History::{Data, Fresh, Unsure};
         // 1
         match ledger {

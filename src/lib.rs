@@ -53,7 +53,6 @@ mod template;
 pub use code::{Acceptance, Code};
 pub use decision::{Ask, Asked, Backup, Released, Restore, Unselected, Verdict, decide, hold};
 pub use evidence::Evidence;
-pub use history::{Doubt, History};
 pub use manifests::Manifests;
 pub use names::HoldId;
 pub use note::Note;

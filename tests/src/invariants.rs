@@ -5,10 +5,10 @@
 //! `properties.rs`, where every credential is a canary.
 
 use volsync_policy::evidence::{
-    Address, BackupEvidence, BackupState, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore,
-    Ledger, Phase, Record, Repository, RestoreEvidence, SecretEvidence, Volume,
+    Address, BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Phase,
+    Record, Repository, RestoreEvidence, SecretEvidence, Volume,
 };
-use volsync_policy::{Acceptance, Asked, Backup, Code, Outcome, Restore, Unselected, Verdict};
+use volsync_policy::{Asked, Backup, Code, Outcome, Restore, Unselected, Verdict};
 
 /// What was asked, what was seen, and what was decided.
 pub struct Decided<'a> {
@@ -241,15 +241,5 @@ impl Decided<'_> {
     fn is_accepted(&self) -> bool {
         let Asked::Protection(ask) = self.asked else { return false };
         !ask.accepted.is_empty() && self.verdict.code == Code::AcceptedByOperator
-    }
-
-    /// Whether the claim is one that a running ReplicationSource may belong to.
-    pub fn has_running_backup(&self) -> bool {
-        self.own_backup().is_some_and(|backup| backup.state == BackupState::Running)
-    }
-
-    /// Whether a person may accept what was decided.
-    pub fn is_acceptable(&self) -> bool {
-        self.verdict.code.acceptance() == Acceptance::Possible
     }
 }

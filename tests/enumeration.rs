@@ -405,7 +405,7 @@ fn besides(walk: &mut Walk) {
 }
 
 /// So many plans lead out of any hold.
-const MOST_PLANS: usize = 24;
+const MOST_PLANS: usize = 40;
 
 /// A person takes the way out that each verdict names, the host carries out what it says, and VolSync does its part;
 /// until the backup is released, or the claim is nobody's any more. They accept what they may, or create the claim

@@ -18,10 +18,6 @@ use crate::settings::{Gate, RestoreMode};
 /// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running
 /// without.
 ///
-/// ```compile_fail,E0423
-/// let released = volsync_policy::Released(());
-/// ```
-///
 /// ```compile_fail,E0451
 /// let released = volsync_policy::Released { is_new: true };
 /// ```
@@ -308,10 +304,7 @@ impl<'a> Objects<'a> {
     }
 
     fn delete_restore(&self) -> Restore {
-        match self.restore {
-            RestoreEvidence::Absent | RestoreEvidence::Foreign => Restore::Keep,
-            RestoreEvidence::Stale | RestoreEvidence::Running(_) | RestoreEvidence::Done(_) => Restore::Delete,
-        }
+        if self.restore.is_ours() { Restore::Delete } else { Restore::Keep }
     }
 
     fn consume_restore(&self) -> Restore {
@@ -494,8 +487,8 @@ impl Procedure<'_> {
         }
         match (self.objects.claim.source, self.objects.restore) {
             (DataSource::Ours, RestoreEvidence::Done(done)) => self.bound_to(done),
-            (DataSource::Ours | DataSource::None, _) => self.bound_unrestored(Code::UnrestoredVolume),
-            (DataSource::Foreign, _) => self.bound_unrestored(Code::ForeignSource),
+            (DataSource::Ours | DataSource::None, _) => self.unproven(25, Code::UnrestoredVolume),
+            (DataSource::Foreign, _) => self.unproven(25, Code::ForeignSource),
         }
     }
 
@@ -506,9 +499,9 @@ impl Procedure<'_> {
         }
     }
 
-    /// Row 25, and 28 where a person accepted it.
-    fn bound_unrestored(&mut self, code: Code) -> Verdict {
-        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(25, code) }
+    /// A row that is followed by 28 alone: what holds it, unless a person accepted that.
+    fn unproven(&mut self, row: u8, code: Code) -> Verdict {
+        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(row, code) }
     }
 
     /// Rows 26 to 28: the claim is Bound, and its restore is done.
@@ -517,14 +510,13 @@ impl Procedure<'_> {
         if !is_the_image && !self.accepts(Code::PopulatedFromOtherImage) {
             return self.hold_bound(26, Code::PopulatedFromOtherImage);
         }
-        let code = match Proof::of(done, &self.evidence.repository) {
-            Proof::Nothing => Code::RestoreCameBackEmpty,
-            Proof::Unread => Code::RestoreUnverified,
-            Proof::NotListed => Code::RestoredFromElsewhere,
-            Proof::Older => Code::RestoredOlder,
-            Proof::Newest => return self.release(28, Code::Restored),
-        };
-        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(27, code) }
+        match Proof::of(done, &self.evidence.repository) {
+            Proof::Nothing => self.unproven(27, Code::RestoreCameBackEmpty),
+            Proof::Unread => self.unproven(27, Code::RestoreUnverified),
+            Proof::NotListed => self.unproven(27, Code::RestoredFromElsewhere),
+            Proof::Older => self.unproven(27, Code::RestoredOlder),
+            Proof::Newest => self.release(28, Code::Restored),
+        }
     }
 
     /// Rows 20 and 29 to 39.

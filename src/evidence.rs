@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::names::{hexadecimal, is_hexadecimal};
 use crate::outcome::{Cause, Outcome};
 use crate::quantity::Quantity;
 
@@ -497,13 +498,12 @@ impl Default for Ledger {
 impl Digest {
     /// Reads 64 lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
-            .then(|| Digest(text.to_owned()))
+        is_hexadecimal(text, 64).then(|| Digest(text.to_owned()))
     }
 
     /// That of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Digest(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Digest(hexadecimal(Sha256::digest(bytes).iter()))
     }
 
     /// As text.
@@ -571,28 +571,25 @@ impl Evidence {
 
     /// Whether the Secret points at another repository than the one that would be rendered.
     pub(crate) fn secret_is_other(&self) -> bool {
-        match &self.secret {
-            Some(SecretEvidence::Ours(content)) => content.repository.is_other(),
-            Some(SecretEvidence::Absent | SecretEvidence::Foreign) | None => false,
-        }
+        self.other_address().is_some()
     }
 
     /// Whether nothing that was read says that the Secret points anywhere else than one that would be rendered.
     pub(crate) fn secret_is_as_rendered(&self) -> bool {
+        !self.secret_is_other() && self.secret != Some(SecretEvidence::Foreign)
+    }
+
+    /// The repository that the Secret points at, where that is not the one that would be rendered.
+    fn other_address(&self) -> Option<&Digest> {
         match &self.secret {
-            Some(SecretEvidence::Ours(content)) => !content.repository.is_other(),
-            Some(SecretEvidence::Foreign) => false,
-            Some(SecretEvidence::Absent) | None => true,
+            Some(SecretEvidence::Ours(content)) => content.repository.other(),
+            Some(SecretEvidence::Absent | SecretEvidence::Foreign) | None => None,
         }
     }
 
     /// The repository that the Secret points at, where that is not the one that would be rendered or remembered.
     pub(crate) fn secret_address(&self) -> Option<&Digest> {
-        let of_secret = match &self.secret {
-            Some(SecretEvidence::Ours(content)) => content.repository.other(),
-            Some(SecretEvidence::Absent | SecretEvidence::Foreign) | None => None,
-        };
-        of_secret.or_else(|| self.ledger.entry()?.repository.other())
+        self.other_address().or_else(|| self.ledger.entry()?.repository.other())
     }
 }
 
@@ -606,7 +603,7 @@ impl SecretEvidence {
 }
 
 impl RestoreEvidence {
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         match self {
             RestoreEvidence::Stale | RestoreEvidence::Running(_) | RestoreEvidence::Done(_) => true,
             RestoreEvidence::Absent | RestoreEvidence::Foreign => false,

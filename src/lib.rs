@@ -19,8 +19,8 @@
 //!
 //! A backup runs only with a [`Released`], which nothing but the decision can make:
 //!
-//! ```compile_fail,E0423
-//! let released = volsync_policy::Released(());
+//! ```compile_fail,E0451
+//! let released = volsync_policy::Released { is_new: true };
 //! ```
 
 mod claim;

@@ -65,13 +65,12 @@ impl HoldId {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        HoldId(hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+        HoldId(hexadecimal(hash.finalize().iter().take(4)))
     }
 
     /// Reads eight lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 8 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')))
-            .then(|| HoldId(text.to_owned()))
+        is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
     }
 }
 
@@ -87,6 +86,17 @@ impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether `text` is so many hexadecimal digits, in lower case.
+pub(crate) fn is_hexadecimal(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Bytes as hexadecimal digits, in lower case.
+pub(crate) fn hexadecimal<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 /// Whether `name` can name an object: an RFC 1123 subdomain of at most 253 characters.

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::is_hexadecimal;
+
 /// A snapshot as restic's log names it: the first 8 hexadecimal digits of its id, in lower case.
 ///
 /// The object below `<repository>/snapshots/` has the whole id as its name and so begins with these.
@@ -19,8 +21,7 @@ pub struct SnapshotId(#[cfg_attr(feature = "schema", schemars(with = "String"))]
 impl SnapshotId {
     /// The snapshot of that name, if it can be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_id = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_id.then(|| SnapshotId(text.to_owned()))
+        is_hexadecimal(text, 8).then(|| SnapshotId(text.to_owned()))
     }
 
     /// As it stands in the log.

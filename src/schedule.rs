@@ -64,21 +64,13 @@ impl Schedule {
             hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect();
         let (Some(first), Some(last)) = (times.first(), times.last()) else { return DAY * 60 };
         let within_a_day = times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).max();
-        // As cron does: a day that both fields restrict runs by either.
-        let by_either = days.len() < 31 && weekdays.len() < 7;
-        let runs = |day: u64, month: u64, weekday: u64| {
-            let (by_day, by_weekday) = (days.contains(&day), weekdays.contains(&weekday));
-            months.contains(&month) && if by_either { by_day || by_weekday } else { by_day && by_weekday }
+        // Of a schedule that runs every day no calendar is asked: most do, and every plan comes by here.
+        let longest = if days.len() == 31 && months.len() == 12 && weekdays.len() == 7 {
+            1
+        } else {
+            longest_wait(&days, &months, &weekdays)
         };
-        let (mut silent, mut longest) = (0, 0);
-        for (index, (day, month)) in calendar().enumerate() {
-            silent += 1;
-            if runs(day, month, index as u64 % 7) {
-                longest = longest.max(silent);
-                silent = 0;
-            }
-        }
-        let over_days = longest.max(silent) * DAY + first - last;
+        let over_days = longest * DAY + first - last;
         over_days.max(within_a_day.unwrap_or_default()) * 60
     }
 
@@ -86,6 +78,22 @@ impl Schedule {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The greatest number of days from one that the three fields allow to the next.
+fn longest_wait(days: &[u64], months: &[u64], weekdays: &[u64]) -> u64 {
+    // As cron does: a day that both fields restrict runs by either.
+    let by_either = days.len() < 31 && weekdays.len() < 7;
+    let (mut silent, mut longest) = (0, 0);
+    for (index, (day, month)) in calendar().enumerate() {
+        let (by_day, by_weekday) = (days.contains(&day), weekdays.contains(&(index as u64 % 7)));
+        silent += 1;
+        if months.contains(&month) && if by_either { by_day || by_weekday } else { by_day && by_weekday } {
+            longest = longest.max(silent);
+            silent = 0;
+        }
+    }
+    longest.max(silent)
 }
 
 /// The days, each with its month, of eight years: every weekday and every leap day there is.

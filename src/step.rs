@@ -204,14 +204,6 @@ impl Recording {
         let Evidence { cluster, claim, repository, ledger, .. } = evidence;
         let (claim, cluster, listing) = (claim.as_ref()?, cluster.as_ref()?, repository.listing()?);
         let record = evidence.release().filter(|_| verdict.row == 19 && verdict.code == Code::Released)?;
-        let writer = Writer {
-            cluster: cluster.clone(),
-            uid: claim.uid.clone(),
-            volume: record.volume.clone(),
-            interval: ask.interval,
-            since: listing.as_of,
-            term: record.term,
-        };
         let since = match ledger {
             Ledger::Entry(entry) if entry.retired => listing.lists_saved.then_some(listing.as_of),
             Ledger::Entry(entry) if entry.writer.is(cluster, &claim.uid) && !entry.repository.is_other() => {
@@ -233,7 +225,14 @@ impl Recording {
         let term = ledger.entry().map_or(record.term, |entry| entry.writer.term.max(record.term));
         let entry = Entry {
             repository: Address::Same,
-            writer: Writer { since, term, ..writer },
+            writer: Writer {
+                cluster: cluster.clone(),
+                uid: claim.uid.clone(),
+                volume: record.volume.clone(),
+                interval: ask.interval,
+                since,
+                term,
+            },
             memory: Some(Memory::of(listing)),
             capacity: ask.request.clone(),
             retired: false,

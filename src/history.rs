@@ -152,11 +152,12 @@ impl Record {
         }
     }
 
-    /// Whether another writer has taken over since: marked so, or an entry that is not its own has a higher term.
+    /// Whether another writer has taken over since: marked so, or an entry that is not its own has its term or a higher
+    /// one. A lower term may be a stale read; its own term was its own until the ledger was lost and begun again.
     pub(crate) fn is_overtaken(&self, cluster: Option<&str>, ledger: &Ledger) -> bool {
         self.overtaken || {
             let taken_over = |(cluster, entry): (&str, &Entry)| {
-                entry.writer.term > self.term && !entry.writer.is(cluster, &self.uid)
+                entry.writer.term >= self.term && !entry.writer.is(cluster, &self.uid)
             };
             cluster.zip(ledger.entry()).is_some_and(taken_over)
         }

@@ -218,7 +218,7 @@ fn ledgers() -> Vec<Ledger> {
         (HERE, UID_BEFORE, "before", 3),
         (ELSEWHERE, UID_BEFORE, "before", 1),
         (ELSEWHERE, UID_BEFORE, "before", 3),
-        (ELSEWHERE, UID_BEFORE, "now", 3),
+        (ELSEWHERE, UID_BEFORE, "now", 2),
     ];
     let memory = Memory { fingerprint: fingerprints()[0].clone(), newest_key: digest('a'), newest_at: REMEMBERED };
     for (cluster, uid, handle, term) in writers {
@@ -283,7 +283,7 @@ impl Store {
                 let address = remembered.is_some() && entry.repository != Address::Same;
                 // Of a tombstone the term alone is left, and whose it was.
                 let content = (!entry.retired).then_some((remembered, address, writer.2));
-                (4, Some((content, entry.writer.term > 2, writer.0, writer.1)))
+                (4, Some((content, entry.writer.term >= 2, writer.0, writer.1)))
             }
         };
         (repository, ledger)

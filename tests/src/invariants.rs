@@ -177,7 +177,7 @@ impl Decided<'_> {
         let by_another = match (&self.seen.ledger, &self.seen.cluster) {
             (Ledger::Entry(entry), Some(cluster)) => {
                 let is_own = entry.writer.cluster == *cluster && entry.writer.uid == record.uid;
-                entry.writer.term > record.term && !is_own
+                entry.writer.term >= record.term && !is_own
             }
             _ => false,
         };

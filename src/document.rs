@@ -6,7 +6,9 @@
 
 use std::fmt::{self, Display};
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
 use crate::problem::{Problem, keyed, nearest, one_of};
@@ -28,7 +30,7 @@ pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) 
             Ok(_) => return Err(problems),
             Err(fault) => fault,
         };
-        let removed = remove(&mut rest, &fault.steps);
+        let removed = remove(&mut rest, &fault.0.steps);
         let problem = fault.at(root);
         // An object that misses what was just taken out of it has been spoken of.
         if !problems.iter().any(|known| known.path.starts_with(&problem.path)) {
@@ -58,39 +60,46 @@ enum Step {
     Index(usize),
 }
 
-/// A fault and the way to it, innermost step first.
+/// A fault and the way to it, innermost step first. Boxed, for every value that is read may be one.
 #[derive(Debug)]
-struct Fault {
+struct Fault(Box<Found>);
+
+#[derive(Debug)]
+struct Found {
     steps: Vec<Step>,
     message: String,
     hint: Option<String>,
 }
 
 impl Fault {
-    fn new(message: impl Into<String>) -> Self {
-        Fault { steps: Vec::new(), message: message.into(), hint: None }
+    fn new(message: String) -> Self {
+        Fault(Box::new(Found { steps: Vec::new(), message, hint: None }))
+    }
+
+    fn expected(what: &str) -> Self {
+        Fault::new(format!("expected {what}"))
     }
 
     fn under(mut self, step: Step) -> Self {
-        self.steps.push(step);
+        self.0.steps.push(step);
         self
     }
 
     fn at(self, root: &str) -> Problem {
         let mut path = root.to_owned();
-        for step in self.steps.iter().rev() {
+        for step in self.0.steps.iter().rev() {
             path = match step {
                 Step::Index(index) => format!("{path}[{index}]"),
                 Step::Key(key) => keyed(&path, key),
             };
         }
-        Problem { path, message: self.message, hint: self.hint }
+        Problem { path, message: self.0.message, hint: self.0.hint }
     }
 }
 
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -102,7 +111,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Fault::new(format!("expected {}", in_words(&expected.to_string())))
+        Fault::expected(in_words(&expected.to_string()))
     }
 
     fn invalid_value(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -110,8 +119,8 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        let mut fault = Fault::new("unknown key").under(Step::Key(field.to_owned()));
-        fault.hint = Some(match nearest(field, known.iter().copied()) {
+        let mut fault = Fault::new("unknown key".to_owned()).under(Step::Key(field.to_owned()));
+        fault.0.hint = Some(match nearest(field, known.iter().copied()) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("known here: {}", known.join(", ")),
         });
@@ -119,7 +128,7 @@ impl de::Error for Fault {
     }
 
     fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
-        Fault::new(format!("expected {}", one_of(known.iter().copied())))
+        Fault::expected(&one_of(known.iter().copied()))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -127,18 +136,11 @@ impl de::Error for Fault {
     }
 }
 
-/// What was expected, in the words of JSON instead of those of the types that are read.
+/// What a type expected of the kind of value that it asked for, in the words of JSON.
 fn in_words(expected: &str) -> &str {
     match expected {
         "u16" | "u32" | "u64" | "usize" => "a whole number, zero or more",
         "i32" | "i64" => "a whole number",
-        "a boolean" => "`true` or `false`",
-        "a sequence" => "a list",
-        "a map" => "an object",
-        "newtype variant" => "an object with that for its key",
-        "unit" | "unit variant" => "the name alone, as a string",
-        other if other.starts_with("struct ") => "an object",
-        other if other.starts_with("enum ") || other.contains("variant") => "a string",
         other => other,
     }
 }
@@ -148,27 +150,23 @@ fn in_words(expected: &str) -> &str {
 struct Node<'de>(&'de Value);
 
 impl<'de> Node<'de> {
-    fn wrong<V: Visitor<'de>>(visitor: &V) -> Fault {
-        de::Error::invalid_type(de::Unexpected::Unit, visitor)
-    }
-
     fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match (self.0.as_u64(), self.0.as_i64(), self.0.as_f64()) {
             (Some(number), _, _) => visitor.visit_u64(number),
             (None, Some(number), _) => visitor.visit_i64(number),
             (None, None, Some(number)) => visitor.visit_f64(number),
-            (None, None, None) => Err(Self::wrong(&visitor)),
+            (None, None, None) => Err(Fault::expected("a whole number, zero or more")),
         }
     }
 }
 
 /// Methods that take one kind of value alone.
 macro_rules! only {
-    ($($method:ident => $kind:pat => $visit:expr;)+) => {
+    ($($method:ident, $expected:literal: $kind:pat => $visit:expr;)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self.0 {
                 $kind => $visit(visitor),
-                _ => Err(Self::wrong(&visitor)),
+                _ => Err(Fault::expected($expected)),
             }
         })+
     };
@@ -189,10 +187,10 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     only! {
-        deserialize_bool => Value::Bool(flag) => |visitor: V| visitor.visit_bool(*flag);
-        deserialize_str => Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text);
-        deserialize_seq => Value::Array(items) => |visitor: V| visitor.visit_seq(Items::of(items));
-        deserialize_map => Value::Object(map) => |visitor: V| visitor.visit_map(Entries::of(map));
+        deserialize_bool, "`true` or `false`": Value::Bool(flag) => |visitor: V| visitor.visit_bool(*flag);
+        deserialize_str, "a string": Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text);
+        deserialize_seq, "a list": Value::Array(items) => |visitor: V| visitor.visit_seq(Items::of(items));
+        deserialize_map, "an object": Value::Object(map) => |visitor: V| visitor.visit_map(Entries::of(map));
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -237,13 +235,15 @@ impl<'de> Deserializer<'de> for Node<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.0 {
-            Value::String(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(name)),
+        let choice = match self.0 {
+            Value::String(name) => Some((name, None)),
             // A variant with content is an object with its name for the only key.
-            Value::Object(map) if map.len() == 1 && map.keys().all(|key| variants.contains(&key.as_str())) => {
-                visitor.visit_enum(de::value::MapAccessDeserializer::new(Entries::of(map)))
-            }
-            _ => Err(Fault::new(format!("expected {}", one_of(variants.iter().copied())))),
+            Value::Object(map) if map.len() == 1 => map.iter().next().map(|(name, content)| (name, Some(content))),
+            _ => None,
+        };
+        match choice {
+            Some((name, content)) if variants.contains(&name.as_str()) => visitor.visit_enum(Variant { name, content }),
+            _ => Err(de::Error::unknown_variant("", variants)),
         }
     }
 
@@ -294,13 +294,55 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         self.value = Some((key, value));
         seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some).map_err(|fault: Fault| {
             // An unknown field names itself; any other fault of a key stands at that key.
-            if fault.steps.is_empty() { fault.under(Step::Key(key.clone())) } else { fault }
+            if fault.0.steps.is_empty() { fault.under(Step::Key(key.clone())) } else { fault }
         })
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let (key, value) = self.value.take().unwrap_or(("", &Value::Null));
         seed.deserialize(Node(value)).map_err(|fault| fault.under(Step::Key(key.to_owned())))
+    }
+}
+
+/// The name of a variant, and what it holds where it holds anything.
+struct Variant<'de> {
+    name: &'de str,
+    content: Option<&'de Value>,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'de> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        Ok((seed.deserialize(de::value::BorrowedStrDeserializer::<Fault>::new(self.name))?, self))
+    }
+}
+
+/// A variant holds nothing or one value: no type that is read here has another kind.
+impl<'de> VariantAccess<'de> for Variant<'de> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        match self.content {
+            None => Ok(()),
+            Some(_) => Err(Fault::new(format!("expected `{}` alone, as a string", self.name))),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        let Some(content) = self.content else {
+            return Err(Fault::new(format!("expected an object with `{}` for its key", self.name)));
+        };
+        seed.deserialize(Node(content)).map_err(|fault| fault.under(Step::Key(self.name.to_owned())))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(de::Error::unknown_variant(self.name, &[]))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
+        Err(de::Error::unknown_variant(self.name, &[]))
     }
 }
 

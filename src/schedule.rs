@@ -166,9 +166,8 @@ impl Field {
             // `7/15` goes on to the end, as cron reads it.
             None if text.contains('/') => (digits(range), Some(self.highest)),
             None => {
-                let mut listed: Vec<u64> = range.split(',').filter_map(digits).map(u64::from).collect();
-                listed.sort_unstable();
-                return listed;
+                let listed: Vec<u32> = range.split(',').filter_map(digits).collect();
+                return (self.lowest..=self.highest).filter(|n| listed.contains(n)).map(u64::from).collect();
             }
         };
         let steps = (from.unwrap_or(self.lowest)..=to.unwrap_or(self.highest))

@@ -116,7 +116,7 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
 }
 
 /// The module is paid for by every request and every page load. The design wants 350,000; with the gate it is more.
-const LARGEST_MODULE: u64 = 482_000;
+const LARGEST_MODULE: u64 = 402_000;
 
 #[test]
 fn it_is_no_larger_than_the_design_allows() {

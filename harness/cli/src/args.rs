@@ -107,14 +107,8 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
-    ///
-    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// The base credentials: a Secret
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) credentials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
     /// Settings; `volsync-policy schema settings` describes them
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
@@ -128,12 +122,30 @@ pub(crate) struct Input {
     /// snapshot) or `released` (its backup runs). A file of such a name is given as `./fresh`.
     #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
-    /// The namespace of claims that name none
-    #[arg(short, long)]
-    pub(crate) namespace: Option<String>,
     /// Render backups running, whatever they may age out (`gate: none` in settings)
     #[arg(long)]
     pub(crate) ungated: bool,
+    #[command(flatten)]
+    pub(crate) runner: Runner,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Claims {
+    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    ///
+    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The namespace of claims that name none
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// The base credentials: a Secret
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) credentials: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runner {
     /// What runs the policy
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub(crate) engine: Engine,

@@ -43,6 +43,25 @@ Exit codes: 0 explained
             1 a claim was refused, or these credentials make no Secret
             2 bad input, or no such code";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  # What the settings of a pull request would do to the claims of a cluster
+  kubectl get pvc -A -o yaml |
+    volsync-policy diff settings.yaml settings-next.yaml -f -
+
+  # In CI, against those of the main branch: only danger fails
+  git show main:settings.yaml |
+    volsync-policy diff - settings.yaml -f claims/ || test $? -eq 3
+
+A repository is shown as its path below the base. What only evidence brings
+out does not show: `ledger`, and `restore.clearDeadLocks`.
+
+Exit codes: 0 nothing differs
+            1 a claim is in danger: its backups, or the way back to them,
+              may be lost
+            2 bad input, or nowhere to write
+            3 something differs, and no claim is in danger";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -65,6 +84,9 @@ pub(crate) enum Command {
     /// Say in words what would happen to claims, and why; or what a reason code means
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),
+    /// Say what other settings would do to claims, before they are rolled out
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// Print every reason code in Markdown, each with the way out of it
     Codes,
     /// Print a JSON Schema
@@ -103,6 +125,23 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
     #[command(flatten)]
     pub(crate) input: Input,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The settings that are in force
+    #[arg(value_name = "OLD-SETTINGS")]
+    pub(crate) old: PathBuf,
+    /// The settings that are to take their place
+    #[arg(value_name = "NEW-SETTINGS")]
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
+    /// How differences are printed: grouped for a person, or each of each claim as one JSON object a line
+    #[arg(short, long, value_enum, default_value_t = Report::Text)]
+    pub(crate) output: Report,
+    #[command(flatten)]
+    pub(crate) runner: Runner,
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +198,12 @@ pub(crate) enum Output {
     Yaml,
     Json,
     Plan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Report {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

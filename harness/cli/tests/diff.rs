@@ -231,6 +231,10 @@ fn where_nothing_differs_the_end_is_0_and_so_it_is_where_both_settings_refuse_or
     assert!(err(&output).contains("1 claims are not selected"), "{}", err(&output));
     let moved = json!({"repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}"});
     assert_eq!(differences(&json!({}), &moved, &claims[..3], &[]), (vec![], 0));
+    // A claim that goes away is nothing to protect.
+    let (other, going) = (json!({"label": "other"}), &claims[1..2]);
+    assert_eq!(differences(&json!({}), &other, going, &[]), (vec![], 0));
+    assert_eq!(differences(&other, &json!({}), going, &[]), (vec![], 0));
 }
 
 #[test]
@@ -392,8 +396,8 @@ fn no_value_of_a_secret_is_shown() {
     let mut external = external(vault, "1h");
     external["repositoryPath"] = json!("eu/{{ request.namespace }}/{{ request.name }}");
     let moved = json!({
-        "repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}", "names": {"secret": "{{ request.name }}-restic"},
-        "metadata": {"labels": {"example.com/team": "storage"}}, "profile": "seed",
+        "repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}",
+        "names": {"secret": "{{ request.name }}-restic"}, "metadata": {"labels": {"example.com/team": "storage"}}, "profile": "seed",
     });
     let bad = json!({"repositoryPath": "eu"});
     for (new, code) in [(&json!({}), 0), (&moved, 1), (&external, 1), (&bad, 2)] {

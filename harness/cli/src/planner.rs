@@ -77,11 +77,13 @@ impl Planned {
         self.text("/verdict/code") != "NotSelected"
     }
 
+    /// Whether the claim does not get what its label asks for.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.plan.get("refused") != Some(&Value::Bool(false))
+    }
+
     fn outcome(&self) -> Outcome {
-        match self.plan.get("refused") {
-            Some(Value::Bool(false)) => Outcome::Planned,
-            _ => Outcome::Refused,
-        }
+        if self.is_refused() { Outcome::Refused } else { Outcome::Planned }
     }
 }
 

@@ -397,7 +397,9 @@ fn no_value_of_a_secret_is_shown() {
     external["repositoryPath"] = json!("eu/{{ request.namespace }}/{{ request.name }}");
     let moved = json!({
         "repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}",
-        "names": {"secret": "{{ request.name }}-restic"}, "metadata": {"labels": {"example.com/team": "storage"}}, "profile": "seed",
+        "names": {"secret": "{{ request.name }}-restic"},
+        "metadata": {"labels": {"example.com/team": "storage"}},
+        "profile": "seed",
     });
     let bad = json!({"repositoryPath": "eu"});
     for (new, code) in [(&json!({}), 0), (&moved, 1), (&external, 1), (&bad, 2)] {

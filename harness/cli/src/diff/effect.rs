@@ -175,8 +175,7 @@ impl Pair {
 }
 
 fn standing(planned: &Planned) -> Standing {
-    let is_refused = planned.plan.get("refused") == Some(&Value::Bool(true));
-    match (planned.is_selected(), is_refused) {
+    match (planned.is_selected(), planned.is_refused()) {
         (false, _) => Standing::Unselected,
         (true, true) => Standing::Refused,
         (true, false) if is_served(planned) => Standing::Protected,

@@ -42,6 +42,7 @@ mod protection;
 mod quantity;
 #[cfg(feature = "schema")]
 pub mod reference;
+mod retain;
 mod review;
 mod schedule;
 #[cfg(feature = "schema")]
@@ -59,8 +60,9 @@ pub use note::Note;
 pub use outcome::{Cause, Outcome, SnapshotId, saved};
 pub use patch::DataSourcePatch;
 pub use plan::{Admission, Plan};
-pub use problem::{Problem, nearest};
+pub use problem::{Problem, keyed, nearest};
 pub use quantity::Quantity;
+pub use retain::Retain;
 pub use review::{LONGEST_REVIEW, Review, ReviewError};
 pub use settings::{Gate, RestoreMode};
 pub use step::{Recording, Step};

@@ -11,14 +11,17 @@ use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
+use crate::retain::Retain;
 use crate::settings::{
-    AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, Retain, SecurityContext,
+    AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, SecurityContext,
     StoreReference,
 };
 
 /// The manifests of one claim.
 pub struct Manifests {
     pub(crate) secret: SecretManifest,
+    /// Where the Secret points, below the base repository.
+    pub(crate) repository_path: String,
     /// Absent where nothing is restored.
     pub(crate) destination: Option<Object<DestinationSpec>>,
     pub(crate) source: Object<SourceSpec>,
@@ -215,6 +218,7 @@ impl Manifests {
     ) -> Self {
         Manifests {
             secret,
+            repository_path: protection.repository_path.clone(),
             destination: match verdict.restore {
                 Restore::Apply => Some(destination(protection, verdict.expects)),
                 Restore::Keep | Restore::Consume | Restore::Delete => None,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::code::Code;
 use crate::credentials::{MoverKey, Need};
 use crate::decision::{Backup, Restore, Verdict};
-use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SecretManifest, SourceSpec};
+use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SourceSpec};
 use crate::names::HoldId;
 use crate::note::Note;
 use crate::patch::{DataSourcePatch, PatchOperation};
@@ -144,12 +144,15 @@ struct ManifestsDocument<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SecretManifest"))]
 struct SecretDocument<'a> {
     /// What to do with it.
     action: Restore,
     /// Its name.
     name: &'a str,
+    /// Where the repository that it names stands below the base repository.
+    repository_path: &'a str,
     /// The object; null where keys are missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     object: Option<RevealedSecret<'a>>,
@@ -196,7 +199,7 @@ impl<'a> PlanDocument<'a> {
             refused: plan.is_refused(),
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
-                secret: SecretDocument::of(&manifests.secret, verdict),
+                secret: SecretDocument::of(manifests, verdict),
                 destination: ManifestDocument { action: verdict.restore, object: manifests.destination.as_ref() },
                 source: ManifestDocument { action: (&verdict.backup).into(), object: Some(&manifests.source) },
             }),
@@ -209,11 +212,13 @@ impl<'a> PlanDocument<'a> {
 }
 
 impl<'a> SecretDocument<'a> {
-    fn of(secret: &'a SecretManifest, verdict: &Verdict) -> Self {
+    fn of(manifests: &'a Manifests, verdict: &Verdict) -> Self {
+        let secret = &manifests.secret;
         let is_applied = verdict.applies_secret && secret.is_rendered();
         SecretDocument {
             action: if is_applied { Restore::Apply } else { Restore::Keep },
             name: secret.name(),
+            repository_path: &manifests.repository_path,
             object: secret.reveal(),
             needs: secret.needs(),
             keeps: secret.kept(),

@@ -41,7 +41,7 @@ impl fmt::Display for Problem {
 
 /// The path to `key` below `path`: `.key`, or `["key"]` where the key is no plain word. Control characters are
 /// escaped: a path ends up on a terminal.
-pub(crate) fn keyed(path: &str, key: &str) -> String {
+pub fn keyed(path: &str, key: &str) -> String {
     let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match (path, is_word) {
         ("", true) => key.to_owned(),

@@ -11,6 +11,7 @@ use crate::credentials::MoverKey;
 use crate::document::{overlay, read_all};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
+use crate::retain::Retain;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 
@@ -265,34 +266,6 @@ pub(crate) enum CopyMethod {
     Clone,
     /// As the volume itself; a backup then reads it while the application writes to it.
     Direct,
-}
-
-/// Which snapshots restic keeps: the newest of so many hours, days, weeks, months and years.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct Retain {
-    /// Hours of which the newest snapshot is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hourly: Option<u16>,
-    /// Days of which the newest snapshot is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub daily: Option<u16>,
-    /// Weeks of which the newest snapshot is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weekly: Option<u16>,
-    /// Months of which the newest snapshot is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub monthly: Option<u16>,
-    /// Years of which the newest snapshot is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub yearly: Option<u16>,
-    /// The newest snapshots, so many, as a text: VolSync's CRD takes no number here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last: Option<String>,
-    /// All snapshots younger than this, in restic's notation: `1y5m7d2h`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<String>,
 }
 
 /// How a volume may be mounted.

@@ -2,7 +2,7 @@
 
 use super::{
     AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MANAGED_BY, MetadataSettings, PREFIX, Profile,
-    RestoreMode, Retain, Settings,
+    RestoreMode, Settings,
 };
 use crate::credentials::MoverKey;
 use crate::names;
@@ -143,44 +143,8 @@ impl BackupSettings {
             let message = "0 prunes after every backup, and an aged-out snapshot could never be put back";
             found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
         }
-        let retain = &self.retain;
-        let last = retain.last.as_ref().map(|last| last.parse::<u16>().unwrap_or_default());
-        let within = retain.within.as_deref().map(longest_unit);
-        if last == Some(0) {
-            found.push(Problem::new("settings.backup.retain.last", "expected a whole number above zero, as a text"));
-        } else if within == Some(None) {
-            let message = "expected a duration above zero in restic's notation, such as `1y5m7d2h`";
-            found.push(Problem::new("settings.backup.retain.within", message));
-        } else if !keeps_several(retain, last) && !matches!(within.flatten(), Some('d' | 'm' | 'y')) {
-            // `retain: {}` is `restic forget --keep-last 1`.
-            let message = "can keep nothing but the last snapshot: one bad backup would age out every good one";
-            found.push(Problem::new("settings.backup.retain", message).hint("leave it out for hourly 24, daily 7"));
-        }
+        found.extend(self.retain.problem("settings.backup.retain"));
     }
-}
-
-/// Whether a count keeps more than one snapshot. Several counts of one can all keep the same one, the last.
-fn keeps_several(retain: &Retain, last: Option<u16>) -> bool {
-    let counts = [retain.hourly, retain.daily, retain.weekly, retain.monthly, retain.yearly, last];
-    counts.iter().flatten().any(|count| *count > 1)
-}
-
-/// The longest unit of a duration in restic's notation that it counts any of: numbers, each with its unit, years
-/// first.
-fn longest_unit(duration: &str) -> Option<char> {
-    const UNITS: &str = "ymdh";
-    let mut longest = None;
-    let mut rest = UNITS;
-    for part in duration.split_inclusive(|c: char| !c.is_ascii_digit()) {
-        let unit = part.chars().next_back()?;
-        let (number, _) = part.split_at_checked(part.len() - unit.len_utf8())?;
-        let (_, shorter) = rest.split_once(unit)?;
-        rest = shorter;
-        if number.parse::<u16>().ok()? > 0 {
-            longest = longest.or(Some(unit));
-        }
-    }
-    longest
 }
 
 impl MetadataSettings {

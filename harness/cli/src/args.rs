@@ -43,6 +43,25 @@ Exit codes: 0 explained
             1 a claim was refused, or these credentials make no Secret
             2 bad input, or no such code";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  # What the settings of a pull request would do to the claims of a cluster
+  kubectl get pvc -A -o yaml |
+    volsync-policy diff settings.yaml settings-next.yaml -f -
+
+  # In CI, against those of the main branch: only danger fails
+  git show main:settings.yaml |
+    volsync-policy diff - settings.yaml -f claims/ || test $? -eq 3
+
+A repository is shown as its path below the base. What only evidence brings
+out does not show: `ledger`, and `restore.clearDeadLocks`.
+
+Exit codes: 0 nothing differs
+            1 a claim is in danger: its backups, or the way back to them,
+              may be lost
+            2 bad input, or nowhere to write
+            3 something differs, and no claim is in danger";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -65,6 +84,9 @@ pub(crate) enum Command {
     /// Say in words what would happen to claims, and why; or what a reason code means
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),
+    /// Say what other settings would do to claims, before they are rolled out
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// Print every reason code in Markdown, each with the way out of it
     Codes,
     /// Print a JSON Schema
@@ -106,15 +128,26 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The settings that are in force
+    #[arg(value_name = "OLD-SETTINGS")]
+    pub(crate) old: PathBuf,
+    /// The settings that are to take their place
+    #[arg(value_name = "NEW-SETTINGS")]
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
+    /// How differences are printed: grouped for a person, or each of each claim as one JSON object a line
+    #[arg(short, long, value_enum, default_value_t = Report::Text)]
+    pub(crate) output: Report,
+    #[command(flatten)]
+    pub(crate) runner: Runner,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
-    ///
-    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// The base credentials: a Secret
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) credentials: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
     /// Settings; `volsync-policy schema settings` describes them
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
@@ -128,12 +161,30 @@ pub(crate) struct Input {
     /// snapshot) or `released` (its backup runs). A file of such a name is given as `./fresh`.
     #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
-    /// The namespace of claims that name none
-    #[arg(short, long)]
-    pub(crate) namespace: Option<String>,
     /// Render backups running, whatever they may age out (`gate: none` in settings)
     #[arg(long)]
     pub(crate) ungated: bool,
+    #[command(flatten)]
+    pub(crate) runner: Runner,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Claims {
+    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    ///
+    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The namespace of claims that name none
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// The base credentials: a Secret
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) credentials: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runner {
     /// What runs the policy
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub(crate) engine: Engine,
@@ -147,6 +198,12 @@ pub(crate) enum Output {
     Yaml,
     Json,
     Plan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Report {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// A document and where it came from, as in `claims.yaml:12`.
+#[derive(Clone)]
 pub(crate) struct Document {
     pub(crate) value: Value,
     pub(crate) place: String,

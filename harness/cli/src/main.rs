@@ -3,6 +3,7 @@
 //! It reads documents, hands them to an engine and prints what comes back. It holds no rule of the policy.
 
 mod args;
+mod diff;
 mod documents;
 mod evidence;
 mod explain;
@@ -34,6 +35,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {

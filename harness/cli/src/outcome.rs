@@ -13,6 +13,10 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) enum Outcome {
     /// Everything that was asked for was planned.
     Planned,
+    /// Other settings do other things, and no claim is worse off.
+    Differs,
+    /// Other settings endanger a claim.
+    Endangered,
     /// The policy refused a claim, or could not make its Secret.
     Refused,
     /// Something could not be read.
@@ -23,8 +27,9 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Planned => 0,
-            Outcome::Refused => 1,
+            Outcome::Refused | Outcome::Endangered => 1,
             Outcome::BadInput => 2,
+            Outcome::Differs => 3,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Plans claims one after another: documents in, the engine's plans out.
 
 use std::io;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use volsync_policy::evidence::DataSource;
 use volsync_policy::{Problem, Quantity, ReviewError};
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 
-use crate::args::{self, Input};
+use crate::args::{self, Claims, Input, Runner};
 use crate::documents::{self, Document};
 use crate::evidence::{About, Given};
 use crate::outcome::{Outcome, complain, warn};
@@ -71,11 +72,18 @@ impl Planned {
         serde_json::from_value(self.plan.pointer("/verdict/problem")?.clone()).ok()
     }
 
+    /// Whether the policy has anything to do with the claim.
+    pub(crate) fn is_selected(&self) -> bool {
+        self.text("/verdict/code") != "NotSelected"
+    }
+
+    /// Whether the claim does not get what its label asks for.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.plan.get("refused") != Some(&Value::Bool(false))
+    }
+
     fn outcome(&self) -> Outcome {
-        match self.plan.get("refused") {
-            Some(Value::Bool(false)) => Outcome::Planned,
-            _ => Outcome::Refused,
-        }
+        if self.is_refused() { Outcome::Refused } else { Outcome::Planned }
     }
 }
 
@@ -86,62 +94,72 @@ pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let engine = engine(input)?;
-    let around = around(input)?;
-    check_settings(engine.as_ref(), &around.same)?;
-    let mut seen = Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0 };
-    let mut progress = Progress::new();
-    for document in input.files.iter().flat_map(|file| documents::read(file)) {
-        let documents = match document {
-            Ok(document) => claims(document),
-            Err(error) => {
-                seen.fault(&error);
-                continue;
-            }
-        };
-        for Document { value, place } in documents {
-            let Some(request) = request(value, input.namespace.as_deref()) else {
-                seen.passed_over += 1;
-                continue;
-            };
-            match plan(engine.as_ref(), &around, request, place) {
-                Ok(plan) if plan.text("/verdict/code") == "NotSelected" => seen.unselected += 1,
-                Ok(plan) => {
-                    seen.planned += 1;
-                    seen.outcome = seen.outcome.max(plan.outcome());
-                    match print(&plan) {
-                        // Whoever reads our output has read enough.
-                        Err(error) if is_broken_pipe(&error) => return Ok(seen.outcome),
-                        printed => printed?,
-                    }
-                }
-                Err(error) => seen.fault(&error),
-            }
-            progress.show(seen.planned);
+    let engine = engine(&input.runner)?;
+    let planner = Planner::of(engine.as_ref(), input)?;
+    let mut seen = Seen::new();
+    for request in requests(&input.claims) {
+        let Some(request) = seen.request(request) else { continue };
+        let Some(planned) = seen.sound(planner.plan(request)) else { continue };
+        if !planned.is_selected() {
+            seen.unselected();
+            continue;
+        }
+        seen.planned();
+        seen.outcome = seen.outcome.max(planned.outcome());
+        match print(&planned) {
+            // Whoever reads our output has read enough.
+            Err(error) if is_broken_pipe(&error) => return Ok(seen.outcome),
+            printed => printed?,
         }
     }
-    progress.clear();
-    if let Some(Given::Preset(_)) = &around.evidence {
+    if let Some(Given::Preset(_)) = &planner.evidence {
         warn("the evidence is a preset, made up to show a plan; nobody looked at a cluster or a store");
     }
     Ok(seen.summary())
 }
 
 /// What a run has come upon.
-struct Seen {
+pub(crate) struct Seen {
     outcome: Outcome,
     planned: usize,
     unselected: usize,
     passed_over: usize,
+    progress: Progress,
 }
 
 impl Seen {
-    fn fault(&mut self, error: &anyhow::Error) {
-        complain(&format!("{error:#}"));
-        self.outcome = Outcome::BadInput;
+    pub(crate) fn new() -> Self {
+        Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0, progress: Progress::new() }
     }
 
-    fn summary(self) -> Outcome {
+    /// The request, where a document was read and is one.
+    pub(crate) fn request(&mut self, read: anyhow::Result<Option<Document>>) -> Option<Document> {
+        let request = self.sound(read)?;
+        self.passed_over += usize::from(request.is_none());
+        request
+    }
+
+    /// What was made, where nothing went wrong; else it is complained about.
+    pub(crate) fn sound<T>(&mut self, made: anyhow::Result<T>) -> Option<T> {
+        made.map_err(|error| {
+            complain(&format!("{error:#}"));
+            self.outcome = Outcome::BadInput;
+        })
+        .ok()
+    }
+
+    pub(crate) fn planned(&mut self) {
+        self.planned += 1;
+        self.progress.show(self.planned);
+    }
+
+    pub(crate) fn unselected(&mut self) {
+        self.unselected += 1;
+    }
+
+    /// Says what came to nothing, and how the run ends.
+    pub(crate) fn summary(mut self) -> Outcome {
+        self.progress.clear();
         if self.passed_over > 0 {
             warn(&format!("{} documents are no claims and were passed over", self.passed_over));
         }
@@ -157,57 +175,71 @@ impl Seen {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Settings are the same for every claim: what is wrong with them is said once.
-fn check_settings(engine: &dyn Engine, around: &Map<String, Value>) -> anyhow::Result<()> {
-    let settings = around.get("settings").unwrap_or(&Value::Null);
-    let answer = engine.call("validate_settings", &serde_json::to_vec(settings)?)?;
-    let answer: Value = serde_json::from_slice(&answer)?;
-    match answer.get("message").and_then(Value::as_str) {
-        Some(message) => bail!("{message}"),
-        None => Ok(()),
-    }
-}
-
-fn engine(input: &Input) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match input.engine {
+pub(crate) fn engine(runner: &Runner) -> anyhow::Result<Box<dyn Engine>> {
+    Ok(match runner.engine {
         args::Engine::Native => Box::new(Native),
         args::Engine::Wasm => {
-            let module = Wasm::from_file(&input.module, Limits::default()).map_err(anyhow::Error::msg);
+            let module = Wasm::from_file(&runner.module, Limits::default()).map_err(anyhow::Error::msg);
             Box::new(module.context("build the module with `cargo xtask wasm`, or name one with --module")?)
         }
     })
 }
 
-/// What the reviews are made from, beside the requests.
-struct Around {
+/// What the reviews are made from, beside the requests, and what plans them.
+pub(crate) struct Planner<'a> {
+    engine: &'a dyn Engine,
     /// The part that is the same for every claim.
     same: Map<String, Value>,
     evidence: Option<Given>,
 }
 
-fn around(input: &Input) -> anyhow::Result<Around> {
-    let mut review = Map::new();
-    let files = [("credentials", &input.credentials), ("settings", &input.settings)];
-    for (key, file) in files {
-        if let Some(file) = file {
-            review.insert(key.to_owned(), documents::read_one(file)?);
+impl<'a> Planner<'a> {
+    /// Settings are the same for every claim: what is wrong with them is said once.
+    pub(crate) fn new(
+        engine: &'a dyn Engine,
+        settings: Option<Value>,
+        credentials: Option<Value>,
+    ) -> anyhow::Result<Self> {
+        let answer = engine.call("validate_settings", &serde_json::to_vec(&settings)?)?;
+        let answer: Value = serde_json::from_slice(&answer)?;
+        if let Some(message) = answer.get("message").and_then(Value::as_str) {
+            bail!("{message}");
         }
+        let same = [("settings", settings), ("credentials", credentials)];
+        let same = same.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        Ok(Planner { engine, same, evidence: None })
     }
-    if input.ungated {
-        let settings = review.entry("settings").or_insert_with(|| json!({}));
-        if let Some(settings) = settings.as_object_mut() {
+
+    fn of(engine: &'a dyn Engine, input: &Input) -> anyhow::Result<Self> {
+        let read = |file: &Option<PathBuf>| file.as_deref().map(documents::read_one).transpose();
+        let credentials = read(&input.claims.credentials)?;
+        let mut settings = read(&input.settings)?;
+        if input.ungated
+            && let Some(settings) = settings.get_or_insert_with(|| json!({})).as_object_mut()
+        {
             settings.insert("gate".to_owned(), json!("none"));
         }
+        let evidence = input.evidence.as_deref().map(Given::read).transpose()?;
+        Ok(Planner { evidence, ..Planner::new(engine, settings, credentials)? })
     }
-    let evidence = input.evidence.as_deref().map(Given::read).transpose()?;
-    Ok(Around { same: review, evidence })
-}
 
-impl Around {
+    pub(crate) fn plan(&self, Document { value: request, place }: Document) -> anyhow::Result<Planned> {
+        let evidence = self.evidence(&request)?;
+        let review = Review { request: &request, same: &self.same, evidence: evidence.as_ref() };
+        match self.engine.call("plan", &serde_json::to_vec(&review)?) {
+            Ok(json) => {
+                let plan = serde_json::from_slice(&json).context("the engine's answer is not JSON")?;
+                Ok(Planned { request, place, json, plan, evidence })
+            }
+            Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
+            Err(error @ CallError::Failed(_)) => Err(anyhow::Error::new(error).context(place)),
+        }
+    }
+
     /// The evidence for one claim.
     fn evidence(&self, request: &Value) -> anyhow::Result<Option<Value>> {
         let preset = match &self.evidence {
@@ -216,7 +248,7 @@ impl Around {
             Some(Given::Preset(preset)) => preset,
         };
         // What is wrong with a review that cannot be read, the engine says.
-        let review = serde_json::to_vec(&Review { request, around: &self.same, evidence: None })?;
+        let review = serde_json::to_vec(&Review { request, same: &self.same, evidence: None })?;
         let source = volsync_policy::Review::from_json(&review).ok().and_then(|review| review.data_source());
         let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
         let about = About {
@@ -228,6 +260,19 @@ impl Around {
     }
 }
 
+/// The requests in the input, one after another; nothing in the place of a document that is none.
+pub(crate) fn requests(claims: &Claims) -> impl Iterator<Item = anyhow::Result<Option<Document>>> {
+    let documents = claims.files.iter().flat_map(|file| documents::read(file));
+    let items = documents.flat_map(|document| match document {
+        Ok(document) => items(document).into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    });
+    items.map(|item| {
+        let Document { value, place } = item?;
+        Ok(request(value, claims.namespace.as_deref()).map(|value| Document { value, place }))
+    })
+}
+
 /// The claim that a request is about.
 fn claim_of(request: &Value) -> &Value {
     let request = request.get("request").unwrap_or(request);
@@ -236,7 +281,7 @@ fn claim_of(request: &Value) -> &Value {
 
 /// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else
 /// itself.
-fn claims(document: Document) -> Vec<Document> {
+fn items(document: Document) -> Vec<Document> {
     let Document { mut value, place } = document;
     let kind = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
     let Some((kind, Value::Array(items))) = kind.zip(value.get_mut("items").map(Value::take)) else {
@@ -271,22 +316,9 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
 struct Review<'a> {
     request: &'a Value,
     #[serde(flatten)]
-    around: &'a Map<String, Value>,
+    same: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Value>,
-}
-
-fn plan(engine: &dyn Engine, around: &Around, request: Value, place: String) -> anyhow::Result<Planned> {
-    let evidence = around.evidence(&request)?;
-    let review = serde_json::to_vec(&Review { request: &request, around: &around.same, evidence: evidence.as_ref() })?;
-    match engine.call("plan", &review) {
-        Ok(json) => {
-            let plan = serde_json::from_slice(&json).context("the engine's answer is not JSON")?;
-            Ok(Planned { request, place, json, plan, evidence })
-        }
-        Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
-        Err(error @ CallError::Failed(_)) => Err(anyhow::Error::new(error).context(place)),
-    }
 }
 
 /// What the policy found wrong, a line each, with the place of the claim where the claim is meant.

@@ -1,0 +1,203 @@
+//! `volsync-policy diff`: what other settings would do to claims, the most dangerous first. It compares two plans of
+//! each claim, and shows of a Secret where its values come from, never one of them.
+
+mod effect;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::effect::{Change, Effect, Pair};
+use crate::args::{Diff, Report};
+use crate::documents::{self, Document};
+use crate::outcome::{Outcome, warn};
+use crate::planner::{Planner, Seen, engine, is_broken_pipe, requests};
+
+const DANGEROUS: Style = AnsiColor::Red.on_default().bold();
+const HARMLESS: Style = AnsiColor::Cyan.on_default().bold();
+
+/// So many different changes of one effect are shown to a person, and so many claims of each.
+const CHANGES_SHOWN: usize = 5;
+const CLAIMS_SHOWN: usize = 3;
+
+pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
+    let engine = engine(&arguments.runner)?;
+    let credentials = arguments.claims.credentials.as_deref().map(documents::read_one).transpose()?;
+    let (old_settings, new_settings) = (documents::read_one(&arguments.old)?, documents::read_one(&arguments.new)?);
+    let planner = |file: &Path, settings: &Value| {
+        Planner::new(engine.as_ref(), Some(settings.clone()), credentials.clone())
+            .with_context(|| file.display().to_string())
+    };
+    let (old, new) = (planner(&arguments.old, &old_settings)?, planner(&arguments.new, &new_settings)?);
+    let mut seen = Seen::new();
+    let mut comparison = Comparison::default();
+    for request in requests(&arguments.claims) {
+        let Some(request) = seen.request(request) else { continue };
+        let Some(pairs) = seen.sound(pairs(&old, &new, request)) else { continue };
+        if pairs.iter().any(Pair::is_selected) {
+            seen.planned();
+            comparison.add(&pairs);
+        } else {
+            seen.unselected();
+        }
+    }
+    let outcome = seen.summary().max(comparison.outcome());
+    if outcome == Outcome::Planned && old_settings != new_settings {
+        warn("the settings differ, and nothing comes of it for these claims, unless by evidence: that does not show");
+    }
+    match comparison.print(arguments.output) {
+        // Whoever reads our output has read enough.
+        Err(error) if is_broken_pipe(&error) => Ok(outcome),
+        printed => printed.map(|()| outcome),
+    }
+}
+
+/// The plans of the claim as it is and, where that can make a difference, as it would be created again.
+fn pairs(old: &Planner<'_>, new: &Planner<'_>, request: Document) -> anyhow::Result<Vec<Pair>> {
+    let again = created_again(&request);
+    let pair = |request: Document| Ok(Pair { old: old.plan(request.clone())?, new: new.plan(request)? });
+    [Some(request), again].into_iter().flatten().map(pair).collect()
+}
+
+/// A stored claim that names its restore keeps it, whatever settings say since: they are for its next incarnation.
+fn created_again(stored: &Document) -> Option<Document> {
+    let mut claim = stored.value.clone();
+    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup")? == "volsync.backube";
+    claim.pointer_mut("/metadata")?.as_object_mut()?.remove("uid")?;
+    let spec = claim.pointer_mut("/spec")?.as_object_mut()?;
+    spec.remove("dataSource");
+    spec.remove("dataSourceRef");
+    is_restored.then(|| Document { value: claim, place: stored.place.clone() })
+}
+
+/// Everything that one effect changes for one claim.
+#[derive(Serialize)]
+struct Difference {
+    effect: Effect,
+    dangerous: bool,
+    namespace: String,
+    name: String,
+    changes: Vec<Change>,
+}
+
+/// What came of all claims.
+#[derive(Default)]
+struct Comparison {
+    compared: usize,
+    different: usize,
+    endangered: usize,
+    differences: Vec<Difference>,
+}
+
+impl Comparison {
+    /// Adds one claim.
+    fn add(&mut self, pairs: &[Pair]) {
+        let mut effects = BTreeMap::<Effect, Vec<Change>>::new();
+        for (effect, change) in pairs.iter().flat_map(Pair::effects) {
+            let changes = effects.entry(effect).or_default();
+            if !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
+        self.compared += 1;
+        self.different += usize::from(!effects.is_empty());
+        self.endangered += usize::from(effects.keys().any(|effect| effect.is_dangerous()));
+        let Some((namespace, name)) = pairs.first().map(Pair::names) else { return };
+        self.differences.extend(effects.into_iter().map(|(effect, changes)| Difference {
+            effect,
+            dangerous: effect.is_dangerous(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            changes,
+        }));
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (self.endangered, self.different) {
+            (1.., _) => Outcome::Endangered,
+            (0, 1..) => Outcome::Differs,
+            (0, 0) => Outcome::Planned,
+        }
+    }
+
+    fn print(mut self, report: Report) -> anyhow::Result<()> {
+        self.differences.sort_by(|a, b| (a.effect, &a.namespace, &a.name).cmp(&(b.effect, &b.namespace, &b.name)));
+        let mut out = anstream::stdout().lock();
+        match report {
+            Report::Text => self.write_text(&mut out)?,
+            Report::Json => {
+                for difference in &self.differences {
+                    serde_json::to_writer(&mut out, difference).map_err(io::Error::from)?;
+                    out.write_all(b"\n")?;
+                }
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        for differences in self.differences.chunk_by(|a, b| a.effect == b.effect) {
+            let Some(Difference { effect, .. }) = differences.first() else { continue };
+            let style = if effect.is_dangerous() { DANGEROUS } else { HARMLESS };
+            writeln!(out, "{style}{effect:?}{style:#}: {}", effect.sentence())?;
+            let groups = grouped(differences);
+            for group in groups.iter().take(CHANGES_SHOWN) {
+                group.write(out)?;
+            }
+            let rest: usize = groups.iter().skip(CHANGES_SHOWN).map(|group| group.claims.len()).sum();
+            if rest > 0 {
+                writeln!(out, "  and {rest} more claims in other ways; `--output json` has them all")?;
+            }
+            writeln!(out)?;
+        }
+        let Comparison { compared, different, endangered, .. } = self;
+        writeln!(out, "Compared: {compared}. Different: {different}. In danger: {endangered}.")
+    }
+}
+
+/// Claims for which the same changes, or what only their own names tell apart.
+struct Group {
+    changes: String,
+    claims: Vec<String>,
+}
+
+/// The greatest groups first.
+fn grouped(differences: &[Difference]) -> Vec<Group> {
+    let mut groups = BTreeMap::<String, Group>::new();
+    for Difference { namespace, name, changes, .. } in differences {
+        let in_words = |pattern: &dyn Fn(&str) -> String| -> String {
+            changes.iter().map(|change| format!("  {}\n", change.in_words(pattern))).collect()
+        };
+        let literal = in_words(&str::to_owned);
+        let pattern = in_words(&|text| {
+            let parts: Vec<String> = text.split(name.as_str()).map(|it| it.replace(namespace, "<namespace>")).collect();
+            parts.join("<name>")
+        });
+        let group =
+            (groups.entry(pattern.clone())).or_insert_with(|| Group { changes: literal.clone(), claims: Vec::new() });
+        if group.changes != literal {
+            group.changes = pattern;
+        }
+        group.claims.push(format!("{namespace}/{name}"));
+    }
+    let mut groups: Vec<Group> = groups.into_values().collect();
+    groups.sort_by_key(|group| Reverse(group.claims.len()));
+    groups
+}
+
+impl Group {
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let shown: Vec<&str> = self.claims.iter().take(CLAIMS_SHOWN).map(String::as_str).collect();
+        write!(out, "{}    {}", self.changes, shown.join(", "))?;
+        match self.claims.len() - shown.len() {
+            0 => writeln!(out),
+            more => writeln!(out, " and {more} more"),
+        }
+    }
+}

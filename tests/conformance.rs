@@ -185,6 +185,19 @@ fn the_seeds_claim_as_a_raw_review_gives_the_three_manifests() {
 }
 
 #[test]
+fn the_readmes_raw_request_has_a_plan() {
+    let readme = fs::read_to_string(root().join("wasm/policy/README.md")).unwrap();
+    let (_, example) = readme.split_once("```json\n").unwrap();
+    let mut body: Value = serde_json::from_str(example.split_once("```").unwrap().0).unwrap();
+    // What a policy server is sent.
+    assert_eq!(body.as_object().unwrap().len(), 1);
+    let mut review = body["request"].take();
+    let response = RAW.review_raw(&review, &json!({}));
+    json_patch::patch(&mut review, &response.patch.unwrap()).unwrap();
+    assert_eq!(review["manifests"]["source"]["object"]["spec"]["sourcePVC"], "data");
+}
+
+#[test]
 fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
     let (mut planned, mut refused, mut unread) = (0, 0, 0);
     for (case, review, settings) in reviews() {

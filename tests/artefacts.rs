@@ -1,4 +1,4 @@
-//! What stands around the module: the metadata in the policies, the manifests that deploy them, the README and the form.
+//! What stands around the module: metadata in the policies, manifests that deploy them, the README and the form.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::code::Code;
-use crate::note::Note;
 use crate::plan;
-use crate::plan::Admission;
+use crate::plan::{Admission, Plan};
+use crate::problem::Problem;
 use crate::review::{Review, ReviewError, parse};
 use crate::settings::Settings;
 
@@ -69,52 +69,106 @@ struct AuditAnnotations {
     code: Code,
 }
 
-/// A request and settings in, whether the claim may be created or changed out, with the claim as it should be.
+/// Kubewarden's question in, `{"request", "settings"}`, its answer out.
 ///
-/// A request that cannot be read is rejected, not an error: an error would be logged with its payload.
-fn validate(review: &[u8]) -> Answer {
-    let response = match Review::from_json(review) {
-        Ok(review) => respond(&review),
-        Err(error) => ValidationResponse::rejection(400, error.to_string()),
-    };
-    Ok(to_json(&response))
+/// The module is two policies to Kubewarden, told apart by what `request` is: an AdmissionRequest, as an API server
+/// makes it, never has a key `request`, and a review always has one.
+///
+/// - An AdmissionRequest asks whether a claim may be created or changed. The answer holds the claim as it should be.
+/// - A review asks what is to be done. The answer holds the plan. See [`raw_review`].
+///
+/// What cannot be read is rejected, and is no error: an error would be logged with its payload.
+fn validate(payload: &[u8]) -> Answer {
+    let rejected = |error: ReviewError| ValidationResponse::rejection(400, error.to_string());
+    Ok(to_json(&respond(payload).unwrap_or_else(rejected)))
 }
 
-fn respond(review: &Review) -> ValidationResponse {
-    let plan = plan(review);
-    let verdict = &plan.verdict;
-    let response = match (plan.admission, &plan.problem) {
-        (Admission::Deny, Some(problem)) => {
-            ValidationResponse::rejection(422, format!("{}: {problem}", verdict.code.as_str()))
+fn respond(payload: &[u8]) -> Result<ValidationResponse, ReviewError> {
+    let payload = parse(payload)?;
+    if payload.get("request").and_then(|request| request.get("request")).is_none() {
+        return Ok(admit(&Review::from_value(payload)?));
+    }
+    Ok(hand_out(&plan(&Review::from_value(raw_review(payload)?)?)))
+}
+
+/// The review that a raw policy is asked about, as [`Review::from_json`] reads it.
+///
+/// Its settings stand in the policy's configuration, and its `uid` is the host's, which echoes it. An AdmissionReview
+/// is a review of its request.
+fn raw_review(mut payload: Value) -> Result<Value, Problem> {
+    let mut take = |key| payload.get_mut(key).map(Value::take).unwrap_or_default();
+    let (mut review, settings) = (take("request"), take("settings"));
+    if let Value::Object(keys) = &mut review {
+        keys.remove("uid");
+        if keys.get("kind").is_some_and(|kind| kind == "AdmissionReview") {
+            keys.remove("kind");
+            keys.remove("apiVersion");
         }
-        (Admission::Deny, None) => ValidationResponse::rejection(422, verdict.code.sentence().to_owned()),
-        (Admission::Allow, _) => ValidationResponse::acceptance(),
-    };
+        if keys.insert("settings".to_owned(), settings).is_some() {
+            let problem = Problem::new("settings", "stand in the policy's configuration");
+            return Err(problem.hint("leave them out of the review"));
+        }
+    }
+    Ok(review)
+}
+
+/// Whether the claim may be created or changed, and the claim as it should be.
+fn admit(review: &Review) -> ValidationResponse {
+    let plan = plan(review);
+    let code = plan.verdict.code;
+    let problem = plan.problem.filter(|_| plan.admission == Admission::Deny);
+    let response = problem.map_or(ValidationResponse::acceptance(code), |it| ValidationResponse::refusal(code, &it));
     let claim = review.request.document.get("object");
-    let warnings: Vec<String> =
-        plan.notes.iter().filter(|note| note.concerns_admission()).map(Note::to_string).collect();
+    let warnings: Vec<String> = (plan.notes.iter())
+        .filter(|note| note.concerns_admission())
+        .map(|note| format!("{}: {note}", note.code()))
+        .collect();
     ValidationResponse {
         mutated_object: plan.patch.zip(claim).map(|(patch, claim)| patch.apply(claim)),
-        audit_annotations: Some(AuditAnnotations { code: verdict.code }),
         warnings: (!warnings.is_empty()).then_some(warnings),
         ..response
     }
 }
 
+/// The plan, in the place of the review: the host's patch makes the one of the other.
+fn hand_out(plan: &Plan) -> ValidationResponse {
+    match plan.refusal() {
+        Some((code, problem)) => ValidationResponse::refusal(code, &problem),
+        None => ValidationResponse {
+            mutated_object: serde_json::from_slice(&plan.to_json()).ok(),
+            ..ValidationResponse::acceptance(plan.verdict.code)
+        },
+    }
+}
+
 impl ValidationResponse {
-    fn acceptance() -> Self {
+    fn acceptance(code: Code) -> Self {
         ValidationResponse {
             accepted: true,
             message: None,
             code: None,
             mutated_object: None,
-            audit_annotations: None,
+            audit_annotations: Some(AuditAnnotations { code }),
             warnings: None,
         }
     }
 
+    /// The policy says no.
+    fn refusal(code: Code, problem: &Problem) -> Self {
+        let rejection = ValidationResponse::rejection(422, format!("{}: {problem}", code.as_str()));
+        ValidationResponse { audit_annotations: Some(AuditAnnotations { code }), ..rejection }
+    }
+
+    /// The host is told no, with a status code of HTTP.
     fn rejection(code: u16, message: String) -> Self {
-        ValidationResponse { accepted: false, message: Some(message), code: Some(code), ..Self::acceptance() }
+        ValidationResponse {
+            accepted: false,
+            message: Some(message),
+            code: Some(code),
+            mutated_object: None,
+            audit_annotations: None,
+            warnings: None,
+        }
     }
 }
 

@@ -58,11 +58,23 @@ impl Admission {
 }
 
 impl Plan {
-    /// Whether the claim does not get what its label asks for.
-    fn is_refused(&self) -> bool {
-        let no_secret = self.verdict.code == Code::CredentialsMissing
-            || self.notes.iter().any(|note| matches!(note, Note::CredentialsMissing(_)));
-        self.problem.is_some() || self.verdict.code == Code::NameUnknown || no_secret
+    /// Why the claim does not get what its label asks for, where it does not: it is refused, has no name yet, or these
+    /// credentials make no Secret.
+    pub(crate) fn refusal(&self) -> Option<(Code, Problem)> {
+        let code = self.verdict.code;
+        if let Some(problem) = &self.problem {
+            return Some((code, problem.clone()));
+        }
+        if code == Code::NameUnknown {
+            return Some((code, Problem::new("metadata.name", "is missing").hint("name the claim")));
+        }
+        let makes_no_secret = |note: &&Note| match note {
+            Note::CredentialsMissing(_) => true,
+            Note::CredentialsAbsent(_) => code == Code::CredentialsMissing,
+            _ => false,
+        };
+        let note = self.notes.iter().find(makes_no_secret)?;
+        Some((Code::CredentialsMissing, Problem::new("credentials", note.to_string())))
     }
 
     /// The plan as JSON, with the credentials in `manifests.secret.object.data`.
@@ -196,7 +208,7 @@ impl<'a> PlanDocument<'a> {
                 restore: verdict.restore,
                 backup: (&verdict.backup).into(),
             },
-            refused: plan.is_refused(),
+            refused: plan.refusal().is_some(),
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
                 secret: SecretDocument::of(manifests, verdict),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Where: keys and indices from the root of the document, as in `settings.backup.retain` or
-    /// `request.object.metadata.ownerReferences[0].kind`.
+    /// `request.object.metadata.ownerReferences[0].kind`; empty where it is the whole document.
     pub path: String,
     /// What is wrong, lower case, names in backticks.
     pub message: String,
@@ -34,7 +34,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)?;
+        match self.path.as_str() {
+            "" => f.write_str(&self.message)?,
+            path => write!(f, "{path}: {}", self.message)?,
+        }
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }

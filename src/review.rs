@@ -85,7 +85,7 @@ impl Review {
         }
     }
 
-    fn from_value(document: Value) -> Result<Review, ReviewError> {
+    pub(crate) fn from_value(document: Value) -> Result<Review, ReviewError> {
         const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
         let Value::Object(mut review) = document else {
             return Err(Problem::new("", "expected an object").into());

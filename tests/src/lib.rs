@@ -1,6 +1,7 @@
 //! What the tests share: the engines, and where things stand in the repository.
 
 pub mod invariants;
+pub mod kubewarden;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -15,6 +16,11 @@ pub fn root() -> &'static Path {
 /// The module that `cargo xtask wasm` builds.
 pub fn module() -> PathBuf {
     root().join("target/wasm/volsync-policy.wasm")
+}
+
+/// The same module as a raw policy of Kubewarden.
+pub fn raw_policy() -> PathBuf {
+    root().join("target/wasm/volsync-policy-raw.wasm")
 }
 
 /// Every engine; the module is compiled once a process.

@@ -25,7 +25,7 @@ struct Arguments {
 enum Task {
     /// Install what the tests need, build the module, run every test
     Test,
-    /// Build and optimise the module: target/wasm/volsync-policy.wasm
+    /// Build and optimise the module, and write it as two Kubewarden policies into target/wasm
     Wasm,
     /// Check format, lints, documentation, licences and sources
     Check,

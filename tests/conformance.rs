@@ -1,0 +1,301 @@
+//! The policies in the host that Kubewarden is made of, and in one in JavaScript: what comes out is what Kubewarden's
+//! protocol wants, and what the engines give.
+//!
+//! `requests/` holds what a real API server asked; its README.md says how they were recorded.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use volsync_policy::guest::OPERATIONS;
+use volsync_policy_cases::{Answer, Case, Operation};
+use volsync_policy_engine::{CallError, Engine, Native};
+use volsync_policy_tests::kubewarden::{ADMISSION, AdmissionResponse, DEADLINE, RAW, SettingsResponse};
+use volsync_policy_tests::{module, root};
+
+/// The request that an API server sent, as `requests/<name>.json` holds it.
+fn recorded(name: &str) -> Value {
+    let path = root().join(format!("tests/requests/{name}.json"));
+    let mut review: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    review["request"].take()
+}
+
+fn cases() -> Vec<Case> {
+    Case::read_all(&root().join("tests/cases")).unwrap()
+}
+
+/// The plans that golden cases ask for, each with what it is made from: the review and the settings.
+fn reviews() -> impl Iterator<Item = (Case, Value, Value)> {
+    cases().into_iter().filter(|case| case.operation == Operation::Plan).map(|case| {
+        let mut review = case.payload.clone();
+        let settings = review.as_object_mut().unwrap().remove("settings").unwrap_or_else(|| json!({}));
+        (case, review, settings)
+    })
+}
+
+/// What the answer says, without what it patches.
+fn in_words(response: &AdmissionResponse) -> String {
+    let AdmissionResponse { allowed: _, message, code, patch: _, audit_annotations, warnings } = response;
+    format!("{message:?} {code:?} {audit_annotations:?} {warnings:?}")
+}
+
+#[test]
+fn every_recorded_request_is_answered() {
+    let patched = |destination: &str| {
+        json!([{
+            "op": "add",
+            "path": "/spec/dataSourceRef",
+            "value": {"apiGroup": "volsync.backube", "kind": "ReplicationDestination", "name": destination},
+        }])
+    };
+    let unpatched = Value::Null;
+    let expected = [
+        ("apply-create", "NoEvidence", patched("applied-restore")),
+        ("apply-update", "NoEvidence", unpatched.clone()),
+        ("create", "NoEvidence", patched("labelled-restore")),
+        // Rehearsed as it would be done.
+        ("create-dry-run", "NoEvidence", patched("rehearsed-restore")),
+        // By now it has a uid.
+        ("create-validating", "NoEvidence", unpatched.clone()),
+        ("create-with-data-source", "NoEvidence", unpatched.clone()),
+        ("create-with-data-source-ref", "NoEvidence", unpatched.clone()),
+        // The API server names the claim after all mutating webhooks, and no name can be patched in.
+        ("create-with-generated-name", "NameUnknown", unpatched.clone()),
+        ("create-with-unknown-schedule", "LabelInvalid", unpatched.clone()),
+        ("create-with-volume-name", "NoEvidence", unpatched.clone()),
+        ("create-without-label", "NotSelected", unpatched.clone()),
+        ("delete", "ClaimTerminating", unpatched.clone()),
+        ("update-adds-label", "NoEvidence", unpatched.clone()),
+        ("update-removes-finalizer", "ClaimTerminating", unpatched.clone()),
+        ("update-removes-label", "NotSelected", unpatched.clone()),
+        ("update-status", "NotSelected", unpatched.clone()),
+        ("update-to-unknown-schedule", "LabelInvalid", unpatched),
+    ];
+    for (name, code, patch) in &expected {
+        let response = ADMISSION.review(&recorded(name), &json!({}));
+        let is_refused = *code == "LabelInvalid";
+        assert_eq!(response.allowed, !is_refused, "{name}: {response:?}");
+        assert_eq!(response.code, is_refused.then_some(422), "{name}");
+        assert_eq!(response.message.is_some(), is_refused, "{name}");
+        assert_eq!(response.audit_annotations, BTreeMap::from([("code".to_owned(), (*code).to_owned())]), "{name}");
+        assert_eq!(serde_json::to_value(response.patch).unwrap(), *patch, "{name}");
+    }
+    let files = fs::read_dir(root().join("tests/requests")).unwrap().map(|entry| entry.unwrap().path());
+    let recorded = files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).count();
+    assert_eq!(expected.len(), recorded, "every recording is expected to be answered");
+}
+
+#[test]
+fn a_rejection_says_which_code_and_where() {
+    let response = ADMISSION.review(&recorded("create-with-unknown-schedule"), &json!({}));
+    let message = "LabelInvalid: metadata.labels.backup: its value names no schedule; write `hourly`";
+    assert_eq!(response.message.as_deref(), Some(message));
+    // What the administrator wrote is read, too.
+    let settings = json!({"schedules": {"hurly": "0 * * * *"}});
+    assert!(ADMISSION.review(&recorded("create-with-unknown-schedule"), &settings).allowed);
+}
+
+#[test]
+fn a_warning_begins_with_its_code_and_ends_before_the_value() {
+    let mut request = recorded("create");
+    request["object"]["metadata"]["annotations"] = json!({"volsync-policy.io/restor": "hunter2"});
+    let response = ADMISSION.review(&request, &json!({}));
+    let warning = "AnnotationUnknown: the annotation `volsync-policy.io/restor` is not known; did you mean \
+         `volsync-policy.io/restore`?";
+    assert_eq!(response.warnings, [warning]);
+    assert!(response.allowed);
+}
+
+#[test]
+fn settings_are_refused_with_everything_that_is_wrong() {
+    let valid = SettingsResponse { valid: true, message: None };
+    assert_eq!(ADMISSION.validate_settings(&json!({})), valid);
+    let unreadable = json!({"gate": "hunter2", "backup": {"copyMethod": 7, "retian": {}}});
+    let unsafe_ = json!({"label": "", "schedules": {"hourly": "hunter2"}, "repositoryPath": "shared"});
+    for (settings, paths) in [
+        (unreadable, ["settings.backup.copyMethod", "settings.backup.retian", "settings.gate"]),
+        (unsafe_, ["settings.label", "settings.repositoryPath", "settings.schedules.hourly"]),
+    ] {
+        let SettingsResponse { valid, message } = ADMISSION.validate_settings(&settings);
+        let message = message.unwrap();
+        assert!(!valid);
+        let mut found: Vec<&str> = message.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+        found.sort_unstable();
+        assert_eq!(found, paths, "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn garbage_is_rejected_and_never_an_error() {
+    let deep = [b"{\"request\":".as_slice(), &b"[".repeat(100_000)].concat();
+    let payloads: [&[u8]; 9] = [
+        b"",
+        b"\xff\xfe",
+        b"\0",
+        b"{",
+        b"null",
+        b"7",
+        b"{\"request\":\"hunter2\"}",
+        b"{\"request\":{\"request\":[]}}",
+        &deep,
+    ];
+    for payload in payloads {
+        let name = String::from_utf8_lossy(payload.get(..40).unwrap_or(payload));
+        let answer: Value = serde_json::from_slice(&ADMISSION.call("validate", payload).unwrap()).unwrap();
+        assert_eq!((&answer["accepted"], &answer["code"]), (&json!(false), &json!(400)), "{name}");
+        assert!(!answer["message"].as_str().unwrap().contains("hunter2"), "{name}");
+        // Null stands for settings that are all left out.
+        let answer: Value = serde_json::from_slice(&ADMISSION.call("validate_settings", payload).unwrap()).unwrap();
+        assert_eq!(answer["valid"], json!(payload == b"null"), "{name}");
+    }
+}
+
+#[test]
+fn an_instance_remembers_nothing_of_the_requests_before() {
+    let payload = |name: &str| json!({"request": recorded(name), "settings": {}}).to_string().into_bytes();
+    let payloads = ["create", "create-with-unknown-schedule", "delete", "create"].map(payload);
+    let instance = ADMISSION.instance(DEADLINE);
+    for payload in payloads {
+        assert_eq!(instance.call("validate", &payload).unwrap(), ADMISSION.call("validate", &payload).unwrap());
+    }
+}
+
+#[test]
+fn a_call_that_outlasts_its_time_is_interrupted_and_the_next_one_answered() {
+    let payload = json!({"request": recorded("create"), "settings": {}}).to_string();
+    let error = ADMISSION.instance(0).call("validate", payload.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("guest code interrupted, execution deadline exceeded"), "{error}");
+    assert!(ADMISSION.call("validate", payload.as_bytes()).is_ok());
+}
+
+#[test]
+fn the_seeds_claim_as_a_raw_review_gives_the_three_manifests() {
+    let name = "the seed profile gives the seed's manifests";
+    let (case, review, settings) = reviews().find(|(case, ..)| case.name == name).unwrap();
+    let mut plan = review.clone();
+    json_patch::patch(&mut plan, &RAW.review_raw(&review, &settings).patch.unwrap()).unwrap();
+    for manifest in ["secret", "destination", "source"] {
+        assert!(plan["manifests"][manifest]["object"].is_object(), "{manifest}");
+    }
+    // Field for field, as the case has them.
+    case.check(&Answer::Given(plan.to_string().into_bytes())).unwrap();
+}
+
+#[test]
+fn the_readmes_raw_request_has_a_plan() {
+    let readme = fs::read_to_string(root().join("wasm/policy/README.md")).unwrap();
+    let (_, example) = readme.split_once("```json\n").unwrap();
+    let mut body: Value = serde_json::from_str(example.split_once("```").unwrap().0).unwrap();
+    // What a policy server is sent.
+    assert_eq!(body.as_object().unwrap().len(), 1);
+    let mut review = body["request"].take();
+    let response = RAW.review_raw(&review, &json!({}));
+    json_patch::patch(&mut review, &response.patch.unwrap()).unwrap();
+    assert_eq!(review["manifests"]["source"]["object"]["spec"]["sourcePVC"], "data");
+}
+
+#[test]
+fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
+    let (mut planned, mut refused, mut unread) = (0, 0, 0);
+    for (case, review, settings) in reviews() {
+        let response = RAW.review_raw(&review, &settings);
+        let plan: Result<Value, CallError> =
+            Native.call("plan", case.payload.to_string().as_bytes()).map(|plan| serde_json::from_slice(&plan).unwrap());
+        match plan {
+            Ok(plan) if plan["refused"] == false => {
+                let mut patched = review;
+                json_patch::patch(&mut patched, &response.patch.unwrap_or_default()).unwrap();
+                assert_eq!(patched, plan, "{}", case.name);
+                assert!(response.allowed, "{}", case.name);
+                planned += 1;
+            }
+            Ok(_) => {
+                let code = &response.audit_annotations["code"];
+                assert!(response.message.unwrap().starts_with(&format!("{code}: ")), "{}", case.name);
+                assert_eq!((response.allowed, response.code), (false, Some(422)), "{}", case.name);
+                assert_eq!(response.patch, None, "{}", case.name);
+                refused += 1;
+            }
+            // A claim, a request or a text that is no review is asked about as at admission.
+            Err(_) if review.get("request").is_none() => assert!(!response.allowed, "{}", case.name),
+            Err(_) => {
+                assert_eq!((response.allowed, response.code), (false, Some(400)), "{}", case.name);
+                unread += 1;
+            }
+        }
+    }
+    assert!(planned > 200 && refused > 20 && unread > 5, "{planned} planned, {refused} refused, {unread} unread");
+}
+
+#[test]
+fn no_credential_is_told_in_words() {
+    let mut checked = 0;
+    for (case, review, settings) in reviews() {
+        let words = in_words(&RAW.review_raw(&review, &settings));
+        let fields = ["data", "stringData"].map(|field| review["credentials"][field].as_object().cloned());
+        let values = fields.into_iter().flatten().flatten();
+        for value in values.filter_map(|(_, value)| value.as_str().map(str::to_owned)).filter(|text| text.len() > 4) {
+            assert!(!words.contains(&value), "{}: {words}", case.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
+
+#[test]
+fn a_raw_policy_takes_every_recorded_review_whole() {
+    for entry in fs::read_dir(root().join("tests/requests")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let review: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let payload = json!({ "request": review });
+        let plan: Value =
+            serde_json::from_slice(&Native.call("plan", payload.to_string().as_bytes()).unwrap()).unwrap();
+        let response = RAW.review_raw(&review, &json!({}));
+        assert_eq!(response.allowed, plan["refused"] == false, "{}", path.display());
+        if let Some(patch) = response.patch {
+            let mut patched = review;
+            json_patch::patch(&mut patched, &patch).unwrap();
+            assert_eq!(patched, plan, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_host_in_javascript_gets_the_same_bytes() {
+    let mut calls: Vec<(&str, String)> =
+        cases().iter().map(|case| (case.operation.as_str(), case.payload.to_string())).collect();
+    calls.extend(OPERATIONS.map(|(operation, _)| (operation, "[".to_owned())));
+    calls.push(("unknown", String::new()));
+    let lines: String = calls
+        .iter()
+        .map(|(operation, payload)| json!({"operation": operation, "payload": payload}).to_string() + "\n")
+        .collect();
+    let mut node = Command::new("node")
+        .arg(root().join("tests/host.mjs"))
+        .arg(module())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node, which npm runs on");
+    let mut stdin = node.stdin.take().unwrap();
+    std::thread::spawn(move || stdin.write_all(lines.as_bytes()).unwrap());
+    let output = node.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let answers: Vec<Value> = (output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()))
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), calls.len());
+    for ((operation, payload), answer) in calls.iter().zip(answers) {
+        let expected = match Native.call(operation, payload.as_bytes()) {
+            Ok(bytes) => json!({ "answer": String::from_utf8(bytes).unwrap() }),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        assert_eq!(answer, expected, "{operation}: {payload:.200}");
+    }
+}

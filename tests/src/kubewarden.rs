@@ -1,0 +1,128 @@
+//! What Kubewarden does with a policy: the crates that its evaluator is made of, at the versions that it uses, and the
+//! little around them, after crates/policy-evaluator of kubewarden/adm-controller (v1.36).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use json_patch::Patch;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wapc::WapcHost;
+use wasmtime_provider::wasmtime::{Config, Engine, Module};
+use wasmtime_provider::{EpochDeadlines, WasmtimeEngineProviderBuilder, WasmtimeEngineProviderPre};
+
+use crate::{module, raw_policy};
+
+/// The policy at admission, compiled once a process.
+pub static ADMISSION: LazyLock<Policy> = LazyLock::new(|| Policy::load(&module()));
+
+/// The raw policy, compiled once a process.
+pub static RAW: LazyLock<Policy> = LazyLock::new(|| Policy::load(&raw_policy()));
+
+/// A policy that is loaded.
+pub struct Policy(WasmtimeEngineProviderPre);
+
+/// The answer to a question about settings.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsResponse {
+    /// Whether they are valid.
+    pub valid: bool,
+    /// What is wrong with them.
+    pub message: Option<String>,
+}
+
+/// A policy's answer to a request, as its protocol has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValidationResponse {
+    accepted: bool,
+    message: Option<String>,
+    code: Option<u16>,
+    mutated_object: Option<Value>,
+    audit_annotations: Option<BTreeMap<String, String>>,
+    warnings: Option<Vec<String>>,
+}
+
+/// What Kubewarden makes of it for the API server.
+#[derive(Debug, PartialEq)]
+pub struct AdmissionResponse {
+    /// Whether the request goes on.
+    pub allowed: bool,
+    /// Why not.
+    pub message: Option<String>,
+    /// Why not, as a status code of HTTP.
+    pub code: Option<u16>,
+    /// What is changed.
+    pub patch: Option<Patch>,
+    /// What the audit log keeps.
+    pub audit_annotations: BTreeMap<String, String>,
+    /// What the client is told.
+    pub warnings: Vec<String>,
+}
+
+/// Ticks of a second that a call may take: `--policy-timeout` of the policy server, where nobody says otherwise.
+pub const DEADLINE: u64 = 2;
+
+impl Policy {
+    /// Compiles the policy in `file`. It is refused where it imports what the host does not have.
+    fn load(file: &Path) -> Policy {
+        let mut config = Config::default();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::from_file(&engine, file).expect("`cargo xtask wasm` builds the policies first");
+        Policy(WasmtimeEngineProviderBuilder::new().engine(engine).module(module).build_pre().unwrap())
+    }
+
+    /// A fresh instance, in which a call may take `deadline` ticks.
+    pub fn instance(&self, deadline: u64) -> WapcHost {
+        let deadlines = EpochDeadlines { wapc_init: DEADLINE, wapc_func: deadline };
+        let provider = self.0.rehydrate(Some(deadlines)).unwrap();
+        let no_capability = |_, binding: &str, namespace: &str, operation: &str, _: &[u8]| {
+            panic!("the policy asks its host for {binding} {namespace} {operation}")
+        };
+        WapcHost::new(Box::new(provider), Some(Box::new(no_capability))).unwrap()
+    }
+
+    /// Calls an operation in an instance of its own, as the policy server does.
+    pub fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, String> {
+        self.instance(DEADLINE).call(operation, payload).map_err(|error| error.to_string())
+    }
+
+    /// Whether the policy takes these settings.
+    pub fn validate_settings(&self, settings: &Value) -> SettingsResponse {
+        let answer = self.call("validate_settings", settings.to_string().as_bytes()).unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    /// The answer to an AdmissionRequest; it is sent as Kubewarden sends it, without fields that are null.
+    pub fn review(&self, request: &Value, settings: &Value) -> AdmissionResponse {
+        let mut request = request.clone();
+        request.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        self.answer(&request, request.get("object"), settings)
+    }
+
+    /// The answer of a raw policy to any document.
+    pub fn review_raw(&self, document: &Value, settings: &Value) -> AdmissionResponse {
+        self.answer(document, Some(document), settings)
+    }
+
+    /// What is patched is `object`: nothing, where a claim is deleted.
+    fn answer(&self, request: &Value, object: Option<&Value>, settings: &Value) -> AdmissionResponse {
+        let payload = json!({ "request": request, "settings": settings });
+        let answer = self.call("validate", payload.to_string().as_bytes()).unwrap();
+        let response: ValidationResponse = serde_json::from_slice(&answer).unwrap();
+        let patch = response.mutated_object.map(|mutated| {
+            json_patch::diff(object.expect("Kubewarden refuses what changes a request to delete"), &mutated)
+        });
+        AdmissionResponse {
+            allowed: response.accepted,
+            message: response.message,
+            code: response.code,
+            patch: patch.filter(|patch| !patch.is_empty()),
+            audit_annotations: response.audit_annotations.unwrap_or_default(),
+            warnings: response.warnings.unwrap_or_default(),
+        }
+    }
+}

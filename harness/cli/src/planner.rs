@@ -5,13 +5,13 @@ use std::io;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::evidence::DataSource;
-use volsync_policy::{Problem, Quantity, ReviewError};
+use volsync_policy::{Problem, ReviewError};
+use volsync_policy_cases::claim_of;
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 
 use crate::args::{self, Input};
 use crate::documents::{self, Document};
-use crate::evidence::{About, Given};
+use crate::evidence::Given;
 use crate::outcome::{Outcome, complain, warn};
 use crate::progress::Progress;
 
@@ -215,23 +215,9 @@ impl Around {
             Some(Given::File(evidence)) => return Ok(Some(evidence.clone())),
             Some(Given::Preset(preset)) => preset,
         };
-        // What is wrong with a review that cannot be read, the engine says.
         let review = serde_json::to_vec(&Review { request, around: &self.same, evidence: None })?;
-        let source = volsync_policy::Review::from_json(&review).ok().and_then(|review| review.data_source());
-        let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
-        let about = About {
-            uid: text("/metadata/uid"),
-            source: source.unwrap_or(DataSource::Ours),
-            request: text("/spec/resources/requests/storage").and_then(Quantity::parse),
-        };
-        Ok(Some(serde_json::to_value(preset.expand(&about))?))
+        Ok(Some(serde_json::to_value(preset.expand(request, &review))?))
     }
-}
-
-/// The claim that a request is about.
-fn claim_of(request: &Value) -> &Value {
-    let request = request.get("request").unwrap_or(request);
-    ["object", "oldObject"].iter().find_map(|key| request.get(key).filter(|v| v.is_object())).unwrap_or(request)
 }
 
 /// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else

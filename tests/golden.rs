@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(faults) => panic!("{}", faults.iter().map(|fault| format!("{fault:#}\n")).collect::<String>()),
     };
     let trials = suite.cases().iter().map(|case| {
-        Trial::test(&case.title, || {
+        Trial::test(case.title(), || {
             let faults: String = case.run(&engines()).faults.iter().map(Fault::to_string).collect();
             if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
         })

@@ -20,9 +20,8 @@ pub struct Case {
     pub line: u64,
     /// What is shown, in a sentence.
     pub name: String,
-    /// The file below the folder that was named, without its ending, and the name, as in `claims: a claim is …`. No
-    /// two cases of a suite are called alike.
-    pub title: String,
+    /// The file below the folder that was named, without its ending.
+    pub label: String,
     /// The operation that is called.
     pub operation: Operation,
     /// What is asked, in this order: the steps of its story, else one.
@@ -87,6 +86,13 @@ struct Document {
     story: Option<Vec<StoryStep>>,
 }
 
+impl Case {
+    /// By what it is selected, as in `evidence/pending: a claim waits`. No two cases of a suite are called alike.
+    pub fn title(&self) -> String {
+        format!("{}: {}", self.label, self.name)
+    }
+}
+
 impl Step {
     fn fault(&self, fault: &anyhow::Error) -> anyhow::Error {
         match &self.name {
@@ -96,7 +102,7 @@ impl Step {
     }
 }
 
-/// Reads the cases of one file, of which every title begins with `label`.
+/// Reads the cases of one file, which is called `label`.
 ///
 /// # Errors
 ///
@@ -175,7 +181,7 @@ impl Document {
         Ok(Case {
             file: file.to_owned(),
             line,
-            title: format!("{label}: {name}"),
+            label: label.to_owned(),
             name,
             operation: self.operation,
             steps,

@@ -143,9 +143,14 @@ fn is_separator(character: char) -> bool {
 fn is_random(word: &str) -> bool {
     const SHORTEST: usize = 16;
     const MOST_ENTROPY_OF_WORDS: f64 = 3.0;
-    let class = |c: char| (c.is_ascii_digit(), c.is_ascii_uppercase(), c.is_ascii_lowercase());
-    let turns = word.chars().zip(word.chars().skip(1)).filter(|(one, next)| class(*one) != class(*next)).count();
+    let turns = word.chars().zip(word.chars().skip(1)).filter(|(one, next)| turns(*one, *next)).count();
     word.len() >= SHORTEST && turns * 5 >= word.len() && entropy(word) > MOST_ENTROPY_OF_WORDS
+}
+
+/// Whether a letter follows a digit, a capital a small letter, or the other way round.
+fn turns(one: char, next: char) -> bool {
+    let class = |c: char| (c.is_ascii_digit(), c.is_ascii_uppercase());
+    one.is_ascii_alphanumeric() && next.is_ascii_alphanumeric() && class(one) != class(next)
 }
 
 /// Shannon's, in bits a character.
@@ -175,6 +180,7 @@ mod tests {
             "volsyncbackup2026",
             "correcthorsebatterystaple",
             "s3:https://s3.eu-central-1.amazonaws.com/volsync-backup/deep",
+            "s3:https://s3.example.internal/bucket/deep/",
             "00000000-0000-4000-8000-0000000000c1",
             "",
         ] {

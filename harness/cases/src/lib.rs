@@ -38,6 +38,7 @@ mod coverage;
 mod credentials;
 mod expect;
 mod preset;
+mod report;
 mod run;
 mod story;
 mod suite;

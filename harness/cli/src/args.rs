@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -43,6 +44,21 @@ Exit codes: 0 explained
             1 a claim was refused, or these credentials make no Secret
             2 bad input, or no such code";
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  # Every case of a folder, in both engines, which must agree to the byte
+  volsync-policy test tests/ --engine native,wasm
+
+  # One case, again whenever a file changes
+  volsync-policy test tests/ --filter 'restored first' --watch
+
+  # For CI: a log to read, and a report
+  volsync-policy test tests/ --coverage --junit report.xml
+
+Exit codes: 0 every case passed
+            1 a case failed
+            2 bad input, or no case was run";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -65,6 +81,9 @@ pub(crate) enum Command {
     /// Say in words what would happen to claims, and why; or what a reason code means
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),
+    /// Run policy tests: what the policy should do with claims, settings and evidence of yours
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(Test),
     /// Print every reason code in Markdown, each with the way out of it
     Codes,
     /// Print a JSON Schema
@@ -142,6 +161,40 @@ pub(crate) struct Input {
     pub(crate) module: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Cases: files, and folders of .yaml and .yml files
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only the cases of which `file: name` contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print which cases there are, and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// What runs the policy; several engines must agree to the byte
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Engine::Native])]
+    pub(crate) engine: Vec<Engine>,
+    /// The module that `--engine wasm` runs
+    #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
+    pub(crate) module: PathBuf,
+    /// What is printed: what failed and how, or everything as one JSON object
+    #[arg(short, long, value_enum, default_value_t = TestOutput::Text)]
+    pub(crate) output: TestOutput,
+    /// Write a report in JUnit's XML too
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Print which reason codes and rows no case reaches; JSON always says it
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) coverage: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestOutput {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     Yaml,
@@ -153,6 +206,15 @@ pub(crate) enum Output {
 pub(crate) enum Engine {
     Native,
     Wasm,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Engine::Native => "native",
+            Engine::Wasm => "wasm",
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,6 +10,7 @@ mod generate;
 mod outcome;
 mod planner;
 mod progress;
+mod test;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {

@@ -11,10 +11,12 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// How a command ends; of several outcomes the last in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// Everything that was asked for was planned.
+    /// Everything that was asked for was planned, or passed.
     Planned,
     /// The policy refused a claim, or could not make its Secret.
     Refused,
+    /// A policy test failed.
+    Failed,
     /// Something could not be read.
     BadInput,
 }
@@ -23,7 +25,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Planned => 0,
-            Outcome::Refused => 1,
+            Outcome::Refused | Outcome::Failed => 1,
             Outcome::BadInput => 2,
         })
     }

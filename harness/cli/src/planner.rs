@@ -1,6 +1,7 @@
 //! Plans claims one after another: documents in, the engine's plans out.
 
 use std::io;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -86,7 +87,7 @@ pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let engine = engine(input)?;
+    let engine = engine(input.engine, &input.module)?;
     let around = around(input)?;
     check_settings(engine.as_ref(), &around.same)?;
     let mut seen = Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0 };
@@ -172,11 +173,12 @@ fn check_settings(engine: &dyn Engine, around: &Map<String, Value>) -> anyhow::R
     }
 }
 
-fn engine(input: &Input) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match input.engine {
+/// The engine of that name; `module` is what the module in wasmtime is read from.
+pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<dyn Engine>> {
+    Ok(match engine {
         args::Engine::Native => Box::new(Native),
         args::Engine::Wasm => {
-            let module = Wasm::from_file(&input.module, Limits::default()).map_err(anyhow::Error::msg);
+            let module = Wasm::from_file(module, Limits::default()).map_err(anyhow::Error::msg);
             Box::new(module.context("build the module with `cargo xtask wasm`, or name one with --module")?)
         }
     })

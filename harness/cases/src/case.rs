@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 
 use crate::credentials::look_real;
 use crate::expect::Expect;
@@ -127,7 +127,8 @@ pub(crate) fn read(file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Er
 fn read_documents<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_multiple_with_options(&text, options).with_context(|| file.display().to_string())
+    serde_saphyr::from_multiple_with_options(&text, options)
+        .map_err(|error| anyhow!("{}: {}", file.display(), error.render_with_formatter(&UserMessageFormatter)))
 }
 
 /// The one document of a file.

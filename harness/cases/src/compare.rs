@@ -130,7 +130,8 @@ pub(crate) fn diff(pointer: &str, expected: &Value, found: &Value, credentials: 
 
 /// A value as YAML, with a newline at its end.
 pub(crate) fn to_yaml(value: &Value) -> String {
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    // Text of several lines is written as such, and a line of it is never folded.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let yaml = serde_saphyr::to_string_with_options(value, options).unwrap_or_else(|_| value.to_string());
     format!("{}\n", yaml.trim_end_matches('\n'))
 }

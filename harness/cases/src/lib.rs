@@ -42,6 +42,7 @@ mod report;
 mod run;
 mod story;
 mod suite;
+mod update;
 
 pub use case::{Case, Operation, Step};
 pub use compare::{Difference, Line};
@@ -50,3 +51,4 @@ pub use expect::Expect;
 pub use preset::{Preset, claim_of};
 pub use run::{Fault, FaultKind, Outcome};
 pub use suite::{Report, Suite};
+pub use update::Updated;

@@ -187,6 +187,12 @@ pub(crate) struct Test {
     /// Print which reason codes and rows no case reaches; JSON always says it
     #[arg(long, conflicts_with = "list")]
     pub(crate) coverage: bool,
+    /// Accept what was found: write the expectations that differ anew, and leave the rest of their files as it is
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) update: bool,
+    /// Run again whenever a case, a file that one names, or the module changes
+    #[arg(long, conflicts_with_all = ["list", "update"])]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,6 +11,7 @@ mod outcome;
 mod planner;
 mod progress;
 mod test;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -3,24 +3,58 @@
 use std::io::Write;
 
 use anyhow::Context;
-use volsync_policy_cases::{Case, Report, Suite};
+use volsync_policy_cases::{Case, Report, Suite, Updated};
 
 use crate::args::{Engine, Test, TestOutput};
 use crate::outcome::{Outcome, complain, warn};
 use crate::planner;
+use crate::watch::Watch;
 
 pub(crate) fn run(arguments: &Test) -> anyhow::Result<Outcome> {
+    if !arguments.watch {
+        return Ok(once(arguments, &mut |_| Ok(()))?);
+    }
+    let mut watch = Watch::start(arguments)?;
+    loop {
+        // What is wrong now may be right once a file has changed.
+        if let Err(error) = once(arguments, &mut |suite| watch.add(suite)) {
+            complain(&format!("{error:#}"));
+        }
+        watch.wait()?;
+    }
+}
+
+/// Reads the cases, hands them to `seen`, and runs them.
+fn once(arguments: &Test, seen: &mut dyn FnMut(&Suite) -> anyhow::Result<()>) -> anyhow::Result<Outcome> {
     let Some(suite) = read(arguments) else { return Ok(Outcome::BadInput) };
+    seen(&suite)?;
     if arguments.list {
         let mut out = anstream::stdout().lock();
         suite.cases().iter().try_for_each(|case| writeln!(out, "{}", case.title()))?;
         return Ok(Outcome::Planned);
     }
+    suite.cases().iter().for_each(warn_of_real);
     let engines = engines(arguments)?;
     let engines: Vec<&dyn volsync_policy_engine::Engine> = engines.iter().map(AsRef::as_ref).collect();
     let report = suite.run(&engines);
-    print(arguments, &report)?;
-    Ok(if report.failed().next().is_none() { Outcome::Planned } else { Outcome::Failed })
+    if !arguments.update || report.failed().next().is_none() {
+        return print(arguments, &report);
+    }
+    accept(&report);
+    // What is reported is what the files say now.
+    read(arguments).map_or(Ok(Outcome::BadInput), |suite| print(arguments, &suite.run(&engines)))
+}
+
+/// Writes what was found into the files, and says into which.
+fn accept(report: &Report<'_>) {
+    for updated in report.update() {
+        match updated {
+            Ok(Updated { file, expectations }) => {
+                warn(&format!("{}: expectations written anew: {expectations}", file.display()));
+            }
+            Err(error) => complain(&format!("{error:#}")),
+        }
+    }
 }
 
 /// The cases that are asked for; where there are none, why not is complained about.
@@ -31,10 +65,7 @@ fn read(arguments: &Test) -> Option<Suite> {
         None => Ok(suite),
     });
     match selected {
-        Ok(suite) => {
-            suite.cases().iter().for_each(warn_of_real);
-            Some(suite)
-        }
+        Ok(suite) => Some(suite),
         Err(faults) => {
             faults.iter().for_each(|fault| complain(&format!("{fault:#}")));
             None
@@ -53,7 +84,7 @@ fn engines(arguments: &Test) -> anyhow::Result<Vec<Box<dyn volsync_policy_engine
     arguments.engine.iter().map(|engine| planner::engine(*engine, &arguments.module)).collect()
 }
 
-fn print(arguments: &Test, report: &Report<'_>) -> anyhow::Result<()> {
+fn print(arguments: &Test, report: &Report<'_>) -> anyhow::Result<Outcome> {
     if let Some(file) = &arguments.junit {
         std::fs::write(file, report.to_junit()).with_context(|| file.display().to_string())?;
     }
@@ -67,7 +98,7 @@ fn print(arguments: &Test, report: &Report<'_>) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(if report.failed().next().is_none() { Outcome::Planned } else { Outcome::Failed })
 }
 
 /// The command that runs a case alone.

@@ -132,7 +132,7 @@ fn read_documents<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result
 }
 
 /// The one document of a file.
-fn read_document(file: &Path) -> anyhow::Result<Value> {
+pub(crate) fn read_document(file: &Path) -> anyhow::Result<Value> {
     let mut documents = read_documents(file)?;
     match (documents.pop(), documents.is_empty()) {
         (Some(document), true) => Ok(document),

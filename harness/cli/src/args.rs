@@ -46,6 +46,9 @@ Exit codes: 0 explained
 
 const TEST_EXAMPLES: &str = "\
 Examples:
+  # A suite to begin with, for settings of yours
+  volsync-policy test --init tests/ --settings settings.yaml
+
   # Every case of a folder, in both engines, which must agree to the byte
   volsync-policy test tests/ --engine native,wasm
 
@@ -193,6 +196,12 @@ pub(crate) struct Test {
     /// Run again whenever a case, a file that one names, or the module changes
     #[arg(long, conflicts_with_all = ["list", "update"])]
     pub(crate) watch: bool,
+    /// Write a suite to begin with into DIR, which is not there yet or is empty, and run nothing
+    #[arg(long, conflicts_with_all = ["filter", "list", "junit", "coverage", "update", "watch"])]
+    pub(crate) init: bool,
+    /// The settings that the suite of `--init` is for
+    #[arg(long, value_name = "FILE", requires = "init")]
+    pub(crate) settings: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

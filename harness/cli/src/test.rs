@@ -1,8 +1,8 @@
 //! `volsync-policy test`: policy tests, run and reported.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use volsync_policy_cases::{Case, Report, Suite, Updated};
 
 use crate::args::{Engine, Test, TestOutput};
@@ -11,8 +11,11 @@ use crate::planner;
 use crate::watch::Watch;
 
 pub(crate) fn run(arguments: &Test) -> anyhow::Result<Outcome> {
+    if arguments.init {
+        return init(arguments);
+    }
     if !arguments.watch {
-        return Ok(once(arguments, &mut |_| Ok(()))?);
+        return once(arguments, &mut |_| Ok(()));
     }
     let mut watch = Watch::start(arguments)?;
     loop {
@@ -22,6 +25,14 @@ pub(crate) fn run(arguments: &Test) -> anyhow::Result<Outcome> {
         }
         watch.wait()?;
     }
+}
+
+fn init(arguments: &Test) -> anyhow::Result<Outcome> {
+    let [folder] = arguments.paths.as_slice() else { bail!("--init writes into one folder; name one") };
+    for file in volsync_policy_cases::init(folder, arguments.settings.as_deref())? {
+        warn(&format!("{}: written", file.display()));
+    }
+    Ok(Outcome::Planned)
 }
 
 /// Reads the cases, hands them to `seen`, and runs them.
@@ -84,21 +95,29 @@ fn engines(arguments: &Test) -> anyhow::Result<Vec<Box<dyn volsync_policy_engine
     arguments.engine.iter().map(|engine| planner::engine(*engine, &arguments.module)).collect()
 }
 
+/// Reports a run, and says how it ends.
 fn print(arguments: &Test, report: &Report<'_>) -> anyhow::Result<Outcome> {
     if let Some(file) = &arguments.junit {
         std::fs::write(file, report.to_junit()).with_context(|| file.display().to_string())?;
     }
-    let mut out = anstream::stdout().lock();
-    match arguments.output {
-        TestOutput::Json => writeln!(out, "{}", report.to_json())?,
-        TestOutput::Text => {
-            report.write_text(&mut out, |case| again(arguments, case))?;
-            if arguments.coverage {
-                report.write_coverage(&mut out)?;
-            }
-        }
+    match write(arguments, report) {
+        // Whoever reads our output has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
     }
     Ok(if report.failed().next().is_none() { Outcome::Planned } else { Outcome::Failed })
+}
+
+fn write(arguments: &Test, report: &Report<'_>) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    if arguments.output == TestOutput::Json {
+        return writeln!(out, "{}", report.to_json());
+    }
+    report.write_text(&mut out, |case| again(arguments, case))?;
+    if arguments.coverage {
+        report.write_coverage(&mut out)?;
+    }
+    out.flush()
 }
 
 /// The command that runs a case alone.

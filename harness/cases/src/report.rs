@@ -58,10 +58,12 @@ impl Report<'_> {
 
     /// The run as JSON.
     pub fn to_json(&self) -> String {
-        let results: Vec<Result> = self.results.iter().map(|(case, outcome)| Result::of(case, outcome)).collect();
+        let results: Vec<CaseDocument> =
+            self.results.iter().map(|(case, outcome)| CaseDocument::of(case, outcome)).collect();
         let failed = self.failed().count();
         let (passed, engines, coverage) = (self.results.len() - failed, &self.engines, self.coverage());
-        serde_json::to_string_pretty(&Run { engines, passed, failed, coverage, cases: results }).unwrap_or_default()
+        serde_json::to_string_pretty(&ReportDocument { engines, passed, failed, coverage, cases: results })
+            .unwrap_or_default()
     }
 
     /// The run as JUnit's XML, a suite for each file.
@@ -111,25 +113,25 @@ fn show(file: &Path) -> String {
 }
 
 #[derive(Serialize)]
-struct Run<'a> {
+struct ReportDocument<'a> {
     engines: &'a [&'static str],
     passed: usize,
     failed: usize,
     coverage: Coverage,
-    cases: Vec<Result<'a>>,
+    cases: Vec<CaseDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct Result<'a> {
+struct CaseDocument<'a> {
     file: String,
     line: u64,
     name: &'a str,
     passed: bool,
-    faults: Vec<Told<'a>>,
+    faults: Vec<FaultDocument<'a>>,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct FaultDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
     line: u64,
@@ -137,21 +139,21 @@ struct Told<'a> {
     lines: Vec<String>,
 }
 
-impl<'a> Result<'a> {
+impl<'a> CaseDocument<'a> {
     fn of(case: &'a Case, outcome: &'a Outcome) -> Self {
         let told = |fault: &'a Fault| {
             let (step, line) =
                 fault.name.as_ref().map_or((None, case.line), |(name, line)| (Some(name.as_str()), *line));
             let parts = fault.kind.parts().into_iter();
-            parts.map(move |(what, lines)| Told {
+            parts.map(move |(what, lines)| FaultDocument {
                 step,
                 line,
                 what,
                 lines: lines.iter().map(Line::to_string).collect(),
             })
         };
-        let faults: Vec<Told> = outcome.faults.iter().flat_map(told).collect();
-        Result { file: show(&case.file), line: case.line, name: &case.name, passed: faults.is_empty(), faults }
+        let faults: Vec<FaultDocument> = outcome.faults.iter().flat_map(told).collect();
+        CaseDocument { file: show(&case.file), line: case.line, name: &case.name, passed: faults.is_empty(), faults }
     }
 }
 
@@ -169,4 +171,28 @@ fn junit(case: &Case, outcome: &Outcome) -> TestCase {
     test.extra.insert("file".into(), show(&case.file).into());
     test.extra.insert("line".into(), case.line.to_string().into());
     test
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::suite::tests::suite;
+    use quick_junit::{Report, TestCaseStatus};
+    use volsync_policy_engine::Native;
+
+    #[test]
+    fn junit_is_well_formed_whatever_a_case_is_called() {
+        let refused = "name: \"a <b> & \\\"c\\\" ]]> 'd' \\a é\"\nexpect: {code: X}\n";
+        let passes = "name: passes\noperation: validate_settings\nexpect: {at: {/valid: true}}\n";
+        let suite = suite(&[("a/b.yaml", &format!("{refused}---\n{passes}"))]).unwrap();
+        let xml = suite.run(&[&Native]).to_junit();
+        let report = Report::deserialize_from_str(&xml).unwrap();
+        let [file] = report.test_suites.as_slice() else { panic!("one file: {xml}") };
+        assert_eq!((file.tests, file.failures, file.errors), (2, 1, 0), "{xml}");
+        let case = &file.test_cases[0];
+        assert_eq!(case.name.as_str(), "a <b> & \"c\" ]]> 'd'  é", "but for what XML cannot say");
+        assert_eq!(case.classname.as_ref().map(|it| it.as_str()), Some("a/b"));
+        let TestCaseStatus::NonSuccess { message, description, .. } = &case.status else { panic!("{xml}") };
+        assert_eq!(message.as_ref().map(|it| it.as_str()), Some("the payload is refused"));
+        assert!(description.as_ref().is_some_and(|it| it.contains("request: is missing; write a claim")), "{xml}");
+    }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 bad input, or nowhere to write";
+const EXIT_CODES: &str =
+    "Exit codes: 0 planned, passed · 1 refused by the policy, failed · 2 bad input, or nowhere to write";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:

@@ -88,15 +88,17 @@ fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
     let mut beside = NamedTempFile::new_in(place.parent().unwrap_or(Path::new("/")))?;
     beside.write_all(document.to_string().as_bytes())?;
     beside.as_file().set_permissions(place.metadata()?.permissions())?;
-    let (before, after) = (case::read(&place, ""), case::read(beside.path(), ""));
-    let as_wanted = |(before, after): (&Case, &Case)| is_as_wanted(before, after, edits);
-    if !before
-        .is_ok_and(|before| after.is_ok_and(|it| it.len() == before.len() && before.iter().zip(&it).all(as_wanted)))
-    {
+    if !says_what_it_should(&place, beside.path(), edits) {
         bail!("left as it is: something else would change with it, such as an alias; write it by hand");
     }
     beside.persist(&place)?;
     Ok(Updated { file: file.to_owned(), expectations: edits.len() })
+}
+
+/// Whether a file that was written anew holds the cases of the one before, and each is as wanted.
+fn says_what_it_should(before: &Path, after: &Path, edits: &[Edit<'_>]) -> bool {
+    let (Ok(before), Ok(after)) = (case::read(before, ""), case::read(after, "")) else { return false };
+    before.len() == after.len() && before.iter().zip(&after).all(|(before, after)| is_as_wanted(before, after, edits))
 }
 
 /// Whether a case asks what it asked before, and expects what was found where it is written anew, else what it
@@ -166,7 +168,6 @@ fn write(mapping: &Mapping, key: &str, expected: Option<&Value>, found: &Value) 
     if let (Some(YamlNode::Mapping(inner)), Some(Value::Object(expected)), Value::Object(found)) =
         (mapping.get(key), expected, found)
         && !found.is_empty()
-        && !inner.contains_key("<<")
     {
         for (key, found) in found.iter().filter(|(key, found)| expected.get(*key) != Some(*found)) {
             write(&inner, key, expected.get(key), found)?;

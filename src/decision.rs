@@ -2,6 +2,8 @@
 //!
 //! The numbers are those of the rows of `docs/decisions.md`; the first whose condition holds decides.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use crate::code::Code;
@@ -152,6 +154,11 @@ pub struct Verdict {
     pub applies_secret: bool,
     /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync fills the claim anew.
     pub restarts_populator: bool,
+}
+
+impl Verdict {
+    /// Every row that there is.
+    pub const ROWS: RangeInclusive<u8> = 1..=39;
 }
 
 /// The decision procedure: the first row whose condition holds decides. Total.

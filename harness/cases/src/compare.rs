@@ -1,92 +1,205 @@
 //! Where an answer differs from what is expected of it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use crate::{Answer, Expect};
+use crate::credentials::{Credentials, decoded};
+use crate::expect::{Expect, Expected};
+
+/// Something that is other than expected.
+pub struct Difference {
+    /// The key of the expectation under `expect`; of those under `at` that.
+    pub(crate) field: &'static str,
+    /// The place in the answer.
+    pub pointer: String,
+    /// What is wrong, to be shown.
+    pub lines: Vec<Line>,
+    /// What stands there, as it would be expected: it may hold credentials. Nothing where that cannot be expected.
+    pub(crate) found: Option<Value>,
+}
+
+/// A line of a difference. It holds no credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// What is expected, and is not there.
+    Expected(String),
+    /// What is there, and is not expected.
+    Found(String),
+    /// What is there, as expected.
+    Same(String),
+    /// What a person should know.
+    Note(String),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::Expected(text) => write!(f, "- {text}"),
+            Line::Found(text) => write!(f, "+ {text}"),
+            Line::Same(text) => write!(f, "  {text}"),
+            Line::Note(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Difference {
+    /// What it is called: the key of the expectation, or the pointer.
+    pub fn name(&self) -> &str {
+        if self.field == "at" { &self.pointer } else { self.field }
+    }
+}
 
 /// Compares all that is expected; collects every difference.
-pub(crate) fn check(expect: &Expect, answer: &Answer) -> Result<(), String> {
-    let (bytes, is_refused) = match answer {
-        Answer::Given(bytes) => (bytes.as_slice(), false),
-        Answer::Refused(problems) => (problems.as_bytes(), true),
-    };
-    let answer: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON".to_owned())?;
-    if is_refused && expect.problems.is_none() {
-        return Err(format!("the payload was refused:\n{}", pretty(&answer)));
-    }
-    let fields = [
-        (&expect.code, "/verdict/code"),
-        (&expect.admission, "/verdict/admission"),
-        (&expect.restore, "/verdict/restore"),
-        (&expect.backup, "/verdict/backup"),
-        (&expect.problem, "/verdict/problem"),
-        (&expect.patch, "/patch"),
-        (&expect.needs, "/manifests/secret/needs"),
-        (&expect.destination, "/manifests/destination/object"),
-        (&expect.source, "/manifests/source/object"),
-        (&expect.steps, "/steps"),
-        (&expect.problems, "/problems"),
-        (&expect.answer, ""),
-    ];
-    let mut differences: Vec<String> = fields
-        .into_iter()
-        .filter_map(|(expected, pointer)| Some((expected.as_ref()?, pointer)))
-        .chain(expect.at.iter().map(|(pointer, expected)| (expected, pointer.as_str())))
-        .filter_map(|(expected, pointer)| difference(pointer, expected, answer.pointer(pointer)))
-        .collect();
-    if let Some(expected) = &expect.secret {
-        let secret = answer.pointer("/manifests/secret/object").map(decoded);
-        differences.extend(difference("/manifests/secret/object", expected, secret.as_ref()));
-    }
-    if let Some(expected) = &expect.notes {
-        let notes = answer.pointer("/notes").and_then(Value::as_array).map(|notes| {
-            Value::Array(notes.iter().map(|note| note.get("code").cloned().unwrap_or_default()).collect())
-        });
-        differences.extend(difference("/notes/*/code", expected, notes.as_ref()));
-    }
-    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
+pub(crate) fn differences(expect: &Expect, answer: &Value, credentials: &Credentials) -> Vec<Difference> {
+    expect
+        .all()
+        .filter_map(|expected| difference(expected, expect.except(expected.field), answer, credentials))
+        .collect()
 }
 
-fn difference(pointer: &str, expected: &Value, found: Option<&Value>) -> Option<String> {
-    let Some(found) = found else { return Some(format!("{pointer}: the answer has no such place")) };
-    if found == expected {
-        return None;
+fn difference(
+    expected: Expected<'_>,
+    except: &[String],
+    answer: &Value,
+    credentials: &Credentials,
+) -> Option<Difference> {
+    let Expected { field, pointer, value } = expected;
+    let differs = |lines, found| Some(Difference { field, pointer: pointer.to_owned(), lines, found });
+    let Some(mut found) = found(field, pointer, answer) else {
+        return differs(vec![Line::Note("the answer has no such place".to_owned())], None);
+    };
+    let missed: Vec<&str> = except.iter().map(String::as_str).filter(|place| !remove(&mut found, place)).collect();
+    if !missed.is_empty() {
+        let note = |place: &&str| Line::Note(format!("except: {place}: the answer has nothing there to leave out"));
+        return differs(missed.iter().map(note).collect(), None);
     }
-    let (expected, found) = (pretty(expected), pretty(found));
-    let lines: String = TextDiff::from_lines(&expected, &found)
-        .iter_all_changes()
-        .map(|change| {
-            let sign = match change.tag() {
-                ChangeTag::Delete => "- expected ",
-                ChangeTag::Insert => "+ found    ",
-                ChangeTag::Equal => "           ",
-            };
-            format!("{sign}{}", change.value())
+    if found == *value { None } else { differs(diff(pointer, value, &found, credentials), Some(found)) }
+}
+
+/// What the answer has for an expectation.
+fn found(field: &str, pointer: &str, answer: &Value) -> Option<Value> {
+    let found = answer.pointer(pointer)?;
+    let of_notes = |key: &str| {
+        let notes = found.as_array()?;
+        Some(notes.iter().map(|note| note.get(key).cloned().unwrap_or_default()).collect())
+    };
+    match field {
+        "secret" => Some(decoded(found)),
+        "notes" => of_notes("code"),
+        "messages" => of_notes("message"),
+        _ => Some(found.clone()),
+    }
+}
+
+/// Removes what stands at a pointer; says whether something did. What stands in a list does not count: without it the
+/// others would be taken for their neighbours.
+fn remove(value: &mut Value, pointer: &str) -> bool {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|parent| parent.remove(&key.replace("~1", "/").replace("~0", "~")).is_some())
+}
+
+/// Two values that differ, line by line, as YAML; what has not changed is left out but for what stands around.
+pub(crate) fn diff(pointer: &str, expected: &Value, found: &Value, credentials: &Credentials) -> Vec<Line> {
+    const CONTEXT: usize = 3;
+    let (mut expected, mut found) = (expected.clone(), found.clone());
+    credentials.mask(pointer, Some(&mut expected), Some(&mut found));
+    let (expected, found) = (to_yaml(&expected), to_yaml(&found));
+    let diff = TextDiff::from_lines(&expected, &found);
+    let mut lines = Vec::new();
+    for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if index > 0 {
+            lines.push(Line::Note("…".to_owned()));
+        }
+        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
+            let text = change.value().trim_end_matches('\n').to_owned();
+            lines.push(match change.tag() {
+                ChangeTag::Delete => Line::Expected(text),
+                ChangeTag::Insert => Line::Found(text),
+                ChangeTag::Equal => Line::Same(text),
+            });
+        }
+    }
+    if lines.is_empty() {
+        lines.push(Line::Note("a credential differs".to_owned()));
+    }
+    lines
+}
+
+/// A value as YAML, with a newline at its end.
+pub(crate) fn to_yaml(value: &Value) -> String {
+    // Text of several lines is written as such, and a line of it is never folded.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let yaml = serde_saphyr::to_string_with_options(value, options).unwrap_or_else(|_| value.to_string());
+    format!("{}\n", yaml.trim_end_matches('\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer() -> Value {
+        json!({
+            "verdict": {"code": "NoEvidence", "problem": null},
+            "patch": [],
+            "notes": [{"code": "A", "message": "It is so."}],
+            "manifests": {"source": {"object": {"kind": "S", "spec": {"a": 1, "b": [1, 2], "c/d": 3}}}},
         })
-        .collect();
-    Some(format!("{pointer}:\n{lines}"))
-}
-
-/// A Secret with its `data` decoded as `stringData`.
-fn decoded(secret: &Value) -> Value {
-    let mut secret = secret.clone();
-    let data = secret.as_object_mut().and_then(|secret| secret.remove("data"));
-    let text = |value: &Value| {
-        let bytes = STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
-        Value::String(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    if let Some(Value::Object(data)) = data {
-        let values: Map<String, Value> = data.iter().map(|(key, value)| (key.clone(), text(value))).collect();
-        secret.as_object_mut().into_iter().for_each(|secret| {
-            secret.insert("stringData".to_owned(), Value::Object(values.clone()));
-        });
     }
-    secret
-}
 
-fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+    fn check(expect: &str) -> Vec<String> {
+        let expect: Expect = serde_saphyr::from_str(expect).unwrap();
+        expect.check().unwrap();
+        let answer = answer();
+        let differences = differences(&expect, &answer, &Credentials::of(&Value::Null, [&answer]));
+        let text = |it: &Difference| it.lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n");
+        differences.iter().map(|it| format!("{}:\n{}", it.name(), text(it))).collect()
+    }
+
+    #[test]
+    fn what_is_expected_is_compared_and_null_is_something_to_expect() {
+        assert_eq!(check("{code: NoEvidence, patch: [], notes: [A], messages: [It is so.], problem: null}"), [""; 0]);
+        for wrong in ["code: Ungated", "patch: null", "notes: []", "messages: [A]", "at: {/verdict/code: null}"] {
+            assert_eq!(check(wrong).len(), 1, "{wrong}");
+        }
+        assert_eq!(check("{code: Ungated, notes: [], answer: null}").len(), 3, "every difference is told");
+    }
+
+    #[test]
+    fn an_expectation_about_nothing_fails() {
+        for wrong in ["destination: null", "secret: null", "at: {/no/such: null}", "problems: []", "message: null"] {
+            assert!(check(wrong).concat().ends_with("the answer has no such place"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_compared_without_what_is_left_out() {
+        let source = |spec: &str, except: &str| {
+            check(&format!("{{source: {{kind: S, spec: {spec}}}, except: {{source: {except}}}}}"))
+        };
+        assert_eq!(source("{b: [1, 2]}", "[/spec/a, /spec/c~1d]"), [""; 0]);
+        assert_eq!(source("{a: 1, b: [1, 2]}", "[/spec/c~1d]"), [""; 0]);
+        assert_eq!(source("{b: [1, 3]}", "[/spec/a, /spec/c~1d]").len(), 1, "the rest is compared");
+        assert_eq!(source("{b: [1, 2], x: 1}", "[/spec/a, /spec/c~1d]").len(), 1, "and is compared whole");
+    }
+
+    #[test]
+    fn leaving_out_what_is_not_there_fails() {
+        for nothing in ["/spec/e", "/spec/a/b", "/spec/b/0", "/x/y"] {
+            let found = check(&format!("{{source: {{kind: S}}, except: {{source: [/spec, {nothing}]}}}}"));
+            assert!(found.concat().contains("the answer has nothing there to leave out"), "{nothing}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_difference_shows_what_changed_and_what_stands_around_it() {
+        let found = check("{source: {kind: S, spec: {a: 1, b: [1, 3], c/d: 3}}, code: X}");
+        assert_eq!(
+            found,
+            ["code:\n- X\n+ NoEvidence", "source:\n    a: 1\n    b:\n    - 1\n-   - 3\n+   - 2\n    c/d: 3"]
+        );
+    }
 }

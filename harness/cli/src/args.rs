@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "Exit codes: 0 planned · 1 refused by the policy · 2 bad input, or nowhere to write";
+const EXIT_CODES: &str =
+    "Exit codes: 0 planned, passed · 1 refused by the policy, failed · 2 bad input, or nowhere to write";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
@@ -62,6 +64,24 @@ Exit codes: 0 nothing differs
             2 bad input, or nowhere to write
             3 something differs, and no claim is in danger";
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  # A suite to begin with, for settings of yours
+  volsync-policy test --init tests/ --settings settings.yaml
+
+  # Every case of a folder, in both engines, which must agree to the byte
+  volsync-policy test tests/ --engine native,wasm
+
+  # One case, again whenever a file changes
+  volsync-policy test tests/ --filter 'restored first' --watch
+
+  # For CI: a log to read, and a report
+  volsync-policy test tests/ --coverage --junit report.xml
+
+Exit codes: 0 every case passed
+            1 a case failed
+            2 bad input, or no case was run";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -87,6 +107,9 @@ pub(crate) enum Command {
     /// Say what other settings would do to claims, before they are rolled out
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
+    /// Run policy tests: what the policy should do with claims, settings and evidence of yours
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(Test),
     /// Print every reason code in Markdown, each with the way out of it
     Codes,
     /// Print a JSON Schema
@@ -193,6 +216,52 @@ pub(crate) struct Runner {
     pub(crate) module: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Cases: files, and folders of .yaml and .yml files
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only the cases of which `file: name` contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Print which cases there are, and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// What runs the policy; several engines must agree to the byte
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Engine::Native])]
+    pub(crate) engine: Vec<Engine>,
+    /// The module that `--engine wasm` runs
+    #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
+    pub(crate) module: PathBuf,
+    /// What is printed: what failed and how, or everything as one JSON object
+    #[arg(short, long, value_enum, default_value_t = TestOutput::Text)]
+    pub(crate) output: TestOutput,
+    /// Write a report in JUnit's XML too
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Print which reason codes and rows no case reaches; JSON always says it
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) coverage: bool,
+    /// Accept what was found: write the expectations that differ anew, and leave the rest of their files as it is
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) update: bool,
+    /// Run again whenever a case, a file that one names, or the module changes
+    #[arg(long, conflicts_with_all = ["list", "update"])]
+    pub(crate) watch: bool,
+    /// Write a suite to begin with into DIR, which is not there yet or is empty, and run nothing
+    #[arg(long, conflicts_with_all = ["filter", "list", "junit", "coverage", "update", "watch"])]
+    pub(crate) init: bool,
+    /// The settings that the suite of `--init` is for
+    #[arg(long, value_name = "FILE", requires = "init")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestOutput {
+    Text,
+    Json,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     Yaml,
@@ -210,6 +279,15 @@ pub(crate) enum Report {
 pub(crate) enum Engine {
     Native,
     Wasm,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Engine::Native => "native",
+            Engine::Wasm => "wasm",
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,6 +11,8 @@ mod generate;
 mod outcome;
 mod planner;
 mod progress;
+mod test;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -36,6 +38,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {

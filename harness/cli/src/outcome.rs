@@ -11,7 +11,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// How a command ends; of several outcomes the last in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// Everything that was asked for was planned.
+    /// Everything that was asked for was planned, or passed.
     Planned,
     /// Other settings do other things, and no claim is worse off.
     Differs,
@@ -19,6 +19,8 @@ pub(crate) enum Outcome {
     Endangered,
     /// The policy refused a claim, or could not make its Secret.
     Refused,
+    /// A policy test failed.
+    Failed,
     /// Something could not be read.
     BadInput,
 }
@@ -27,7 +29,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Planned => 0,
-            Outcome::Refused | Outcome::Endangered => 1,
+            Outcome::Refused | Outcome::Failed | Outcome::Endangered => 1,
             Outcome::BadInput => 2,
             Outcome::Differs => 3,
         })

@@ -1,18 +1,18 @@
 //! Plans claims one after another: documents in, the engine's plans out.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::evidence::DataSource;
-use volsync_policy::{Problem, Quantity, ReviewError};
+use volsync_policy::{Problem, ReviewError};
+use volsync_policy_cases::claim_of;
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 
-use crate::args::{self, Claims, Input, Runner};
+use crate::args::{self, Claims, Input};
 use crate::documents::{self, Document};
-use crate::evidence::{About, Given};
+use crate::evidence::Given;
 use crate::outcome::{Outcome, complain, warn};
 use crate::progress::Progress;
 
@@ -94,7 +94,7 @@ pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let engine = engine(&input.runner)?;
+    let engine = engine(input.runner.engine, &input.runner.module)?;
     let planner = Planner::of(engine.as_ref(), input)?;
     let mut seen = Seen::new();
     for request in requests(&input.claims) {
@@ -179,11 +179,12 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-pub(crate) fn engine(runner: &Runner) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match runner.engine {
+/// The engine of that name; `module` is what the module in wasmtime is read from.
+pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<dyn Engine>> {
+    Ok(match engine {
         args::Engine::Native => Box::new(Native),
         args::Engine::Wasm => {
-            let module = Wasm::from_file(&runner.module, Limits::default()).map_err(anyhow::Error::msg);
+            let module = Wasm::from_file(module, Limits::default()).map_err(anyhow::Error::msg);
             Box::new(module.context("build the module with `cargo xtask wasm`, or name one with --module")?)
         }
     })
@@ -247,16 +248,8 @@ impl<'a> Planner<'a> {
             Some(Given::File(evidence)) => return Ok(Some(evidence.clone())),
             Some(Given::Preset(preset)) => preset,
         };
-        // What is wrong with a review that cannot be read, the engine says.
         let review = serde_json::to_vec(&Review { request, same: &self.same, evidence: None })?;
-        let source = volsync_policy::Review::from_json(&review).ok().and_then(|review| review.data_source());
-        let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
-        let about = About {
-            uid: text("/metadata/uid"),
-            source: source.unwrap_or(DataSource::Ours),
-            request: text("/spec/resources/requests/storage").and_then(Quantity::parse),
-        };
-        Ok(Some(serde_json::to_value(preset.expand(&about))?))
+        Ok(Some(serde_json::to_value(preset.expand(request, &review))?))
     }
 }
 
@@ -271,12 +264,6 @@ pub(crate) fn requests(claims: &Claims) -> impl Iterator<Item = anyhow::Result<O
         let Document { value, place } = item?;
         Ok(request(value, claims.namespace.as_deref()).map(|value| Document { value, place }))
     })
-}
-
-/// The claim that a request is about.
-fn claim_of(request: &Value) -> &Value {
-    let request = request.get("request").unwrap_or(request);
-    ["object", "oldObject"].iter().find_map(|key| request.get(key).filter(|v| v.is_object())).unwrap_or(request)
 }
 
 /// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else

@@ -1,0 +1,63 @@
+//! Waiting for a file to change.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use volsync_policy_cases::Suite;
+
+use crate::args::Test;
+
+/// What is written in one go is waited for together: an editor does more than one thing to a file.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+/// Sees changes from when it starts: what changes during a run is not missed.
+pub(crate) struct Watch {
+    watcher: RecommendedWatcher,
+    events: Receiver<notify::Result<Event>>,
+}
+
+impl Watch {
+    /// Looks at the folders of the cases, and of the module.
+    pub(crate) fn start(arguments: &Test) -> anyhow::Result<Self> {
+        let (sender, events) = mpsc::channel();
+        let mut watch = Watch { watcher: notify::recommended_watcher(sender)?, events };
+        for path in &arguments.paths {
+            watch.look_at(path, RecursiveMode::Recursive)?;
+        }
+        // Where no module is needed there may be none.
+        drop(watch.look_at(&arguments.module, RecursiveMode::NonRecursive));
+        Ok(watch)
+    }
+
+    /// Looks at the folders of the files that cases name, too.
+    pub(crate) fn add(&mut self, suite: &Suite) -> anyhow::Result<()> {
+        let mut files = suite.cases().iter().flat_map(|case| &case.files);
+        files.try_for_each(|file| self.look_at(file, RecursiveMode::NonRecursive))
+    }
+
+    /// Looks at a folder, or at the one in which a file stands: files are replaced, and folders stay.
+    fn look_at(&mut self, path: &Path, mode: RecursiveMode) -> anyhow::Result<()> {
+        let place = || path.display().to_string();
+        let path = path.canonicalize().with_context(place)?;
+        let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+        self.watcher.watch(folder.unwrap_or(Path::new("/")), mode).with_context(place)
+    }
+
+    /// Waits for a change.
+    pub(crate) fn wait(&mut self) -> anyhow::Result<()> {
+        while !is_change(&self.events.recv()??) {}
+        let end = Instant::now() + TOGETHER;
+        while self.events.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
+        Ok(())
+    }
+}
+
+/// Whether something that may be read here was written, made or removed.
+fn is_change(event: &Event) -> bool {
+    let is_ours =
+        |path: &PathBuf| path.extension().is_some_and(|it| ["yaml", "yml", "json", "wasm"].iter().any(|e| it == *e));
+    (event.kind.is_modify() || event.kind.is_create() || event.kind.is_remove()) && event.paths.iter().any(is_ours)
+}

@@ -41,7 +41,7 @@ pub struct Step {
     /// The line at which it begins.
     pub line: u64,
     /// What is asked: it holds credentials.
-    pub(crate) payload: Value,
+    pub payload: Value,
     /// What is expected of the answer.
     pub expect: Expect,
 }

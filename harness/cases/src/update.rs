@@ -145,7 +145,10 @@ impl Edit<'_> {
 
     /// The mapping `expect` of the step, or of the case.
     fn expect(&self, file: &YamlFile) -> Option<Mapping> {
-        let is_case = |case: &Mapping| matches!(case.get("name"), Some(YamlNode::Scalar(name)) if name.as_string() == self.case.name);
+        let is_case = |case: &Mapping| match case.get("name") {
+            Some(YamlNode::Scalar(name)) => name.as_string() == self.case.name,
+            _ => false,
+        };
         let case = file.documents().filter_map(|document| document.as_mapping()).find(is_case)?;
         let owner = match (&self.step.name, case.get("story")) {
             (None, _) => case,
@@ -230,7 +233,7 @@ request:
         let file = folder.path().join("a.yaml");
         fs::write(&file, text.replace("CLAIM\n", CLAIM)).unwrap();
         fs::write(folder.path().join("base.yaml"), BASE).unwrap();
-        let read = || Suite::read(&[file.clone()]).map_err(|faults| format!("{faults:?}")).unwrap();
+        let read = || Suite::read(&[&file]).map_err(|faults| format!("{faults:?}")).unwrap();
         let suite = read();
         let said = suite.run(&[&Native]).update().into_iter();
         let said =
@@ -421,7 +424,7 @@ story:
         fs::write(&file, format!("name: a\n{CLAIM}expect: {{code: X}}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let suite = Suite::read(&[link.clone()]).ok().unwrap();
+        let suite = Suite::read(&[&link]).ok().unwrap();
         assert!(suite.run(&[&Native]).update().iter().all(Result::is_ok));
         assert!(fs::read_to_string(&file).unwrap().contains("code: NoEvidence"));
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);

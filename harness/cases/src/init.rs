@@ -8,8 +8,8 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use volsync_policy_engine::{Engine, Native};
 
-use crate::case::read_document;
 use crate::compare::to_yaml;
+use crate::read::read_document;
 use crate::run::{FaultKind, Outcome};
 use crate::suite::Suite;
 

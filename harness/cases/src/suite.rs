@@ -7,8 +7,9 @@ use anyhow::{Context, anyhow};
 use rayon::prelude::*;
 use volsync_policy_engine::Engine;
 
-use crate::case::{self, Case};
+use crate::case::Case;
 use crate::coverage::Coverage;
+use crate::read;
 use crate::run::Outcome;
 
 /// Cases, at least one.
@@ -40,7 +41,7 @@ impl Suite {
         }
         let (mut cases, mut faulty) = (Vec::new(), Vec::new());
         for (file, label) in files {
-            match case::read(&file, &label) {
+            match read::read(&file, &label) {
                 Ok(read) => cases.extend(read),
                 Err(faults) => faulty.push((file, faults)),
             }

@@ -1,16 +1,11 @@
-//! A case, and how it is read.
+//! A case: what is asked, and what is expected of the answers.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use serde_saphyr::{Spanned, UserMessageFormatter};
+use serde_json::Value;
 
-use crate::credentials::look_real;
 use crate::expect::Expect;
-use crate::preset::Preset;
-use crate::story::StoryStep;
 
 /// A case, where it stands, and what it asks.
 pub struct Case {
@@ -41,7 +36,7 @@ pub struct Step {
     /// The line at which it begins.
     pub line: u64,
     /// What is asked: it holds credentials.
-    pub(crate) payload: Value,
+    pub payload: Value,
     /// What is expected of the answer.
     pub expect: Expect,
 }
@@ -70,188 +65,9 @@ impl Operation {
     }
 }
 
-/// A case as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    name: Spanned<String>,
-    #[serde(default)]
-    operation: Operation,
-    request: Option<Value>,
-    credentials: Option<Value>,
-    settings: Option<Value>,
-    evidence: Option<Value>,
-    #[serde(default)]
-    expect: Expect,
-    story: Option<Vec<StoryStep>>,
-}
-
 impl Case {
     /// By what it is selected, as in `evidence/pending: a claim waits`. No two cases of a suite are called alike.
     pub fn title(&self) -> String {
         format!("{}: {}", self.label, self.name)
-    }
-}
-
-impl Step {
-    fn fault(&self, fault: &anyhow::Error) -> anyhow::Error {
-        match &self.name {
-            Some(name) => anyhow!("line {}: the step {name:?}: {fault:#}", self.line),
-            None => anyhow!("{fault:#}"),
-        }
-    }
-}
-
-/// Reads the cases of one file, which is called `label`.
-///
-/// # Errors
-///
-/// Everything that is wrong, each with its place; what a case holds is not quoted.
-pub(crate) fn read(file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
-    let documents = read_documents::<Document>(file).map_err(|error| vec![error])?;
-    if documents.is_empty() {
-        return Err(vec![anyhow!("{}: no case in it", file.display())]);
-    }
-    let (mut cases, mut faults) = (Vec::new(), Vec::new());
-    for document in documents {
-        let place = format!("{}:{}: the case {:?}", file.display(), line(&document.name), document.name.value);
-        match document.case(file, label) {
-            Ok(case) => cases.push(case),
-            Err(fault) => faults.push(fault.context(place)),
-        }
-    }
-    if faults.is_empty() { Ok(cases) } else { Err(faults) }
-}
-
-/// The documents of a file. No error quotes what stands around the fault: it may be a credential.
-fn read_documents<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_multiple_with_options(&text, options)
-        .map_err(|error| anyhow!("{}: {}", file.display(), error.render_with_formatter(&UserMessageFormatter)))
-}
-
-/// The one document of a file.
-pub(crate) fn read_document(file: &Path) -> anyhow::Result<Value> {
-    let mut documents = read_documents(file)?;
-    match (documents.pop(), documents.is_empty()) {
-        (Some(document), true) => Ok(document),
-        (None, _) => bail!("{}: no document in it", file.display()),
-        (Some(_), false) => bail!("{}: more than one document; a case takes one", file.display()),
-    }
-}
-
-fn line<T>(spanned: &Spanned<T>) -> u64 {
-    spanned.referenced.line()
-}
-
-impl Document {
-    fn case(self, file: &Path, label: &str) -> anyhow::Result<Case> {
-        let (line, name) = (line(&self.name), self.name.value);
-        let mut files = Files { folder: file.parent().unwrap_or(Path::new("")), named: Vec::new() };
-        let borrows_credentials = self.credentials.as_ref().is_some_and(Value::is_string);
-        let parts = [
-            ("request", self.request),
-            ("credentials", self.credentials),
-            ("settings", self.settings),
-            ("evidence", self.evidence),
-        ];
-        let parts = parts.into_iter().filter_map(|(key, part)| Some((key.to_owned(), part?)));
-        let mut review: Map<String, Value> = parts.collect();
-        files.write_out(&mut review)?;
-        let looks_real = review.get("credentials").map(look_real).unwrap_or_default();
-        let steps = match self.story {
-            _ if self.operation == Operation::ValidateSettings => {
-                let settings = review.remove("settings").unwrap_or_default();
-                if !review.is_empty() || self.story.is_some() {
-                    bail!("takes settings alone");
-                }
-                vec![Step { name: None, line, payload: settings, expect: self.expect }]
-            }
-            None => vec![Step { name: None, line, payload: Value::Object(review), expect: self.expect }],
-            Some(story) => {
-                if self.expect != Expect::default() {
-                    bail!("has a story: what is expected stands in its steps");
-                }
-                tell(story, review, &mut files)?
-            }
-        };
-        for step in &steps {
-            step.expect.check().map_err(|fault| step.fault(&fault))?;
-        }
-        Ok(Case {
-            file: file.to_owned(),
-            line,
-            label: label.to_owned(),
-            name,
-            operation: self.operation,
-            steps,
-            files: files.named,
-            looks_real,
-            borrows_credentials,
-        })
-    }
-}
-
-/// The steps of a story, each with the review as it is by then.
-fn tell(story: Vec<StoryStep>, mut review: Map<String, Value>, files: &mut Files<'_>) -> anyhow::Result<Vec<Step>> {
-    let mut steps: Vec<Step> = Vec::new();
-    for told in story {
-        let mut step = Step {
-            line: line(&told.step),
-            name: Some(told.step.value.clone()),
-            payload: Value::Null,
-            expect: told.expect.clone(),
-        };
-        if steps.iter().any(|earlier| earlier.name == step.name) {
-            return Err(step.fault(&anyhow!("a second step of that name")));
-        }
-        (told.apply(&mut review).and_then(|()| files.write_out(&mut review))).map_err(|fault| step.fault(&fault))?;
-        step.payload = Value::Object(review.clone());
-        if steps.last().is_some_and(|before| before.payload == step.payload) {
-            return Err(step.fault(&anyhow!("nothing happens: write `after` or `change`")));
-        }
-        steps.push(step);
-    }
-    if steps.is_empty() {
-        bail!("story: has no step");
-    }
-    Ok(steps)
-}
-
-/// The files that a case names.
-struct Files<'a> {
-    folder: &'a Path,
-    named: Vec<PathBuf>,
-}
-
-impl Files<'_> {
-    /// Puts what is meant in the place of text: a file's one document, a preset's evidence.
-    fn write_out(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
-        for (key, part) in review.iter_mut() {
-            match part {
-                Value::String(text) if key != "evidence" => *part = self.read(text).with_context(|| key.clone())?,
-                _ => {}
-            }
-        }
-        let Some(Value::String(text)) = review.get("evidence").cloned() else { return Ok(()) };
-        review.remove("evidence");
-        let evidence = match Preset::parse(&text) {
-            Ok(preset) => {
-                let json = serde_json::to_vec(&review)?;
-                serde_json::to_value(preset.expand(review.get("request").unwrap_or(&Value::Null), &json))?
-            }
-            Err(_) if self.folder.join(&text).exists() => self.read(&text).context("evidence")?,
-            Err(why) => return Err(why.context(format!("evidence: `{text}` is neither a file nor a preset"))),
-        };
-        review.insert("evidence".to_owned(), evidence);
-        Ok(())
-    }
-
-    fn read(&mut self, name: &str) -> anyhow::Result<Value> {
-        let file = self.folder.join(name);
-        let document = read_document(&file)?;
-        self.named.push(file);
-        Ok(document)
     }
 }

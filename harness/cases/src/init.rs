@@ -8,8 +8,8 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use volsync_policy_engine::{Engine, Native};
 
-use crate::case::read_document;
 use crate::compare::to_yaml;
+use crate::read::read_document;
 use crate::run::{FaultKind, Outcome};
 use crate::suite::Suite;
 
@@ -82,7 +82,7 @@ fn scalar(text: &str) -> String {
 }
 
 fn read(file: &Path) -> anyhow::Result<Suite> {
-    Suite::read(&[file.to_owned()]).map_err(|faults| faults.into_iter().next().unwrap_or_else(|| anyhow!("no case")))
+    Suite::read(&[file]).map_err(|faults| faults.into_iter().next().unwrap_or_else(|| anyhow!("no case")))
 }
 
 /// The cases that the policy refuses to plan: where the gate is off, those with evidence.

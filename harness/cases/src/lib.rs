@@ -39,6 +39,7 @@ mod credentials;
 mod expect;
 mod init;
 mod preset;
+mod read;
 mod report;
 mod run;
 mod story;

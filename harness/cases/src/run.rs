@@ -199,9 +199,8 @@ mod tests {
     }
 
     fn told(engines: &[&dyn Engine]) -> String {
-        let case = format!(
-            "{{name: a, request: {{}}, credentials: {{stringData: {{RESTIC_PASSWORD: {CANARY}}}}}, expect: {{code: A}}}}"
-        );
+        let credentials = format!("{{stringData: {{RESTIC_PASSWORD: {CANARY}}}}}");
+        let case = format!("{{name: a, request: {{}}, credentials: {credentials}, expect: {{code: A}}}}");
         let suite = suite(&[("a.yaml", &case)]).unwrap();
         suite.cases()[0].run(engines).faults.iter().map(Fault::to_string).collect()
     }

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use yaml_edit::{Mapping, YamlFile, YamlNode};
 
-use crate::case::{self, Case, Step};
+use crate::case::{Case, Step};
 use crate::compare::to_yaml;
 use crate::credentials::Credentials;
 use crate::expect::Expected;
+use crate::read;
 use crate::run::{FaultKind, Outcome};
 use crate::suite::Report;
 
@@ -23,8 +24,9 @@ const LONGEST_FLOW: usize = 80;
 /// An expectation that is written anew.
 struct Edit<'a> {
     case: &'a Case,
-    index: usize,
     step: &'a Step,
+    /// Which of the case's steps that is, counted from 0.
+    index: usize,
     /// Its key under `expect`, and its pointer.
     field: &'static str,
     pointer: &'a str,
@@ -81,7 +83,8 @@ fn edits<'a>(case: &'a Case, outcome: &'a Outcome) -> Vec<Edit<'a>> {
 fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
     let place = file.canonicalize()?;
     let text = std::fs::read_to_string(&place)?;
-    let document = YamlFile::from_str(&text).map_err(|error| anyhow!("{error}"))?;
+    // What the error quotes may be a credential.
+    let document = YamlFile::from_str(&text).map_err(|_| anyhow!("its layout cannot be kept; write it by hand"))?;
     for edit in edits {
         edit.apply(&document).with_context(|| format!("line {}: {}", edit.step.line, edit.field))?;
     }
@@ -97,7 +100,7 @@ fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
 
 /// Whether a file that was written anew holds the cases of the one before, and each is as wanted.
 fn says_what_it_should(before: &Path, after: &Path, edits: &[Edit<'_>]) -> bool {
-    let (Ok(before), Ok(after)) = (case::read(before, ""), case::read(after, "")) else { return false };
+    let (Ok(before), Ok(after)) = (read::read(before, ""), read::read(after, "")) else { return false };
     before.len() == after.len() && before.iter().zip(&after).all(|(before, after)| is_as_wanted(before, after, edits))
 }
 
@@ -145,7 +148,10 @@ impl Edit<'_> {
 
     /// The mapping `expect` of the step, or of the case.
     fn expect(&self, file: &YamlFile) -> Option<Mapping> {
-        let is_case = |case: &Mapping| matches!(case.get("name"), Some(YamlNode::Scalar(name)) if name.as_string() == self.case.name);
+        let is_case = |case: &Mapping| match case.get("name") {
+            Some(YamlNode::Scalar(name)) => name.as_string() == self.case.name,
+            _ => false,
+        };
         let case = file.documents().filter_map(|document| document.as_mapping()).find(is_case)?;
         let owner = match (&self.step.name, case.get("story")) {
             (None, _) => case,
@@ -230,7 +236,7 @@ request:
         let file = folder.path().join("a.yaml");
         fs::write(&file, text.replace("CLAIM\n", CLAIM)).unwrap();
         fs::write(folder.path().join("base.yaml"), BASE).unwrap();
-        let read = || Suite::read(&[file.clone()]).map_err(|faults| format!("{faults:?}")).unwrap();
+        let read = || Suite::read(&[&file]).map_err(|faults| format!("{faults:?}")).unwrap();
         let suite = read();
         let said = suite.run(&[&Native]).update().into_iter();
         let said =
@@ -405,8 +411,13 @@ story:
         );
         let Updating { said, still_fail, .. } = updated(&own);
         assert_eq!((said, still_fail), (vec!["1".to_owned()], 0));
-        for expect in ["secret: null", "at: {/manifests/secret/object/data/RESTIC_PASSWORD: X}", "answer: {}"] {
-            let borrowed = format!("name: a\nCLAIM\ncredentials: base.yaml\nexpect:\n  {expect}\n");
+        for rest in [
+            "credentials: base.yaml\nexpect: {secret: null}\n",
+            "credentials: base.yaml\nexpect: {at: {/manifests/secret/object/data/RESTIC_PASSWORD: X}}\n",
+            "credentials: base.yaml\nexpect: {answer: {}}\n",
+            "story:\n- step: one\n  change: {/credentials: base.yaml}\n  expect: {secret: null}\n",
+        ] {
+            let borrowed = format!("name: a\nCLAIM\n{rest}");
             let Updating { text, said, still_fail } = updated(&borrowed);
             assert!(said[0].contains("are not copied here; write it by hand"), "{said:?}");
             assert_eq!((text, still_fail), (borrowed, 1));
@@ -421,7 +432,7 @@ story:
         fs::write(&file, format!("name: a\n{CLAIM}expect: {{code: X}}\n")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let suite = Suite::read(&[link.clone()]).ok().unwrap();
+        let suite = Suite::read(&[&link]).ok().unwrap();
         assert!(suite.run(&[&Native]).update().iter().all(Result::is_ok));
         assert!(fs::read_to_string(&file).unwrap().contains("code: NoEvidence"));
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);

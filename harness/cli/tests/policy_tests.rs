@@ -118,7 +118,8 @@ fn a_failure_says_where_and_how_and_the_command_that_runs_it_alone_does() {
     let (out, err, code) = test(folder.path(), &["."]);
     assert_eq!((err.as_str(), code), ("", 1));
     for words in [
-        "FAILED ./a.yaml:1: the claim's \"first\" $day\n  code (- expected, + found)\n    - Ungated\n    + NoEvidence\n",
+        "FAILED ./a.yaml:1: the claim's \"first\" $day\n",
+        "\n  code (- expected, + found)\n    - Ungated\n    + NoEvidence\n",
         "FAILED ./a.yaml:8: b\n  at the step it's there, line 14\n",
         "failed: 2 of 2 cases in native\n",
     ] {

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use volsync_policy::guest::OPERATIONS;
-use volsync_policy_cases::{Answer, Case, Operation};
+use volsync_policy_cases::Operation;
 use volsync_policy_engine::{CallError, Engine, Native};
 use volsync_policy_tests::kubewarden::{ADMISSION, AdmissionResponse, DEADLINE, RAW, SettingsResponse};
-use volsync_policy_tests::{module, root};
+use volsync_policy_tests::{Question, cases, module, questions, root};
 
 /// The request that an API server sent, as `requests/<name>.json` holds it.
 fn recorded(name: &str) -> Value {
@@ -22,17 +22,35 @@ fn recorded(name: &str) -> Value {
     review["request"].take()
 }
 
-fn cases() -> Vec<Case> {
-    Case::read_all(&root().join("tests/cases")).unwrap()
+/// The plans that golden cases ask for, each with what it is made from: the review and the settings.
+fn reviews() -> impl Iterator<Item = (Question, Value, Value)> {
+    questions().into_iter().filter(|question| question.operation == Operation::Plan).map(|question| {
+        let (review, settings) = apart(question.payload.clone());
+        (question, review, settings)
+    })
 }
 
-/// The plans that golden cases ask for, each with what it is made from: the review and the settings.
-fn reviews() -> impl Iterator<Item = (Case, Value, Value)> {
-    cases().into_iter().filter(|case| case.operation == Operation::Plan).map(|case| {
-        let mut review = case.payload.clone();
-        let settings = review.as_object_mut().unwrap().remove("settings").unwrap_or_else(|| json!({}));
-        (case, review, settings)
-    })
+/// What a raw policy is sent, and what it is configured with.
+fn apart(mut review: Value) -> (Value, Value) {
+    let settings = review.as_object_mut().and_then(|review| review.remove("settings"));
+    (review, settings.unwrap_or_else(|| json!({})))
+}
+
+/// The raw policy as an engine that plans.
+struct Raw;
+
+impl Engine for Raw {
+    fn name(&self) -> &'static str {
+        "raw"
+    }
+
+    fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError> {
+        assert_eq!(operation, "plan");
+        let (mut document, settings) = apart(serde_json::from_slice(payload).unwrap());
+        let patch = RAW.review_raw(&document, &settings).patch.unwrap();
+        json_patch::patch(&mut document, &patch).unwrap();
+        Ok(document.to_string().into_bytes())
+    }
 }
 
 /// What the answer says, without what it patches.
@@ -174,14 +192,16 @@ fn a_call_that_outlasts_its_time_is_interrupted_and_the_next_one_answered() {
 #[test]
 fn the_seeds_claim_as_a_raw_review_gives_the_three_manifests() {
     let name = "the seed profile gives the seed's manifests";
-    let (case, review, settings) = reviews().find(|(case, ..)| case.name == name).unwrap();
-    let mut plan = review.clone();
-    json_patch::patch(&mut plan, &RAW.review_raw(&review, &settings).patch.unwrap()).unwrap();
+    let suite = cases();
+    let case = suite.cases().iter().find(|case| case.name == name).unwrap();
+    let plan: Value =
+        serde_json::from_slice(&Raw.call("plan", case.steps[0].payload.to_string().as_bytes()).unwrap()).unwrap();
     for manifest in ["secret", "destination", "source"] {
         assert!(plan["manifests"][manifest]["object"].is_object(), "{manifest}");
     }
     // Field for field, as the case has them.
-    case.check(&Answer::Given(plan.to_string().into_bytes())).unwrap();
+    let faults: Vec<String> = case.run(&[&Raw]).faults.iter().map(ToString::to_string).collect();
+    assert_eq!(faults, [""; 0]);
 }
 
 #[test]
@@ -200,29 +220,29 @@ fn the_readmes_raw_request_has_a_plan() {
 #[test]
 fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
     let (mut planned, mut refused, mut unread) = (0, 0, 0);
-    for (case, review, settings) in reviews() {
+    for (Question { name, payload, .. }, review, settings) in reviews() {
         let response = RAW.review_raw(&review, &settings);
         let plan: Result<Value, CallError> =
-            Native.call("plan", case.payload.to_string().as_bytes()).map(|plan| serde_json::from_slice(&plan).unwrap());
+            Native.call("plan", payload.to_string().as_bytes()).map(|plan| serde_json::from_slice(&plan).unwrap());
         match plan {
             Ok(plan) if plan["refused"] == false => {
                 let mut patched = review;
                 json_patch::patch(&mut patched, &response.patch.unwrap_or_default()).unwrap();
-                assert_eq!(patched, plan, "{}", case.name);
-                assert!(response.allowed, "{}", case.name);
+                assert_eq!(patched, plan, "{name}");
+                assert!(response.allowed, "{name}");
                 planned += 1;
             }
             Ok(_) => {
                 let code = &response.audit_annotations["code"];
-                assert!(response.message.unwrap().starts_with(&format!("{code}: ")), "{}", case.name);
-                assert_eq!((response.allowed, response.code), (false, Some(422)), "{}", case.name);
-                assert_eq!(response.patch, None, "{}", case.name);
+                assert!(response.message.unwrap().starts_with(&format!("{code}: ")), "{name}");
+                assert_eq!((response.allowed, response.code), (false, Some(422)), "{name}");
+                assert_eq!(response.patch, None, "{name}");
                 refused += 1;
             }
             // A claim, a request or a text that is no review is asked about as at admission.
-            Err(_) if review.get("request").is_none() => assert!(!response.allowed, "{}", case.name),
+            Err(_) if review.get("request").is_none() => assert!(!response.allowed, "{name}"),
             Err(_) => {
-                assert_eq!((response.allowed, response.code), (false, Some(400)), "{}", case.name);
+                assert_eq!((response.allowed, response.code), (false, Some(400)), "{name}");
                 unread += 1;
             }
         }
@@ -233,12 +253,12 @@ fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
 #[test]
 fn no_credential_is_told_in_words() {
     let mut checked = 0;
-    for (case, review, settings) in reviews() {
+    for (Question { name, .. }, review, settings) in reviews() {
         let words = in_words(&RAW.review_raw(&review, &settings));
         let fields = ["data", "stringData"].map(|field| review["credentials"][field].as_object().cloned());
         let values = fields.into_iter().flatten().flatten();
         for value in values.filter_map(|(_, value)| value.as_str().map(str::to_owned)).filter(|text| text.len() > 4) {
-            assert!(!words.contains(&value), "{}: {words}", case.name);
+            assert!(!words.contains(&value), "{name}: {words}");
             checked += 1;
         }
     }
@@ -269,7 +289,7 @@ fn a_raw_policy_takes_every_recorded_review_whole() {
 #[test]
 fn a_host_in_javascript_gets_the_same_bytes() {
     let mut calls: Vec<(&str, String)> =
-        cases().iter().map(|case| (case.operation.as_str(), case.payload.to_string())).collect();
+        questions().iter().map(|asked| (asked.operation.as_str(), asked.payload.to_string())).collect();
     calls.extend(OPERATIONS.map(|(operation, _)| (operation, "[".to_owned())));
     calls.push(("unknown", String::new()));
     let lines: String = calls

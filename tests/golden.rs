@@ -3,15 +3,12 @@
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use volsync_policy_cases::{Fault, Suite};
-use volsync_policy_tests::{engines, root};
+use volsync_policy_cases::Fault;
+use volsync_policy_tests::{cases, engines};
 
 fn main() -> ExitCode {
-    let suite = match Suite::read(&[root().join("tests/cases")]) {
-        // The trials outlive this function.
-        Ok(suite) => Box::leak(Box::new(suite)),
-        Err(faults) => panic!("{}", faults.iter().map(|fault| format!("{fault:#}\n")).collect::<String>()),
-    };
+    // The trials outlive this function.
+    let suite = Box::leak(Box::new(cases()));
     let trials = suite.cases().iter().map(|case| {
         Trial::test(case.title(), || {
             let faults: String = case.run(&engines()).faults.iter().map(Fault::to_string).collect();

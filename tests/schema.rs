@@ -5,9 +5,9 @@ use boon::{Compiler, Schemas};
 use serde_json::Value;
 use volsync_policy::reference::reason_codes;
 use volsync_policy::schema::all;
-use volsync_policy_cases::{Case, Operation, Suite};
+use volsync_policy_cases::Operation;
 use volsync_policy_engine::{Engine, Native};
-use volsync_policy_tests::root;
+use volsync_policy_tests::{Question, questions, root};
 
 /// A function that says what is wrong with a document.
 fn validator(name: &str) -> impl Fn(&Value) -> Result<(), String> {
@@ -16,15 +16,6 @@ fn validator(name: &str) -> impl Fn(&Value) -> Result<(), String> {
     compiler.add_resource("schema.json", schema.to_value()).unwrap();
     let index = compiler.compile("schema.json", &mut schemas).unwrap();
     move |document| schemas.validate(document, index).map_err(|error| error.to_string())
-}
-
-/// What the golden cases ask, each with the operation and a name.
-fn questions() -> Vec<(Operation, Value, String)> {
-    let suite = Suite::read(&[root().join("tests/cases")]).ok().unwrap();
-    let of_case = |case: &Case| {
-        case.steps.iter().map(|step| (case.operation, step.payload.clone(), case.title())).collect::<Vec<_>>()
-    };
-    suite.cases().iter().flat_map(of_case).collect()
 }
 
 #[test]
@@ -47,8 +38,8 @@ fn the_reason_codes_in_docs_are_those_of_the_policy() {
 fn every_plan_is_as_its_schema_says() {
     let validate = validator("plan");
     let mut plans = 0;
-    for (_, review, name) in questions().iter().filter(|(operation, ..)| *operation == Operation::Plan) {
-        if let Ok(plan) = Native.call("plan", review.to_string().as_bytes()) {
+    for Question { name, payload, .. } in questions().iter().filter(|it| it.operation == Operation::Plan) {
+        if let Ok(plan) = Native.call("plan", payload.to_string().as_bytes()) {
             let plan = serde_json::from_slice(&plan).unwrap();
             assert_eq!(validate(&plan), Ok(()), "{name}");
             plans += 1;
@@ -61,7 +52,7 @@ fn every_plan_is_as_its_schema_says() {
 fn settings_that_are_accepted_are_as_their_schema_says() {
     let validate = validator("settings");
     let (mut accepted, mut refused) = (0, 0);
-    for (operation, payload, name) in questions() {
+    for Question { name, operation, payload } in questions() {
         let settings = match operation {
             Operation::ValidateSettings => &payload,
             Operation::Plan | Operation::Validate => payload.get("settings").unwrap_or(&Value::Null),

@@ -6,11 +6,40 @@ pub mod kubewarden;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use serde_json::Value;
+use volsync_policy_cases::{Operation, Suite};
 use volsync_policy_engine::{Engine, Limits, Native, Wasm};
 
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the repository")
+}
+
+/// The golden cases.
+pub fn cases() -> Suite {
+    Suite::read(&[root().join("tests/cases")])
+        .unwrap_or_else(|faults| panic!("{}", faults.iter().map(|fault| format!("{fault:#}\n")).collect::<String>()))
+}
+
+/// What a golden case asks, once or in every step of its story.
+pub struct Question {
+    /// The name of the case.
+    pub name: String,
+    /// The operation that is called.
+    pub operation: Operation,
+    /// Its payload.
+    pub payload: Value,
+}
+
+/// What the golden cases ask.
+pub fn questions() -> Vec<Question> {
+    let suite = cases();
+    let asked = suite.cases().iter().flat_map(|case| {
+        let question =
+            |payload: &Value| Question { name: case.name.clone(), operation: case.operation, payload: payload.clone() };
+        case.steps.iter().map(move |step| question(&step.payload))
+    });
+    asked.collect()
 }
 
 /// The module that `cargo xtask wasm` builds.

@@ -217,6 +217,7 @@ pub(crate) enum Schema {
     Evidence,
     Settings,
     Plan,
+    Review,
 }
 
 #[cfg(test)]

@@ -77,7 +77,8 @@ pub fn plan(review: &Review) -> Plan {
     let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_ref(), evidence.as_ref()));
     let asked = standing.asked(secret.as_ref());
     let verdict = decide(&asked, evidence.as_ref());
-    let record = Recording::record(&verdict, &asked, evidence.as_ref());
+    let steps = Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks);
+    let record = Recording::record(&verdict, &steps, evidence.as_ref());
     let manifests = (standing.protection().zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
     Plan {
@@ -85,7 +86,7 @@ pub fn plan(review: &Review) -> Plan {
         problem: standing.problem().cloned(),
         admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
         patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),
-        steps: Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks),
+        steps,
         notes: Note::of(review, &standing, &verdict, manifests.as_ref()),
         verdict,
         manifests,

@@ -246,12 +246,14 @@ impl Recording {
         Some(Recording { entry, record })
     }
 
-    /// The record that stands on the ReplicationSource of a claim whose backup is released.
-    pub fn record(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Option<Record> {
+    /// The record that stands on the ReplicationSource of a claim whose backup is released: what a step writes, else
+    /// what is written already.
+    pub fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<Record> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
-        let written = Recording::of_release(verdict, asked, evidence)
-            .or_else(|| Recording::of_backup(verdict, asked, evidence))
-            .map(|recording| recording.record);
+        let written = steps.iter().find_map(|step| {
+            let (Step::RecordRelease(recording) | Step::WriteLedger(recording)) = step else { return None };
+            Some(recording.record.clone())
+        });
         written.or_else(|| {
             let record = evidence.release()?.clone();
             Some(Record { elsewhere: record.is_elsewhere(evidence), ..record })

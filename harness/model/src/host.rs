@@ -393,13 +393,14 @@ impl View {
     fn ask(&self) -> Answer {
         let (asked, evidence) = (self.asked(), self.evidence());
         let verdict = decide(&asked, Some(&evidence));
-        let record = Recording::record(&verdict, &asked, Some(&evidence)).as_ref().map(record_in);
+        let steps = Step::of(&verdict, &asked, Some(&evidence), false);
+        let record = Recording::record(&verdict, &steps, Some(&evidence)).as_ref().map(record_in);
         let hold = match &asked {
             Asked::Protection(ask) => hold(verdict.code, ask, &evidence),
             _ => None,
         };
         let mut tasks = Vec::new();
-        for step in Step::of(&verdict, &asked, Some(&evidence), false) {
+        for step in steps {
             match step {
                 Step::MarkRelease(record) => {
                     let record = record_in(&record);

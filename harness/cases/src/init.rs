@@ -52,10 +52,7 @@ pub fn init(folder: &Path, settings: Option<&Path>) -> anyhow::Result<Vec<PathBu
 fn label(settings: Option<&Path>) -> anyhow::Result<String> {
     let Some(file) = settings else { return default_label() };
     let settings = read_document(file)?;
-    let answer = Native.call("validate_settings", settings.to_string().as_bytes())?;
-    if let Some(message) = serde_json::from_slice::<Value>(&answer)?.get("message").and_then(Value::as_str) {
-        bail!("{}: {message}", file.display());
-    }
+    Native.check_settings(&settings).map_err(|message| anyhow!("{}: {message}", file.display()))?;
     match settings.get("label").and_then(Value::as_str) {
         Some(label) => Ok(label.to_owned()),
         None => default_label(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use volsync_policy::{Problem, ReviewError};
@@ -205,11 +205,7 @@ impl<'a> Planner<'a> {
         settings: Option<Value>,
         credentials: Option<Value>,
     ) -> anyhow::Result<Self> {
-        let answer = engine.call("validate_settings", &serde_json::to_vec(&settings)?)?;
-        let answer: Value = serde_json::from_slice(&answer)?;
-        if let Some(message) = answer.get("message").and_then(Value::as_str) {
-            bail!("{message}");
-        }
+        engine.check_settings(settings.as_ref().unwrap_or(&Value::Null)).map_err(anyhow::Error::msg)?;
         let same = [("settings", settings), ("credentials", credentials)];
         let same = same.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         Ok(Planner { engine, same, evidence: None })

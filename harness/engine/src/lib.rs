@@ -13,6 +13,8 @@ mod wasm;
 
 use std::fmt;
 
+use serde_json::Value;
+
 pub use native::Native;
 pub use wasm::{Limits, Wasm};
 
@@ -28,6 +30,18 @@ pub trait Engine: Send + Sync {
     /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine
     /// could not bring it to an end. Either concerns this call alone.
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
+
+    /// Asks whether settings are valid; null stands for none.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, a line each; or why there is no answer.
+    fn check_settings(&self, settings: &Value) -> Result<(), String> {
+        let answer =
+            self.call("validate_settings", settings.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+        answer.get("message").and_then(Value::as_str).map_or(Ok(()), |message| Err(message.to_owned()))
+    }
 }
 
 /// Why a call gave no answer.

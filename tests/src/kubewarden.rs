@@ -65,6 +65,14 @@ pub struct AdmissionResponse {
 /// Ticks of a second that a call may take: `--policy-timeout` of the policy server, where nobody says otherwise.
 pub const DEADLINE: u64 = 2;
 
+impl AdmissionResponse {
+    /// What a caller makes of the document that was sent: it must be changed.
+    pub fn applied_to(&self, mut document: Value) -> Value {
+        json_patch::patch(&mut document, self.patch.as_ref().expect("a change")).unwrap();
+        document
+    }
+}
+
 impl Policy {
     /// Compiles the policy in `file`. It is refused where it imports what the host does not have.
     fn load(file: &Path) -> Policy {

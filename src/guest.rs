@@ -44,12 +44,20 @@ struct SettingsResponse {
 
 /// Settings in, whether they are valid out, with everything that is wrong.
 fn validate_settings(settings: &[u8]) -> Answer {
-    let read = parse(settings).map_err(|problem| vec![problem]).and_then(|document| match document {
-        Value::Null => Ok(Settings::default()),
-        document => Settings::from_value(&document),
-    });
-    let message = read.err().map(|problems| ReviewError { problems }.to_string());
+    let message = check_settings(settings).err().map(|error| error.to_string());
     Ok(to_json(&SettingsResponse { valid: message.is_none(), message }))
+}
+
+/// Whether settings are valid: JSON, of which all may be left out.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its path.
+pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
+    match parse(settings)? {
+        Value::Null => Ok(()),
+        document => Settings::from_value(&document).map(drop).map_err(|problems| ReviewError { problems }),
+    }
 }
 
 /// Kubewarden's answer to a request (policy-sdk-rust, src/response.rs).

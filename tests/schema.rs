@@ -52,7 +52,7 @@ fn every_plan_is_as_its_schema_says() {
 fn settings_that_are_accepted_are_as_their_schema_says() {
     let validate = validator("settings");
     let (mut accepted, mut refused) = (0, 0);
-    for Question { name, operation, payload } in questions() {
+    for Question { name, operation, payload, .. } in questions() {
         let settings = match operation {
             Operation::ValidateSettings => &payload,
             Operation::Plan | Operation::Validate => payload.get("settings").unwrap_or(&Value::Null),

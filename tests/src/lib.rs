@@ -23,6 +23,8 @@ pub fn cases() -> Suite {
 
 /// What a golden case asks, once or in every step of its story.
 pub struct Question {
+    /// The file of the case below `tests/cases`, without its ending.
+    pub label: String,
     /// The name of the case.
     pub name: String,
     /// The operation that is called.
@@ -35,9 +37,12 @@ pub struct Question {
 pub fn questions() -> Vec<Question> {
     let suite = cases();
     let asked = suite.cases().iter().flat_map(|case| {
-        let question =
-            |payload: &Value| Question { name: case.name.clone(), operation: case.operation, payload: payload.clone() };
-        case.steps.iter().map(move |step| question(&step.payload))
+        case.steps.iter().map(|step| Question {
+            label: case.label.clone(),
+            name: case.name.clone(),
+            operation: case.operation,
+            payload: step.payload.clone(),
+        })
     });
     asked.collect()
 }

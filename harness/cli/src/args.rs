@@ -295,6 +295,7 @@ pub(crate) enum Schema {
     Evidence,
     Settings,
     Plan,
+    Review,
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ fn schema(of: Schema) -> anyhow::Result<Outcome> {
     let name = match of {
         Schema::Evidence => "evidence",
         Schema::Plan => "plan",
+        Schema::Review => "review",
         Schema::Settings => "settings",
     };
     let (_, schema) =

@@ -1,7 +1,9 @@
 //! What is done to this repository. `cargo xtask test` is all that a bare machine needs.
 
+mod browser;
 mod check;
 mod mutants;
+mod playground;
 mod setup;
 mod test;
 mod wasm;
@@ -25,8 +27,14 @@ struct Arguments {
 enum Task {
     /// Install what the tests need, build the module, run every test
     Test,
-    /// Build and optimise the module, and write it as two Kubewarden policies into target/wasm
+    /// Build the module, as two Kubewarden policies, as an npm package and as a page, into target/wasm
     Wasm,
+    /// Build the playground, and serve it on this machine
+    Playground {
+        /// The port; 0 for a free one
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
     /// Check format, lints, documentation, licences and sources
     Check,
     /// Write the generated files again: docs/schema and docs/reason-codes.md
@@ -56,6 +64,15 @@ fn carry_out() -> anyhow::Result<ExitCode> {
         Task::Wasm => {
             setup::wasm()?;
             wasm::build()?;
+            browser::build()?;
+            playground::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Playground { port } => {
+            setup::wasm()?;
+            browser::build()?;
+            playground::build()?;
+            playground::serve(port)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Check => {
@@ -72,9 +89,10 @@ fn carry_out() -> anyhow::Result<ExitCode> {
 
 /// Writes the generated files: the command prints each.
 fn docs() -> anyhow::Result<()> {
-    let files: [(&[&str], &str); 4] = [
+    let files: [(&[&str], &str); 5] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
         (&["schema", "plan"], "docs/schema/plan.json"),
+        (&["schema", "review"], "docs/schema/review.json"),
         (&["schema", "settings"], "docs/schema/settings.json"),
         (&["codes"], "docs/reason-codes.md"),
     ];

@@ -1,4 +1,5 @@
-//! What a bare machine lacks: the wasm target from rustup, wasm-opt from npm, restic from the system's packages.
+//! What a bare machine lacks: the wasm target from rustup, wasm-opt and the page's parts from npm, restic and Chromium
+//! from the system's packages.
 
 use std::process::Command;
 
@@ -28,8 +29,17 @@ pub(crate) fn wasm() -> anyhow::Result<()> {
 
 /// Whether there is a restic, if need be after installing Debian's.
 pub(crate) fn restic() -> bool {
-    let has_restic = || works(Command::new("restic").arg("version"));
-    if has_restic() {
+    package("restic", Command::new("restic").arg("version"))
+}
+
+/// Whether there is a Chromium, if need be after installing Debian's.
+pub(crate) fn chromium() -> bool {
+    package("chromium", Command::new("chromium").arg("--version"))
+}
+
+/// Whether what Debian calls `name` is there, as `shows` does, if need be after installing it.
+fn package(name: &str, shows: &mut Command) -> bool {
+    if works(shows) {
         return true;
     }
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim_ascii() == b"0");
@@ -37,10 +47,10 @@ pub(crate) fn restic() -> bool {
         let apt_get = |arguments: &[&str]| {
             run(Command::new("apt-get").args(["-qq", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
         };
-        let installed = apt_get(&["update"]).and_then(|()| apt_get(&["install", "--no-install-recommends", "restic"]));
+        let installed = apt_get(&["update"]).and_then(|()| apt_get(&["install", "--no-install-recommends", name]));
         if let Err(error) = installed {
             eprintln!("{error:#}");
         }
     }
-    has_restic()
+    works(shows)
 }

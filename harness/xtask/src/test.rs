@@ -2,19 +2,22 @@
 
 use std::process::ExitCode;
 
-use crate::{cargo, setup, wasm};
+use crate::{browser, cargo, playground, setup, wasm};
 
 /// The code of a run in which every test passed that could be run, and some could not.
 const INCOMPLETE: u8 = 3;
 
-/// The suites that are left where there is no restic.
-const WITHOUT_RESTIC: [&str; 7] =
-    ["artefacts", "conformance", "enumeration", "golden", "module", "properties", "schema"];
+/// The suites that need nothing but what is built here.
+const SUITES: [&str; 8] =
+    ["artefacts", "conformance", "enumeration", "golden", "module", "package", "properties", "schema"];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     setup::wasm()?;
     wasm::build()?;
-    let has_restic = setup::restic();
+    browser::build()?;
+    playground::build()?;
+    // The suites that need more, and whether it is there.
+    let needy = [("playground", "chromium", setup::chromium()), ("restic", "restic", setup::restic())];
     crate::run(cargo().args([
         "test",
         "--locked",
@@ -24,13 +27,15 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         "--exclude",
         "xtask",
     ]))?;
+    let (run, not_run): (Vec<_>, Vec<_>) = needy.into_iter().partition(|(_, _, is_there)| *is_there);
     // Where everything can be run no suite is named, so that none can be forgotten.
-    let suites = if has_restic { &[][..] } else { &WITHOUT_RESTIC[..] };
-    let targets = suites.iter().flat_map(|suite| ["--test", suite]);
+    let suites = SUITES.into_iter().chain(run.into_iter().map(|(suite, _, _)| suite)).filter(|_| !not_run.is_empty());
+    let targets = suites.flat_map(|suite| ["--test", suite]);
     crate::run(cargo().args(["test", "--locked", "--package", "volsync-policy-tests"]).args(targets))?;
-    if has_restic {
-        return Ok(ExitCode::SUCCESS);
+    for (suite, program, _) in &not_run {
+        eprintln!(
+            "NOT RUN: the suite `{suite}`, for want of {program}; install it, or run this as root where apt-get is"
+        );
     }
-    eprintln!("NOT RUN: the suite `restic`, for want of a restic; install one, or run this as root where apt-get is");
-    Ok(ExitCode::from(INCOMPLETE))
+    Ok(if not_run.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }

@@ -1,7 +1,7 @@
 //! Builds the module, and of it two Kubewarden policies: the type of a policy is metadata.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -12,8 +12,8 @@ use wasm_encoder::{CustomSection, Section};
 use crate::setup::WASM_OPT;
 use crate::{cargo, output, root, run};
 
-const BUILT: &str = "target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.wasm";
-const OPTIMISED: &str = "target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.opt.wasm";
+/// Where cargo puts what it compiles.
+const BUILT: &str = "target/wasm32-unknown-unknown/wasm";
 
 /// The policies, each of its metadata.
 const POLICIES: [(&str, &str); 2] = [
@@ -30,16 +30,11 @@ const FEATURES: [&str; 6] =
 
 /// Builds and optimises the module, prints its size, and writes the policies.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let arguments = ["build", "--package", "volsync-policy-wapc", "--profile", "wasm", "--locked"];
-    run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
-    let features = FEATURES.map(|feature| format!("--enable-{feature}"));
-    let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
-    // What one pass learns of the whole module is room for the next.
-    let passes = ["-Oz", "--gufa", "-Oz", "--dae-optimizing", "--reorder-functions", "--converge", "-Oz"];
-    run(Command::new(WASM_OPT).args([BUILT, "-o", OPTIMISED]).args(passes).args(strip).args(features))?;
-    let compressed = output(Command::new("gzip").args(["-9", "-c", OPTIMISED])).map(|bytes| bytes.len());
-    let module = fs::read(OPTIMISED)?;
-    println!("the module: {} bytes, {} compressed with gzip", module.len(), compressed.unwrap_or_default());
+    let built = compile("volsync-policy-wapc")?;
+    let optimised = built.with_extension("opt.wasm");
+    optimise(&built, &optimised)?;
+    print_size("the module", &optimised)?;
+    let module = fs::read(optimised)?;
     fs::create_dir_all("target/wasm")?;
     for (policy, metadata) in POLICIES {
         fs::write(policy, annotated(&module, metadata).context(metadata)?)?;
@@ -57,6 +52,29 @@ fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     let mut policy = module.to_vec();
     CustomSection { name: Cow::Borrowed("io.kubewarden.metadata"), data }.append_to(&mut policy);
     Ok(policy)
+}
+
+/// Compiles a package to WebAssembly.
+pub(crate) fn compile(package: &str) -> anyhow::Result<PathBuf> {
+    let arguments = ["build", "--package", package, "--profile", "wasm", "--locked"];
+    run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
+    Ok(Path::new(BUILT).join(package.replace('-', "_")).with_extension("wasm"))
+}
+
+/// Makes a module as small as wasm-opt can.
+pub(crate) fn optimise(built: &Path, optimised: &Path) -> anyhow::Result<()> {
+    let features = FEATURES.map(|feature| format!("--enable-{feature}"));
+    let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+    // What one pass learns of the whole module is room for the next.
+    let passes = ["-Oz", "--gufa", "-Oz", "--dae-optimizing", "--reorder-functions", "--converge", "-Oz"];
+    run(Command::new(WASM_OPT).arg(built).arg("-o").arg(optimised).args(passes).args(strip).args(features))
+}
+
+/// Prints how large a module is, and how large it is on its way to a browser.
+pub(crate) fn print_size(what: &str, module: &Path) -> anyhow::Result<()> {
+    let compressed = output(Command::new("gzip").args(["-9", "-c"]).arg(module))?.len();
+    println!("{what}: {} bytes, {compressed} compressed with gzip", fs::metadata(module)?.len());
+    Ok(())
 }
 
 /// A small SHA-256 (the policy hashes one name a plan), and no path of this machine in the module's panic messages.

@@ -1,0 +1,122 @@
+//! The npm package: packed, installed into an empty project and used there by a program that `tsc --strict` compiled;
+//! and the module in it, which answers like every other engine.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use volsync_policy_engine::{Engine, Native};
+use volsync_policy_tests::{questions, root};
+
+/// What `npm pack` makes of the package, installed into an empty project.
+fn project() -> TempDir {
+    let project = tempfile::tempdir().unwrap();
+    let npm = |arguments: &[&str], folder: &Path| {
+        let output = Command::new("npm").args(arguments).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let package = root().join("target/wasm/browser");
+    let folder = project.path().to_str().unwrap();
+    let packed = npm(&["pack", "--silent", "--pack-destination", folder], &package);
+    std::fs::write(project.path().join("package.json"), r#"{"private": true, "type": "module"}"#).unwrap();
+    npm(&["install", "--offline", "--no-audit", "--no-fund", &format!("./{}", packed.trim())], project.path());
+    project
+}
+
+/// Runs a program of the project.
+fn node(project: &TempDir, program: &str, input: &str) -> String {
+    let mut node = Command::new("node")
+        .arg(program)
+        .current_dir(project.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, input) = (node.stdin.take().unwrap(), input.to_owned());
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = node.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_program_in_typescript_plans_the_claim_of_the_seed() {
+    let project = project();
+    std::fs::copy(root().join("tests/package/consumer.ts"), project.path().join("consumer.ts")).unwrap();
+    let types = root().join("wasm/node_modules/@types");
+    let compiled = Command::new(root().join("wasm/node_modules/.bin/tsc"))
+        .args(["--strict", "--target", "es2022", "--module", "nodenext", "--types", "node", "--typeRoots"])
+        .arg(types)
+        .arg("consumer.ts")
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+
+    let read = |file: &str| -> Value {
+        serde_saphyr::from_str(&std::fs::read_to_string(root().join("examples").join(file)).unwrap()).unwrap()
+    };
+    let review = json!({"request": read("claim.yaml"), "credentials": read("credentials.yaml")}).to_string();
+    let printed: Value = serde_json::from_str(&node(&project, "consumer.js", &review)).unwrap();
+    let expected: Value = serde_json::from_slice(&Native.call("plan", review.as_bytes()).unwrap()).unwrap();
+    assert_eq!(printed["answer"], expected);
+    assert_eq!(expected["manifests"]["source"]["object"]["kind"], "ReplicationSource");
+    assert_eq!(printed["same"], true);
+    assert_eq!(printed["valid"], json!([]));
+    assert_eq!(printed["invalid"], json!([{"path": "settings.gate", "message": "expected `evidence` or `none`"}]));
+    assert_eq!(printed["missing"], "request");
+    let problem = json!({
+        "path": "settings.bakup",
+        "message": "unknown key",
+        "hint": "did you mean `backup`?",
+    });
+    let message = "settings.bakup: unknown key; did you mean `backup`?";
+    assert_eq!(
+        printed["fault"],
+        json!({"isError": true, "name": "Error", "message": message, "path": problem["path"], "hint": problem["hint"],
+               "problems": [problem]})
+    );
+    assert_eq!(printed["schemas"], json!(["Evidence", "Plan", "Review", "Settings"]));
+}
+
+#[test]
+fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
+    let project = project();
+    let program = r#"
+        import { readFileSync } from "node:fs";
+        import { call } from "volsync-policy";
+        const [encoder, decoder] = [new TextEncoder(), new TextDecoder()];
+        const answers = JSON.parse(readFileSync(0, "utf-8")).map(({ operation, payload }) => {
+            try {
+                return { answer: decoder.decode(call(operation, encoder.encode(payload))) };
+            } catch (error) {
+                return { error: error.message };
+            }
+        });
+        console.log(JSON.stringify(answers));
+    "#;
+    std::fs::write(project.path().join("answer.mjs"), program).unwrap();
+    let questions = questions().into_iter();
+    let mut calls: Vec<(&str, String)> =
+        questions.map(|question| (question.operation.as_str(), question.payload.to_string())).collect();
+    calls.extend([("plan", "{".to_owned()), ("none", String::new())]);
+    let asked = json!(
+        calls
+            .iter()
+            .map(|(operation, payload)| json!({"operation": operation, "payload": payload}))
+            .collect::<Vec<_>>()
+    );
+    let answers: Vec<Value> = serde_json::from_str(&node(&project, "answer.mjs", &asked.to_string())).unwrap();
+    assert_eq!(answers.len(), calls.len());
+    for ((operation, payload), answer) in calls.iter().zip(answers) {
+        let expected = match Native.call(operation, payload.as_bytes()) {
+            Ok(bytes) => json!({"answer": String::from_utf8(bytes).unwrap()}),
+            Err(error) => json!({"error": error.to_string()}),
+        };
+        assert_eq!(answer, expected, "{operation}: {payload:.200}");
+    }
+}

@@ -1,0 +1,36 @@
+// A user's program: reads a review from standard input, prints its plan. It is compiled with `tsc --strict`.
+import { readFileSync } from "node:fs";
+import { plan, schema, validateSettings, type Plan, type PolicyError, type Review, type Settings } from "volsync-policy";
+
+const settings: Settings = { gate: "evidence", backup: { retain: { hourly: 24 } } };
+// @ts-expect-error: a value that the policy does not know
+const unknown: Settings = { gate: "off" };
+// @ts-expect-error: a key that the policy does not know
+const misspelt: Settings = { bakup: {} };
+// @ts-expect-error: a review without a request
+const empty: Review = {};
+
+const fault = (review: Review): PolicyError => {
+  try {
+    plan(review);
+  } catch (error) {
+    return error as PolicyError;
+  }
+  throw new Error("it was planned");
+};
+const { name, message, path, hint, problems, stack } = fault({ request: {}, settings: misspelt });
+
+const text = readFileSync(0, "utf-8");
+const answer: Plan = plan(text);
+const same: Plan = plan(JSON.parse(text) as Review);
+console.log(
+  JSON.stringify({
+    answer,
+    same: JSON.stringify(answer) === JSON.stringify(same),
+    valid: validateSettings(settings),
+    invalid: validateSettings(unknown),
+    missing: fault(empty).path,
+    fault: { isError: stack !== undefined, name, message, path, hint, problems },
+    schemas: (["evidence", "plan", "review", "settings"] as const).map((of) => schema(of)["title"]),
+  }),
+);

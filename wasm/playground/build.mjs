@@ -1,0 +1,50 @@
+// Builds the page from its sources, the npm package beside which it stands, and the cases that its stories are.
+// node build.mjs PACKAGE INTO
+import { createHash } from "node:crypto";
+import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const [, , from, to] = process.argv;
+const [here, into] = [dirname(fileURLToPath(import.meta.url)), resolve(to)];
+
+/** What a page of tools may weigh on the wire, in bytes of gzip. */
+const SCRIPT_BUDGET = 250_000;
+
+rmSync(into, { recursive: true, force: true });
+mkdirSync(into, { recursive: true });
+
+const bundle = (entry, options) =>
+  build({
+    entryPoints: [join(here, "src", entry)],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2023",
+    legalComments: "eof",
+    loader: { ".yaml": "text" },
+    alias: { "volsync-policy": resolve(from, "index.js") },
+    logLevel: "warning",
+    ...options,
+  });
+
+await bundle("main.ts", { outfile: join(into, "playground.js") });
+for (const file of ["index.html", "playground.css", "icon.svg"]) cpSync(join(here, file), join(into, file));
+cpSync(join(from, "policy_bg.wasm"), join(into, "policy_bg.wasm"));
+
+// The worker is called after what it holds: other contents make another worker, which fetches all of them anew.
+const files = readdirSync(into).sort();
+const hash = createHash("sha256");
+for (const file of files) hash.update(file).update(readFileSync(join(into, file)));
+const define = { FILES: JSON.stringify(["./", ...files]), VERSION: JSON.stringify(hash.digest("hex").slice(0, 16)) };
+await bundle("worker.ts", { outfile: join(into, "worker.js"), define });
+
+const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} KB`;
+const weigh = (file) => gzipSync(readFileSync(join(into, file)), { level: 9 }).length;
+for (const file of readdirSync(into).sort()) console.error(`${join(to, file)}: ${kilobytes(weigh(file))} gzip`);
+if (weigh("playground.js") > SCRIPT_BUDGET) {
+  console.error(`error: the script is heavier than ${kilobytes(SCRIPT_BUDGET)}; leave something out of it`);
+  process.exit(1);
+}

@@ -1,0 +1,50 @@
+// Files that somebody brings: what each document in them is, by what it holds.
+import { schema } from "volsync-policy";
+import { parseAllDocuments } from "yaml";
+
+/** Parts of a review, each under its editor's name. */
+export interface Sorted {
+  values: { claim?: unknown; credentials?: unknown; settings?: unknown; evidence?: unknown };
+  /** How many documents are none of these. */
+  strange: number;
+}
+
+type Fields = { [key: string]: unknown };
+
+/** The keys by which settings and evidence are told apart. */
+const keysOf = (of: "settings" | "evidence") => Object.keys(schema(of).properties as Fields);
+
+/** Sorts the documents of some texts. The last of a kind counts; of a file of test cases the first. */
+export function sort(texts: string[]): Sorted {
+  const sorted: Sorted = { values: {}, strange: 0 };
+  for (const document of texts.flatMap(documents)) {
+    const part = recognise(document);
+    if (part === undefined) sorted.strange += 1;
+    else sorted.values = { ...sorted.values, ...part };
+  }
+  return sorted;
+}
+
+function documents(text: string): Fields[] {
+  const parsed = [...parseAllDocuments(text)].map((document) =>
+    document.errors.length > 0 ? {} : ((document.toJS() ?? {}) as Fields),
+  );
+  return parsed.some(isCase) ? parsed.slice(0, 1) : parsed;
+}
+
+const isCase = (document: Fields) => "request" in document && document.kind === undefined;
+
+function recognise(document: Fields): Sorted["values"] | undefined {
+  if (isCase(document)) {
+    const { request, credentials, settings, evidence } = document;
+    return { claim: request, credentials, settings, evidence };
+  }
+  if (document.kind === "PersistentVolumeClaim" || document.kind === "AdmissionReview") return { claim: document };
+  if (document.kind === "Secret") return { credentials: document };
+  if (document.kind !== undefined) return undefined;
+  // Some are keys of both: it is what it has more keys of.
+  const count = (keys: string[]) => keys.filter((key) => key in document).length;
+  const [settings, evidence] = [count(keysOf("settings")), count(keysOf("evidence"))];
+  if (settings === 0 && evidence === 0) return undefined;
+  return evidence > settings ? { evidence: document } : { settings: document };
+}

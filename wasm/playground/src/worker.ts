@@ -1,0 +1,34 @@
+// Keeps the page for when there is no network: all of it, or nothing.
+declare const FILES: string[];
+declare const VERSION: string;
+const worker = self as unknown as ServiceWorkerGlobalScope;
+
+/** Other pages of the origin may have caches too. */
+const PREFIX = `volsync-policy ${worker.registration.scope} `;
+const CACHE = PREFIX + VERSION;
+
+const fetchAll = async () => {
+  const cache = await caches.open(CACHE);
+  await cache.addAll(FILES.map((file) => new Request(file, { cache: "reload" })));
+  await worker.skipWaiting();
+};
+
+const removeOld = async () => {
+  const names = await caches.keys();
+  const old = names.filter((name) => name.startsWith(PREFIX) && name !== CACHE);
+  await Promise.all(old.map((name) => caches.delete(name)));
+  await worker.clients.claim();
+};
+
+const answer = async (request: Request) => {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
+};
+
+worker.addEventListener("install", (event) => event.waitUntil(fetchAll()));
+worker.addEventListener("activate", (event) => event.waitUntil(removeOld()));
+worker.addEventListener("fetch", (event) => {
+  if (event.request.method === "GET") event.respondWith(answer(event.request));
+});
+
+export {};

@@ -10,7 +10,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "Value")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Quantity(#[cfg_attr(feature = "schema", schemars(with = "String", example = &"2Gi"))] String);
+#[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "integer"], "examples" = ["2Gi"])))]
+pub struct Quantity(String);
 
 impl Quantity {
     /// Reads the notation; `None` where it is not a quantity, or not more than zero.

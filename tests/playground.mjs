@@ -119,7 +119,7 @@ test("every step of every story has the verdict of the native engine, and every 
   assert.deepEqual(told.toSorted(), [...files].toSorted());
 });
 
-test("a mistake in settings is marked on its line, in the words of the policy, and the answer comes back with it", async (t) => {
+test("a mistake in settings is marked on its line, and the answer comes back with its correction", async (t) => {
   const page = await open(t);
   await type(page, "settings", "gate: evidence\nbackup:\n  retain:\n    hourly: 24\n  pruneIntervalDays: soon\n");
   await page.locator("#verdict.faults").waitFor();

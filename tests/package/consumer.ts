@@ -1,12 +1,24 @@
 // A user's program: reads a review from standard input, prints its plan. It is compiled with `tsc --strict`.
 import { readFileSync } from "node:fs";
-import { plan, schema, validateSettings, type Plan, type PolicyError, type Review, type Settings } from "volsync-policy";
+import {
+  plan,
+  schema,
+  validateSettings,
+  type Evidence,
+  type Plan,
+  type PolicyError,
+  type Review,
+  type Settings,
+} from "volsync-policy";
 
-const settings: Settings = { gate: "evidence", backup: { retain: { hourly: 24 } } };
+const settings: Settings = { gate: "evidence", backup: { retain: { hourly: 24 }, cacheCapacity: "4Gi" } };
+const seen: Evidence = { slot: { queued: 2 }, restore: { done: { image: "a", outcome: "nothing", expects: "data" } } };
 // @ts-expect-error: a value that the policy does not know
 const unknown: Settings = { gate: "off" };
 // @ts-expect-error: a key that the policy does not know
 const misspelt: Settings = { bakup: {} };
+// @ts-expect-error: what only one of a type's forms may be
+const quoted: Evidence = { slot: "queued" };
 // @ts-expect-error: a review without a request
 const empty: Review = {};
 

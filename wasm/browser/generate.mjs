@@ -5,7 +5,9 @@ import { join, parse } from "node:path";
 import { compile } from "json-schema-to-typescript";
 
 const [, , from, into] = process.argv;
-const names = readdirSync(from).map((file) => parse(file).name).sort();
+const names = readdirSync(from)
+  .map((file) => parse(file).name)
+  .sort();
 const schemas = Object.fromEntries(names.map((name) => [name, JSON.parse(readFileSync(join(from, `${name}.json`)))]));
 
 // What two schemas both define is the same Rust type.
@@ -21,11 +23,15 @@ for (const { $defs: inner, $schema, ...whole } of Object.values(schemas)) {
   }
 }
 
-/** A reference beside a description is one type with two texts, not another type. */
+/** A reference beside a description or a default is one type with two texts, not another type. */
 const described = (node) => {
   if (Array.isArray(node)) return node.map(described);
   if (node === null || typeof node !== "object") return node;
-  const { $ref, ...rest } = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, described(value)]));
+  const {
+    $ref,
+    default: _,
+    ...rest
+  } = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, described(value)]));
   if ($ref === undefined) return rest;
   return Object.keys(rest).length === 0 ? { $ref } : { ...rest, allOf: [{ $ref }] };
 };
@@ -35,13 +41,21 @@ const types = await compile(described({ $defs }), "", {
   unreachableDefinitions: true,
 });
 // Where a definition stood in the schema is no concern of a reader.
-const origin = /\n \*\s*\n \* This interface was referenced by `undefined`'s JSON-Schema\n \* via the `definition` ".*"\./g;
+const place = / \*\s*This interface was referenced by `undefined`'s JSON-Schema\n \* via the `definition` ".*"\.\n/
+  .source;
+const origin = new RegExp(`/\\*\\*\\n${place} \\*/\\n|(?: \\*\\s*\\n)?${place}`, "g");
 writeFileSync(join(into, "types.d.ts"), types.replaceAll(origin, ""));
 
 const list = names.map((name) => JSON.stringify(name)).join(" | ");
-writeFileSync(join(into, "schema.js"), `const schemas = ${JSON.stringify(schemas)};
+writeFileSync(
+  join(into, "schema.js"),
+  `const schemas = ${JSON.stringify(schemas)};
 export const schema = (of) => structuredClone(schemas[of]);
-`);
-writeFileSync(join(into, "schema.d.ts"), `/** A JSON Schema of what goes in or out. */
+`,
+);
+writeFileSync(
+  join(into, "schema.d.ts"),
+  `/** A JSON Schema of what goes in or out. */
 export function schema(of: ${list}): Record<string, unknown>;
-`);
+`,
+);

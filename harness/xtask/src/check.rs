@@ -12,10 +12,13 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(cargo().args(["fmt", "--all", "--check"]))?;
     long_lines()?;
+    let scripts = tracked(&["*.css", "*.html", "*.js", "*.mjs", "*.ts"])?;
+    crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
     let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     crate::run(cargo().args(lints))?;
-    let guest = ["clippy", "--locked", "--package", "volsync-policy-wapc", "--target", "wasm32-unknown-unknown"];
-    crate::run(cargo().args(guest).args(["--", "-D", "warnings"]))?;
+    let modules = ["--package", "volsync-policy-wapc", "--package", "volsync-policy-browser"];
+    let target = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
+    crate::run(cargo().args(["clippy", "--locked"]).args(modules).args(target))?;
     let docs = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
     crate::run(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
     if !works(cargo().args(["deny", "--version"])) {
@@ -26,10 +29,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// No line of code or prose is longer than 120 characters.
 fn long_lines() -> anyhow::Result<()> {
-    let files = output(Command::new("git").args(["ls-files", "*.rs", "*.md", "*.toml"]))?;
     let mut long = Vec::new();
-    for file in String::from_utf8_lossy(&files).lines() {
-        let text = std::fs::read_to_string(file)?;
+    for file in tracked(&["*.css", "*.js", "*.md", "*.mjs", "*.rs", "*.toml", "*.ts"])? {
+        let text = std::fs::read_to_string(&file)?;
         let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120);
         long.extend(lines.map(|(index, _)| format!("{file}:{}", index + 1)));
     }
@@ -37,4 +39,10 @@ fn long_lines() -> anyhow::Result<()> {
         bail!("lines of more than 120 characters:\n{}", long.join("\n"));
     }
     Ok(())
+}
+
+/// The files of the repository whose names are like one of `patterns`.
+fn tracked(patterns: &[&str]) -> anyhow::Result<Vec<String>> {
+    let files = output(Command::new("git").arg("ls-files").args(patterns))?;
+    Ok(String::from_utf8_lossy(&files).lines().map(str::to_owned).collect())
 }

@@ -76,6 +76,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Check => {
+            setup::wasm()?;
             check::run()?;
             Ok(ExitCode::SUCCESS)
         }

@@ -266,7 +266,7 @@ const store: Topic = {
           };
           evidence.ledger = {
             entry: { repository: "same", writer: writer("earlier", evidence, ""), memory, capacity },
-          } as never;
+          };
         } else {
           evidence.ledger = key.startsWith("unread") ? unread(key) : (key as "none" | "uninitialised" | "otherStore");
         }
@@ -398,7 +398,7 @@ const restore: Topic = {
         if (key === "unread") return void delete evidence.restore;
         const finished = (outcome: FinishedRestore["outcome"]) => {
           const expects = listed || entry(evidence)?.memory ? "data" : "nothing";
-          evidence.restore = { done: { image: IMAGE, outcome, expects: expects as never } };
+          evidence.restore = { done: { image: IMAGE, outcome, expects } };
         };
         if (key === "absent" || key === "foreign" || key === "stale") evidence.restore = key;
         else if (key === "running") evidence.restore = { running: {} };
@@ -446,7 +446,7 @@ const restore: Topic = {
         return typeof known === "object" ? known.queued : 0;
       },
       write(evidence, value) {
-        evidence.slot = (value === 0 ? "free" : { queued: value }) as never;
+        evidence.slot = value === 0 ? "free" : { queued: value };
       },
     },
   ],
@@ -456,7 +456,7 @@ const restore: Topic = {
       read: (evidence) => (done(evidence) ? (done(evidence)?.expects ?? "data") === "data" : undefined),
       write(evidence, value) {
         const known = done(evidence);
-        if (known) known.expects = (value ? "data" : "nothing") as never;
+        if (known) known.expects = value ? "data" : "nothing";
       },
     },
     {

@@ -1,4 +1,4 @@
-// A link that holds what stands in the editors, but never credentials. It is all in the fragment, which no browser sends.
+// A link that holds what stands in the editors, but never credentials: all in the fragment, which no browser sends.
 
 /** What a link holds. */
 export interface Shared {

@@ -44,7 +44,7 @@ export const STORIES: Story[] = [
   {
     id: "fresh-cluster",
     title: "A new cluster, backups in S3",
-    plot: "The cluster was lost. In the new one the claims are created again, from Git, and their backups are still in S3.",
+    plot: "The cluster was lost. In the new one the claims are created again, from Git; their backups are still in S3.",
     volsync:
       "A claim that names no restore binds empty, and a new ReplicationSource backs that up at once. Where 24 hourly " +
       "and 7 daily snapshots are kept, 24 such backups leave 5 good ones, and 135 leave none.",
@@ -76,8 +76,8 @@ export const STORIES: Story[] = [
     title: "A mistyped prefix",
     plot: "The base credentials point at a place where nothing is. To restic that is a repository yet to be made.",
     volsync:
-      "Makes the repository, restores nothing from it, and says `Successful`. The claim binds empty, and is backed up " +
-      "to the wrong place.",
+      "Makes the repository, restores nothing from it, and says `Successful`. The claim binds empty, and is backed " +
+      "up to the wrong place.",
     kyverno: "A service that looks in the wrong place finds no backup there, so the claim was let in, to start empty.",
     steps: steps(wrongPrefix),
   },
@@ -86,8 +86,8 @@ export const STORIES: Story[] = [
     title: "A restore that came back empty",
     plot: "There are 24 snapshots. The restore ended well, by its own account, and put nothing into the volume.",
     volsync:
-      "Says `Successful`, as of every restore that finds nothing; only its log tells. The claim binds empty, and what " +
-      "the application writes into it ages the 24 out.",
+      "Says `Successful`, as of every restore that finds nothing; only its log tells. The claim binds empty, and " +
+      "what the application writes into it ages the 24 out.",
     kyverno: "Asked whether the claim is Bound and two hours old. It was, so the backup ran.",
     steps: steps(cameBackEmpty),
   },
@@ -103,7 +103,7 @@ export const STORIES: Story[] = [
   {
     id: "recreated",
     title: "A claim created again",
-    plot: "`kubectl delete pvc`, and the claim is created again. The ReplicationDestination of the old one is left over.",
+    plot: "`kubectl delete pvc`, and the claim is created again. The old one's ReplicationDestination is left over.",
     volsync: "Fills the new claim from the image that the old restore left, whatever its age.",
     kyverno: "Did not touch what it had generated. In a drill the claim came back as it was 13 days before.",
     steps: steps(recreated),

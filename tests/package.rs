@@ -1,12 +1,13 @@
 //! The npm package: packed, installed into an empty project and used there by a program that `tsc --strict` compiled;
-//! and the module in it, which answers like every other engine.
+//! and the modules in it, which answer like every other engine, and run policy tests as the command does.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use volsync_policy_cases::Case;
 use volsync_policy_engine::{Engine, Native};
 use volsync_policy_tests::{questions, root};
 
@@ -80,7 +81,9 @@ fn a_program_in_typescript_plans_the_claim_of_the_seed() {
         json!({"isError": true, "name": "Error", "message": message, "path": problem["path"], "hint": problem["hint"],
                "problems": [problem]})
     );
-    assert_eq!(printed["schemas"], json!(["Evidence", "Plan", "Review", "Settings"]));
+    assert_eq!(printed["schemas"], json!(["Evidence", "Plan", "Report", "Review", "Settings"]));
+    let report = json!({"file": "case.yaml", "line": 1, "name": "without a label", "passed": true, "faults": []});
+    assert_eq!(printed["report"], report);
 }
 
 #[test]
@@ -119,4 +122,49 @@ fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
         };
         assert_eq!(answer, expected, "{operation}: {payload:.200}");
     }
+}
+
+/// Every policy test of ours, each as text of its own, and one that fails.
+fn policy_tests() -> Vec<String> {
+    let mut folders = vec![root().join("tests/cases")];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    let mut tests: Vec<String> =
+        texts.flat_map(|text| text.split("\n---\n").map(str::to_owned).collect::<Vec<_>>()).collect();
+    tests.push("{name: what is not so, request: {kind: PersistentVolumeClaim}, expect: {code: Released}}".to_owned());
+    tests
+}
+
+#[test]
+fn it_runs_policy_tests_as_the_command_does() {
+    let project = project();
+    let program = r#"
+        import { readFileSync } from "node:fs";
+        import { runCase } from "volsync-policy";
+        const results = [];
+        for (const test of JSON.parse(readFileSync(0, "utf-8"))) {
+            results.push(await runCase(test).catch((error) => error.message));
+        }
+        console.log(JSON.stringify(results));
+    "#;
+    std::fs::write(project.path().join("run.mjs"), program).unwrap();
+    let tests = policy_tests();
+    let results: Vec<Value> = serde_json::from_str(&node(&project, "run.mjs", &json!(tests).to_string())).unwrap();
+    assert_eq!(results.len(), tests.len());
+    for (test, result) in tests.iter().zip(&results) {
+        let expected = match Case::parse(test, Path::new("case.yaml")) {
+            Ok(case) => serde_json::from_str(&case.run(&[&Native]).to_json(&case)).unwrap(),
+            Err(faults) => json!(faults.iter().map(|fault| format!("{fault:#}")).collect::<Vec<_>>().join("\n")),
+        };
+        assert_eq!(*result, expected, "{test:.200}");
+    }
+    let (last, ours) = results.split_last().unwrap();
+    assert_eq!(last["faults"][0]["what"], "code");
+    assert!(ours.iter().filter(|result| result["passed"] == true).count() > 300);
 }

@@ -2,25 +2,31 @@
 //! what the codes say.
 
 use boon::{Compiler, Schemas};
+use schemars::Schema;
 use serde_json::Value;
 use volsync_policy::reference::reason_codes;
-use volsync_policy::schema::all;
-use volsync_policy_cases::Operation;
+use volsync_policy::schema::all as of_the_policy;
+use volsync_policy_cases::{Operation, report_schema};
 use volsync_policy_engine::{Engine, Native};
-use volsync_policy_tests::{Question, questions, root};
+use volsync_policy_tests::{Question, cases, questions, root};
+
+/// Every schema by its name.
+fn schemas() -> impl Iterator<Item = (&'static str, Schema)> {
+    of_the_policy().into_iter().chain([("report", report_schema())])
+}
 
 /// A function that says what is wrong with a document.
 fn validator(name: &str) -> impl Fn(&Value) -> Result<(), String> {
-    let (_, schema) = all().into_iter().find(|(known, _)| *known == name).unwrap();
-    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    let (_, schema) = schemas().find(|(known, _)| *known == name).unwrap();
+    let (mut read, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.add_resource("schema.json", schema.to_value()).unwrap();
-    let index = compiler.compile("schema.json", &mut schemas).unwrap();
-    move |document| schemas.validate(document, index).map_err(|error| error.to_string())
+    let index = compiler.compile("schema.json", &mut read).unwrap();
+    move |document| read.validate(document, index).map_err(|error| error.to_string())
 }
 
 #[test]
 fn the_schemas_in_docs_are_those_of_the_types() {
-    for (name, schema) in all() {
+    for (name, schema) in schemas() {
         let path = root().join(format!("docs/schema/{name}.json"));
         let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(&written, schema.as_value(), "`cargo xtask docs` writes {} again", path.display());
@@ -46,6 +52,16 @@ fn every_plan_is_as_its_schema_says() {
         }
     }
     assert!(plans > 50, "{plans}");
+}
+
+#[test]
+fn a_report_of_policy_tests_is_as_its_schema_says() {
+    let validate = validator("report");
+    let suite = cases();
+    let mut report: Value = serde_json::from_str(&suite.run(&[&Native]).to_json()).unwrap();
+    assert_eq!(validate(&report), Ok(()));
+    report["cases"][0]["passed"] = "yes".into();
+    assert!(validate(&report).is_err());
 }
 
 #[test]

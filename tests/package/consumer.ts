@@ -2,8 +2,10 @@
 import { readFileSync } from "node:fs";
 import {
   plan,
+  runCase,
   schema,
   validateSettings,
+  type CaseReport,
   type Evidence,
   type Plan,
   type PolicyError,
@@ -32,6 +34,9 @@ const fault = (review: Review): PolicyError => {
 };
 const { name, message, path, hint, problems, stack } = fault({ request: {}, settings: misspelt });
 
+const test = "{name: without a label, request: {kind: PersistentVolumeClaim}, expect: {code: NotSelected}}";
+const report: CaseReport = await runCase(test);
+
 const text = readFileSync(0, "utf-8");
 const answer: Plan = plan(text);
 const same: Plan = plan(JSON.parse(text) as Review);
@@ -43,6 +48,7 @@ console.log(
     invalid: validateSettings(unknown),
     missing: fault(empty).path,
     fault: { isError: stack !== undefined, name, message, path, hint, problems },
-    schemas: (["evidence", "plan", "review", "settings"] as const).map((of) => schema(of)["title"]),
+    report,
+    schemas: (["evidence", "plan", "report", "review", "settings"] as const).map((of) => schema(of)["title"]),
   }),
 );

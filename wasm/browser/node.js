@@ -1,8 +1,15 @@
-// In Node: the module is read from beside this file.
+// In Node: the modules are read from beside this file.
 import { readFileSync } from "node:fs";
 import { initSync } from "./policy.js";
 
-initSync({ module: readFileSync(new URL("./policy_bg.wasm", import.meta.url)) });
+const read = (file) => readFileSync(new URL(file, import.meta.url));
+initSync({ module: read("./policy_bg.wasm") });
+
+export async function runCase(test) {
+  const cases = await import("./cases.js");
+  cases.initSync({ module: read("./cases_bg.wasm") });
+  return cases.runCase(test);
+}
 
 export { call, plan, validateSettings } from "./policy.js";
 export { schema } from "./schema.js";

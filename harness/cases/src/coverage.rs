@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use volsync_policy::{Code, Verdict};
@@ -23,7 +24,7 @@ impl Reached {
 }
 
 /// What a suite reached, of all there is.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
     /// The reason codes.
@@ -33,7 +34,8 @@ pub struct Coverage {
 }
 
 /// How many were reached, and which were not.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}_share")]
 pub struct Share<T> {
     /// How many were reached.
     pub reached: usize,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use volsync_policy_engine::{Engine, Native};
 
 use crate::compare::to_yaml;
-use crate::read::read_document;
+use crate::read;
 use crate::run::{FaultKind, Outcome};
 use crate::suite::Suite;
 
@@ -51,7 +51,7 @@ pub fn init(folder: &Path, settings: Option<&Path>) -> anyhow::Result<Vec<PathBu
 /// The label that settings select a claim by; those that are not valid are refused.
 fn label(settings: Option<&Path>) -> anyhow::Result<String> {
     let Some(file) = settings else { return default_label() };
-    let settings = read_document(file)?;
+    let settings = read::document(file)?;
     Native.check_settings(&settings).map_err(|message| anyhow!("{}: {message}", file.display()))?;
     match settings.get("label").and_then(Value::as_str) {
         Some(label) => Ok(label.to_owned()),

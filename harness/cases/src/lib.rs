@@ -52,6 +52,7 @@ pub use coverage::{Coverage, Share};
 pub use expect::Expect;
 pub use init::init;
 pub use preset::{Preset, claim_of};
+pub use report::report_schema;
 pub use run::{Fault, FaultKind, Outcome};
 pub use suite::{Report, Suite};
 pub use update::Updated;

@@ -35,8 +35,13 @@ struct Document {
 /// # Errors
 ///
 /// Everything that is wrong, each with its place; what a case holds is not quoted.
-pub(crate) fn read(file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
-    let documents = read_documents::<Document>(file).map_err(|error| vec![error])?;
+pub(crate) fn file(file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
+    text(&read_to_string(file).map_err(|error| vec![error])?, file, label)
+}
+
+/// Reads the cases in the text of a file, as [`file()`] does.
+pub(crate) fn text(text: &str, file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
+    let documents = documents::<Document>(text, file).map_err(|error| vec![error])?;
     if documents.is_empty() {
         return Err(vec![anyhow!("{}: no case in it", file.display())]);
     }
@@ -59,17 +64,20 @@ fn fault(step: &Step, fault: &anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// The documents of a file. No error quotes what stands around the fault: it may be a credential.
-fn read_documents<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result<Vec<T>> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+fn read_to_string(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+/// The documents in the text of a file. No error quotes what stands around the fault: it may be a credential.
+fn documents<T: serde::de::DeserializeOwned>(text: &str, file: &Path) -> anyhow::Result<Vec<T>> {
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_multiple_with_options(&text, options)
+    serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| anyhow!("{}: {}", file.display(), error.render_with_formatter(&UserMessageFormatter)))
 }
 
 /// The one document of a file.
-pub(crate) fn read_document(file: &Path) -> anyhow::Result<Value> {
-    let mut documents = read_documents(file)?;
+pub(crate) fn document(file: &Path) -> anyhow::Result<Value> {
+    let mut documents = documents(&read_to_string(file)?, file)?;
     match (documents.pop(), documents.is_empty()) {
         (Some(document), true) => Ok(document),
         (None, _) => bail!("{}: no document in it", file.display()),
@@ -79,6 +87,21 @@ pub(crate) fn read_document(file: &Path) -> anyhow::Result<Value> {
 
 fn line<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
+}
+
+impl Case {
+    /// Reads the one case in the text of a `file`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each with its place; what it holds is not quoted.
+    pub fn parse(text: &str, file: &Path) -> Result<Case, Vec<anyhow::Error>> {
+        let mut cases = self::text(text, file, "")?;
+        match (cases.pop(), cases.len()) {
+            (Some(case), 0) => Ok(case),
+            (_, others) => Err(vec![anyhow!("{}: {} cases; write one", file.display(), others + 1)]),
+        }
+    }
 }
 
 impl Document {
@@ -191,7 +214,7 @@ impl Files<'_> {
 
     fn read(&mut self, name: &str) -> anyhow::Result<Value> {
         let file = self.folder.join(name);
-        let document = read_document(&file)?;
+        let document = document(&file)?;
         self.named.push(file);
         Ok(document)
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 use crate::case::Case;
@@ -59,7 +61,7 @@ impl Report<'_> {
     /// The run as JSON.
     pub fn to_json(&self) -> String {
         let results: Vec<CaseDocument> =
-            self.results.iter().map(|(case, outcome)| CaseDocument::of(case, outcome)).collect();
+            self.results.iter().map(|(case, outcome, _)| CaseDocument::of(case, outcome)).collect();
         let failed = self.failed().count();
         let (passed, engines, coverage) = (self.results.len() - failed, &self.engines, self.coverage());
         serde_json::to_string_pretty(&ReportDocument { engines, passed, failed, coverage, cases: results })
@@ -69,9 +71,9 @@ impl Report<'_> {
     /// The run as JUnit's XML, a suite for each file.
     pub fn to_junit(&self) -> String {
         let mut files: BTreeMap<&Path, TestSuite> = BTreeMap::new();
-        for (case, outcome) in &self.results {
+        for (case, outcome, time) in &self.results {
             let suite = files.entry(&case.file).or_insert_with(|| TestSuite::new(show(&case.file)));
-            suite.add_test_case(junit(case, outcome));
+            suite.add_test_case(junit(case, outcome, *time));
         }
         let mut report = quick_junit::Report::new("volsync-policy");
         report.add_test_suites(files.into_values());
@@ -112,30 +114,62 @@ fn show(file: &Path) -> String {
     file.display().to_string()
 }
 
-#[derive(Serialize)]
+impl Outcome {
+    /// What came of `case`, as JSON: as it stands in [`Report::to_json`].
+    pub fn to_json(&self, case: &Case) -> String {
+        serde_json::to_string(&CaseDocument::of(case, self)).unwrap_or_default()
+    }
+}
+
+/// The JSON Schema of [`Report::to_json`].
+pub fn report_schema() -> Schema {
+    schema_for!(ReportDocument<'static>)
+}
+
+/// What came of a run of policy tests.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
 struct ReportDocument<'a> {
+    /// The engines in which every case ran.
     engines: &'a [&'static str],
+    /// How many cases passed.
     passed: usize,
+    /// How many failed.
     failed: usize,
+    /// What the answers reached.
     coverage: Coverage,
+    /// Every case.
     cases: Vec<CaseDocument<'a>>,
 }
 
-#[derive(Serialize)]
+/// What came of a case.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CaseReport")]
 struct CaseDocument<'a> {
+    /// The file in which it stands.
     file: String,
+    /// The line of its name.
     line: u64,
+    /// What it is called.
     name: &'a str,
+    /// Whether nothing is wrong.
     passed: bool,
+    /// What is wrong, step by step.
     faults: Vec<FaultDocument<'a>>,
 }
 
-#[derive(Serialize)]
+/// What is wrong with an answer.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CaseFault")]
 struct FaultDocument<'a> {
+    /// What the step of the story is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
+    /// The line at which the step, or the case, begins.
     line: u64,
+    /// What is wrong: the name of an expectation that does not hold, or a sentence.
     what: String,
+    /// In what way: what was expected after `- `, what was found after `+ `. No line holds a credential.
     lines: Vec<String>,
 }
 
@@ -157,7 +191,7 @@ impl<'a> CaseDocument<'a> {
     }
 }
 
-fn junit(case: &Case, outcome: &Outcome) -> TestCase {
+fn junit(case: &Case, outcome: &Outcome, time: Duration) -> TestCase {
     let mut status = TestCaseStatus::success();
     if !outcome.faults.is_empty() {
         status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -167,7 +201,7 @@ fn junit(case: &Case, outcome: &Outcome) -> TestCase {
     }
     let mut test = TestCase::new(case.name.as_str(), status);
     test.set_classname(case.label.as_str());
-    test.set_time(outcome.time);
+    test.set_time(time);
     test.extra.insert("file".into(), show(&case.file).into());
     test.extra.insert("line".into(), case.line.to_string().into());
     test

@@ -1,7 +1,6 @@
 //! How a case is run: in every engine alike.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use volsync_policy_engine::{CallError, Engine};
@@ -17,8 +16,6 @@ pub struct Outcome {
     pub faults: Vec<Fault>,
     /// What its answers reached.
     pub(crate) reached: Reached,
-    /// How long it took.
-    pub time: Duration,
 }
 
 /// What is wrong with the answer to one step.
@@ -107,14 +104,13 @@ impl Case {
     /// Asks every engine, step by step, and compares the first one's answers with what is expected and the others'
     /// with the first one's. A step that fails does not end the story: its steps do not build on answers.
     pub fn run(&self, engines: &[&dyn Engine]) -> Outcome {
-        let start = Instant::now();
         let (mut faults, mut reached) = (Vec::new(), Reached::default());
         for (index, step) in self.steps.iter().enumerate() {
             let name = step.name.clone().map(|name| (name, step.line));
             let found = self.ask(step, engines, &mut reached);
             faults.extend(found.into_iter().map(|kind| Fault { step: index, name: name.clone(), kind }));
         }
-        Outcome { faults, reached, time: start.elapsed() }
+        Outcome { faults, reached }
     }
 
     fn ask(&self, step: &Step, engines: &[&dyn Engine], reached: &mut Reached) -> Vec<FaultKind> {

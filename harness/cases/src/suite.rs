@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use rayon::prelude::*;
@@ -21,8 +22,8 @@ pub struct Suite {
 pub struct Report<'a> {
     /// The engines in which it ran.
     pub engines: Vec<&'static str>,
-    /// Every case with what came of it.
-    pub results: Vec<(&'a Case, Outcome)>,
+    /// Every case with what came of it, and how long it took.
+    pub results: Vec<(&'a Case, Outcome, Duration)>,
 }
 
 impl Suite {
@@ -41,7 +42,7 @@ impl Suite {
         }
         let (mut cases, mut faulty) = (Vec::new(), Vec::new());
         for (file, label) in files {
-            match read::read(&file, &label) {
+            match read::file(&file, &label) {
                 Ok(read) => cases.extend(read),
                 Err(faults) => faulty.push((file, faults)),
             }
@@ -75,22 +76,28 @@ impl Suite {
 
     /// Runs every case in every engine, several at a time.
     pub fn run(&self, engines: &[&dyn Engine]) -> Report<'_> {
+        let timed = |case| {
+            let start = Instant::now();
+            let outcome = Case::run(case, engines);
+            (case, outcome, start.elapsed())
+        };
         Report {
             engines: engines.iter().map(|engine| engine.name()).collect(),
-            results: self.cases.par_iter().map(|case| (case, case.run(engines))).collect(),
+            results: self.cases.par_iter().map(timed).collect(),
         }
     }
 }
 
 impl Report<'_> {
     /// The cases that failed.
-    pub fn failed(&self) -> impl Iterator<Item = &(&Case, Outcome)> {
-        self.results.iter().filter(|(_, outcome)| !outcome.faults.is_empty())
+    pub fn failed(&self) -> impl Iterator<Item = (&Case, &Outcome)> {
+        let results = self.results.iter().map(|(case, outcome, _)| (*case, outcome));
+        results.filter(|(_, outcome)| !outcome.faults.is_empty())
     }
 
     /// What the answers reached.
     pub fn coverage(&self) -> Coverage {
-        Coverage::of(self.results.iter().map(|(_, outcome)| &outcome.reached))
+        Coverage::of(self.results.iter().map(|(_, outcome, _)| &outcome.reached))
     }
 }
 

@@ -100,7 +100,7 @@ fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
 
 /// Whether a file that was written anew holds the cases of the one before, and each is as wanted.
 fn says_what_it_should(before: &Path, after: &Path, edits: &[Edit<'_>]) -> bool {
-    let (Ok(before), Ok(after)) = (read::read(before, ""), read::read(after, "")) else { return false };
+    let (Ok(before), Ok(after)) = (read::file(before, ""), read::file(after, "")) else { return false };
     before.len() == after.len() && before.iter().zip(&after).all(|(before, after)| is_as_wanted(before, after, edits))
 }
 

@@ -296,6 +296,7 @@ pub(crate) enum Schema {
     Settings,
     Plan,
     Review,
+    Report,
 }
 
 #[cfg(test)]

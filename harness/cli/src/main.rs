@@ -60,14 +60,17 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
 }
 
 fn schema(of: Schema) -> anyhow::Result<Outcome> {
-    let name = match of {
-        Schema::Evidence => "evidence",
-        Schema::Plan => "plan",
-        Schema::Review => "review",
-        Schema::Settings => "settings",
+    let of_the_policy = |name| {
+        let found = volsync_policy::schema::all().into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, schema)| schema).context("no such schema")
     };
-    let (_, schema) =
-        volsync_policy::schema::all().into_iter().find(|(known, _)| *known == name).context("no such schema")?;
+    let schema = match of {
+        Schema::Evidence => of_the_policy("evidence")?,
+        Schema::Plan => of_the_policy("plan")?,
+        Schema::Report => volsync_policy_cases::report_schema(),
+        Schema::Review => of_the_policy("review")?,
+        Schema::Settings => of_the_policy("settings")?,
+    };
     let mut text = serde_json::to_vec_pretty(&schema)?;
     text.push(b'\n');
     print(&text)

@@ -9,6 +9,7 @@
 //! ```
 
 mod native;
+#[cfg(not(target_family = "wasm"))]
 mod wasm;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use std::fmt;
 use serde_json::Value;
 
 pub use native::Native;
+#[cfg(not(target_family = "wasm"))]
 pub use wasm::{Limits, Wasm};
 
 /// Something that runs the policy's operations.

@@ -13,23 +13,34 @@ const PACKAGE: &str = "target/wasm/browser";
 /// What of it is written by hand.
 const SOURCES: [&str; 5] = ["package.json", "index.js", "index.d.ts", "node.js", "README.md"];
 
-/// Builds the package, and prints how large its module is.
+/// Its modules by their names in it. Policy tests have one of their own, which only those load who run them.
+const MODULES: [(&str, &str); 2] = [("policy", "volsync-policy-browser"), ("cases", "volsync-policy-browser-cases")];
+
+/// Builds the package, and prints how large its modules are.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = compile("volsync-policy-browser")?;
-    // What a former build wrote is no part of this one.
-    drop(fs::remove_dir_all(PACKAGE));
-    fs::create_dir_all(PACKAGE)?;
-    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen.input_path(built).web(true)?.typescript(true).out_name("policy").generate(PACKAGE)?;
+    let built = MODULES.map(|(name, package)| compile(package).map(|built| (name, built)));
     let package = Path::new(PACKAGE);
-    // Nothing that it declares of the module's insides is of use to anybody.
-    fs::remove_file(package.join("policy_bg.wasm.d.ts"))?;
-    let module = package.join("policy_bg.wasm");
-    optimise(&module, &module)?;
+    // What a former build wrote is no part of this one.
+    drop(fs::remove_dir_all(package));
+    fs::create_dir_all(package)?;
+    for module in built {
+        let (name, built) = module?;
+        bind(name, &built, package)?;
+    }
     for file in SOURCES {
         fs::copy(Path::new("wasm/browser").join(file), package.join(file))?;
     }
     fs::copy("LICENSE", package.join("LICENSE"))?;
-    run(Command::new("node").args(["wasm/browser/generate.mjs", "docs/schema", PACKAGE]))?;
-    print_size(PACKAGE, &module)
+    run(Command::new("node").args(["wasm/browser/generate.mjs", "docs/schema", PACKAGE]))
+}
+
+/// Writes a module, and the JavaScript and the types around it.
+fn bind(name: &str, built: &Path, package: &Path) -> anyhow::Result<()> {
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen.input_path(built).web(true)?.typescript(true).out_name(name).generate(package)?;
+    // Nothing that it declares of the module's insides is of use to anybody.
+    fs::remove_file(package.join(format!("{name}_bg.wasm.d.ts")))?;
+    let module = package.join(format!("{name}_bg.wasm"));
+    optimise(&module, &module)?;
+    print_size(&module)
 }

@@ -16,7 +16,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
     let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     crate::run(cargo().args(lints))?;
-    let modules = ["--package", "volsync-policy-wapc", "--package", "volsync-policy-browser"];
+    let modules = ["volsync-policy-wapc", "volsync-policy-browser", "volsync-policy-browser-cases"];
+    let modules = modules.into_iter().flat_map(|module| ["--package", module]);
     let target = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
     crate::run(cargo().args(["clippy", "--locked"]).args(modules).args(target))?;
     let docs = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];

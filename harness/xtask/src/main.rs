@@ -90,9 +90,10 @@ fn carry_out() -> anyhow::Result<ExitCode> {
 
 /// Writes the generated files: the command prints each.
 fn docs() -> anyhow::Result<()> {
-    let files: [(&[&str], &str); 5] = [
+    let files: [(&[&str], &str); 6] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
         (&["schema", "plan"], "docs/schema/plan.json"),
+        (&["schema", "report"], "docs/schema/report.json"),
         (&["schema", "review"], "docs/schema/review.json"),
         (&["schema", "settings"], "docs/schema/settings.json"),
         (&["codes"], "docs/reason-codes.md"),

@@ -33,7 +33,7 @@ pub(crate) fn build() -> anyhow::Result<()> {
     let built = compile("volsync-policy-wapc")?;
     let optimised = built.with_extension("opt.wasm");
     optimise(&built, &optimised)?;
-    print_size("the module", &optimised)?;
+    print_size(&optimised)?;
     let module = fs::read(optimised)?;
     fs::create_dir_all("target/wasm")?;
     for (policy, metadata) in POLICIES {
@@ -71,9 +71,10 @@ pub(crate) fn optimise(built: &Path, optimised: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints how large a module is, and how large it is on its way to a browser.
-pub(crate) fn print_size(what: &str, module: &Path) -> anyhow::Result<()> {
+pub(crate) fn print_size(module: &Path) -> anyhow::Result<()> {
     let compressed = output(Command::new("gzip").args(["-9", "-c"]).arg(module))?.len();
-    println!("{what}: {} bytes, {compressed} compressed with gzip", fs::metadata(module)?.len());
+    let (module, size) = (module.display(), fs::metadata(module)?.len());
+    println!("{module}: {size} bytes, {compressed} compressed with gzip");
     Ok(())
 }
 

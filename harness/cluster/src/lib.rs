@@ -18,6 +18,7 @@ mod node;
 mod objects;
 mod store;
 mod tools;
+mod webhook;
 
 use std::fs;
 use std::path::Path;
@@ -30,6 +31,7 @@ use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+pub use node::check;
 pub use objects::{Namespace, says, text};
 pub use store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 pub use tools::Tools;
@@ -52,6 +54,7 @@ pub struct Cluster {
     client: Client,
     runtime: Runtime,
     node: Node,
+    tools: Tools,
 }
 
 impl Cluster {
@@ -69,13 +72,13 @@ impl Cluster {
             let _guard = runtime.enter();
             Client::try_from(admin()?)?
         };
-        let cluster = Cluster { client, runtime, node };
-        let started = cluster.begin(&tools, store);
+        let cluster = Cluster { client, runtime, node, tools };
+        let started = cluster.begin(store);
         started.with_context(|| cluster.node.logs())?;
         Ok(cluster)
     }
 
-    fn begin(&self, tools: &Tools, store: &Store) -> anyhow::Result<()> {
+    fn begin(&self, store: &Store) -> anyhow::Result<()> {
         let listener = self.call(TcpListener::bind(STORE))?;
         self.runtime.spawn(store.serve(listener));
         let (node, state) = (&self.node, self.node.state());
@@ -86,7 +89,7 @@ impl Cluster {
         spawn("etcd", &config::ETCD)?;
         node.command("openssl").args(["genrsa", "-out", "/run/state/sa.key", "2048"]).stderr(Stdio::null()).succeed()?;
         spawn("kube-apiserver", &config::APISERVER)?;
-        image::write(tools, &state.join("image.tar"))?;
+        image::write(&self.tools, &state.join("image.tar"))?;
         self.until("containerd", || succeeds(node.command("ctr").args(["--namespace", "k8s.io", "version"])))?;
         let import = ["--namespace", "k8s.io", "images", "import", "/run/state/image.tar"];
         node.command("ctr").args(import).stdout(Stdio::null()).succeed()?;
@@ -132,6 +135,11 @@ impl Cluster {
     /// A command that runs in the cluster's node, with `kubectl` at hand.
     pub fn command(&self, program: &str) -> Command {
         self.node.command(program)
+    }
+
+    /// The programs that it is made of.
+    pub fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// The process that holds the namespaces of the cluster.

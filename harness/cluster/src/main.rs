@@ -24,6 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    /// Say what this machine lacks, and end with 1 where it lacks anything
+    Check,
     /// Build the programs that it is made of; the first time takes a quarter of an hour
     Build,
     /// Start a cluster, and keep it until it is interrupted or told to go `down`
@@ -41,6 +43,7 @@ enum What {
 fn main() -> ExitCode {
     let Arguments { target, what } = Arguments::parse();
     let done = match what {
+        What::Check => volsync_policy_cluster::check(),
         What::Build => Tools::build(&target).map(drop),
         What::Up => up(&target),
         What::Sh { command } => sh(&target, command),

@@ -23,14 +23,30 @@ pub(crate) const STATE: &str = "/run/state";
 const TOOLS: &str = "/run/tools";
 
 /// What has to be there besides Go, with the Debian package that brings it.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/runc", "runc"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/bin/nsenter", "util-linux"),
     ("/usr/bin/openssl", "openssl"),
-    ("/sys/fs/cgroup/memory", "none: control groups of version 1 are a matter of the kernel's"),
+    ("/usr/bin/curl", "curl"),
+    ("/bin/ip", "iproute2"),
 ];
+
+/// Says what this machine lacks.
+///
+/// # Errors
+///
+/// The first thing that is missing.
+pub fn check() -> anyhow::Result<()> {
+    ensure!(rustix::process::geteuid().is_root(), "only root can make namespaces and mounts");
+    for (file, package) in NEEDED {
+        ensure!(Path::new(file).exists(), "{file} is missing; Debian's package {package} brings it");
+    }
+    ensure!(Path::new("/sys/fs/cgroup/memory").exists(), "the machine has no control groups of version 1");
+    ensure!(Command::new("go").arg("version").output().is_ok(), "Go is missing, which builds the programs");
+    Ok(())
+}
 
 /// The machine, until it is dropped.
 pub(crate) struct Node {
@@ -46,10 +62,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts one, with its state in a folder below `target`.
     pub(crate) fn start(tools: &Tools, target: &Path) -> anyhow::Result<Self> {
-        ensure!(rustix::process::geteuid().is_root(), "only root can make namespaces and mounts");
-        for (file, package) in NEEDED {
-            ensure!(Path::new(file).exists(), "{file} is needed, of the package {package}");
-        }
+        check()?;
         let state = tempfile::Builder::new().prefix("node-").tempdir_in(target.canonicalize()?)?.keep();
         fs::create_dir(state.join("log"))?;
         let script = state.join("node.sh");

@@ -17,7 +17,7 @@ use crate::Cluster;
 const MANAGER: &str = "volsync-policy";
 
 /// The kinds that are called by their name alone, with their API version, and whether they are in a namespace.
-const KINDS: [(&str, &str, bool); 19] = [
+const KINDS: [(&str, &str, bool); 20] = [
     ("ConfigMap", "v1", true),
     ("CSIDriver", "storage.k8s.io/v1", false),
     ("CSINode", "storage.k8s.io/v1", false),
@@ -35,6 +35,7 @@ const KINDS: [(&str, &str, bool); 19] = [
     ("Secret", "v1", true),
     ("StatefulSet", "apps/v1", true),
     ("StorageClass", "storage.k8s.io/v1", false),
+    ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
     ("VolumeSnapshot", "snapshot.storage.k8s.io/v1", true),
     ("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", false),
 ];

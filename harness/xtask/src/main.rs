@@ -35,6 +35,12 @@ enum Task {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
+    /// A real Kubernetes with a real VolSync on this machine: check, build, up, sh, down
+    Cluster {
+        /// What is done, and with what
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check format, lints, documentation, licences and sources
     Check,
     /// Write the generated files again: docs/schema and docs/reason-codes.md
@@ -73,6 +79,11 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             browser::build()?;
             playground::build()?;
             playground::serve(port)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Cluster { arguments } => {
+            let (what, with) = arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
+            run(setup::cluster_command(what).args(with))?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Check => {

@@ -23,6 +23,7 @@ pub(crate) struct App<'a> {
     /// Its namespace.
     pub(crate) namespace: Namespace<'a>,
     settings: Value,
+    class: Option<&'static str>,
     /// The ledger's entry for the claim, which outlives clusters.
     ledger: RefCell<Option<Value>>,
 }
@@ -33,7 +34,12 @@ pub(crate) const CLAIM: &str = "data";
 impl<'a> App<'a> {
     /// An application in the namespace `name`; nothing of it but that is there yet.
     pub(crate) fn new(world: &'a World, name: &str, settings: Value) -> anyhow::Result<Self> {
-        Ok(App { world, namespace: world.namespace(name)?, settings, ledger: RefCell::default() })
+        Ok(App { world, namespace: world.namespace(name)?, settings, class: None, ledger: RefCell::default() })
+    }
+
+    /// The same, with a claim of a storage class that is not the default.
+    pub(crate) fn of_class(self, class: &'static str) -> Self {
+        App { class: Some(class), ..self }
     }
 
     /// The same, with what the ledger remembers of the claim.
@@ -51,7 +57,8 @@ impl<'a> App<'a> {
         self.namespace.create_object(&json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
             "metadata": {"name": CLAIM, "labels": {"backup": "hourly"}},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}},
+                     "storageClassName": self.class},
         }))
     }
 
@@ -88,6 +95,18 @@ impl<'a> App<'a> {
             Ok((now == code).then_some(()))
         })?;
         Ok(codes)
+    }
+
+    /// Waits for the first backup, takes another one now, and lets the host see it.
+    pub(crate) fn back_up(&self) -> anyhow::Result<()> {
+        let name = format!("{CLAIM}-backup");
+        let wait = |what, is_so: &dyn Fn(&Value) -> bool| self.namespace.wait("ReplicationSource", &name, what, is_so);
+        // A run that is under way when its trigger changes would be taken for one of the new trigger.
+        wait("a first backup", &|source| !text(source, "/status/lastSyncTime").is_empty() && is_idle(source))?;
+        let now = json!({"spec": {"trigger": {"schedule": null, "manual": "now"}}});
+        self.namespace.patch("ReplicationSource", &name, now)?;
+        wait("a backup", &|source| says(source, "/status/lastManualSync=now") && is_idle(source))?;
+        self.until("Released").map(drop)
     }
 
     /// What the module makes of the claim as it is.

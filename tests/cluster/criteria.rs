@@ -59,11 +59,7 @@ fn a_labelled_claim_meets_the_seven_criteria_and_its_data_comes_back(world: &Wor
     ensure!(text(&source, "/status/nextSyncTime").ends_with(":00:00Z"), "{source:#}");
     // 7. Data in RustFS S3: config, data/, locks/, snapshots/
     let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
-    let now = json!({"spec": {"trigger": {"schedule": null, "manual": "now"}}});
-    app.namespace.patch("ReplicationSource", "data-backup", now)?;
-    app.namespace.wait("ReplicationSource", "data-backup", "the backup of what was written", |source| {
-        says(source, "/status/lastManualSync=now")
-    })?;
+    app.back_up()?;
     let repository = world.store.bucket().join("criteria/data");
     let objects: BTreeSet<String> = fs::read_dir(&repository)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
@@ -71,7 +67,6 @@ fn a_labelled_claim_meets_the_seven_criteria_and_its_data_comes_back(world: &Wor
     for object in ["config", "data", "locks", "snapshots"] {
         ensure!(objects.contains(object), "{object} is not among {objects:?}");
     }
-    app.until("Released")?;
 
     // And back: the claim is deleted and created again.
     app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
@@ -92,11 +87,7 @@ fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::
         app.create()?;
         app.until("StartedFresh")?;
         let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
-        app.until("Released")?;
-        let now = json!({"spec": {"trigger": {"schedule": null, "manual": "now"}}});
-        app.namespace.patch("ReplicationSource", "data-backup", now)?;
-        app.namespace.wait("ReplicationSource", "data-backup", "a backup", |it| says(it, "/status/lastManualSync=now"))?;
-        app.until("Released")?;
+        app.back_up()?;
         (written, app.ledger())
     };
     let found = another(world)?;
@@ -136,41 +127,35 @@ fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> 
 fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups(
     world: &World,
 ) -> anyhow::Result<()> {
-    let app = App::new(world, "seed", json!({"profile": "seed"}))?;
-    for (version, kind, driver) in [
-        ("storage.k8s.io/v1", "StorageClass", json!({"provisioner": "folder.csi.test"})),
-        ("snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", json!({"driver": "folder.csi.test", "deletionPolicy": "Delete"})),
+    let app = App::new(world, admission::UNTOUCHED, json!({"profile": "seed"}))?.of_class("longhorn");
+    for mut class in [
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "folder.csi.test"}),
+        json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass", "driver": "folder.csi.test",
+               "deletionPolicy": "Delete"}),
     ] {
-        let mut class = driver;
-        class["apiVersion"] = json!(version);
-        class["kind"] = json!(kind);
         class["metadata"] = json!({"name": "longhorn"});
         app.namespace.apply(&class)?;
     }
-    let create = || {
-        app.namespace.create_object(&json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "labels": {"backup": "hourly"}},
-            // The seed's admission leaves the claim as it is.
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}},
-                     "storageClassName": "longhorn"},
-        }))
-    };
     let backed_up = |count: usize| {
         app.namespace.wait("ReplicationSource", "data-backup", "a backup", |_| {
             snapshots(&world.store, "seed/data").is_ok_and(|snapshots| snapshots.len() == count)
         })
     };
-    create()?;
+    app.create()?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo good > file")?;
     app.apply(&app.plan(None)?)?;
     backed_up(1)?;
     let good = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
 
-    for object in [("PersistentVolumeClaim", CLAIM), ("ReplicationSource", "data-backup"), ("ReplicationDestination", "data-restore")] {
-        app.namespace.delete(object.0, object.1)?;
+    for (kind, name) in [
+        ("PersistentVolumeClaim", CLAIM),
+        ("ReplicationSource", "data-backup"),
+        ("ReplicationDestination", "data-restore"),
+    ] {
+        app.namespace.delete(kind, name)?;
     }
-    create()?;
+    app.create()?;
     bound(&app.namespace, CLAIM)?;
     ensure!(app.namespace.run(CLAIM, "ls; echo of a fresh database > file")?.is_empty(), "the claim was restored");
     app.apply(&app.plan(None)?)?;

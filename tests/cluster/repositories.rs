@@ -167,7 +167,8 @@ fn one_listing_tells_five_repositories_apart(world: &World) -> anyhow::Result<()
     }
     restic(world, path, &["forget", "--host", "volsync", "--keep-last", "1"])?;
     ensure!(read()? == Repository::Holds(1), "{:?}", read()?);
-    restic(world, path, &["forget", "--unsafe-allow-remove-all", "--host", "volsync", "--keep-tag", "none"])?;
+    let last = snapshots(&world.store, path)?.pop().context("no snapshot")?.key;
+    restic(world, path, &["forget", &last])?;
     ensure!(read()? == Repository::Emptied, "{:?}", read()?);
     fs::remove_file(world.store.bucket().join(path).join("config"))?;
     ensure!(read()? == Repository::Damaged, "{:?}", read()?);

@@ -1,7 +1,7 @@
 //! What VolSync says of a restore: decisions.md, section "Reading an outcome".
 
 use anyhow::ensure;
-use serde_json::json;
+use serde_json::{Value, json};
 use volsync_policy::{Cause, Outcome};
 use volsync_policy_cluster::{says, text};
 
@@ -108,7 +108,11 @@ fn a_restore_under_a_re_pointed_secret_names_a_snapshot_that_is_not_listed(world
     run(&namespace, &source("written", "written", "second", "once"))?;
 
     namespace.apply(&destination("data", "repository", "one"))?;
-    namespace.wait("Job", "volsync-dst-data", "a pod", |job| job.pointer("/status/active") == Some(&json!(1)))?;
+    // A mover has its Secret from its start to its end.
+    world.cluster.until("a mover", || {
+        let is_running = |pod: &Value| says(pod, "/status/phase=Running");
+        Ok(namespace.list("Pod")?.iter().any(is_running).then_some(()))
+    })?;
     namespace.apply(&secret("repository", "re-pointed/second"))?;
     let restored = run(&namespace, &destination("data", "repository", "two"))?;
     let Outcome::Restored(id) = Outcome::of_restore(logs(&restored)) else { anyhow::bail!("{}", logs(&restored)) };

@@ -128,8 +128,10 @@ impl Node {
             let text = fs::read(log.path()).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<&str> = text.lines().collect();
-            let tail = lines.get(lines.len().saturating_sub(8)..).unwrap_or_default();
-            logs += &format!("--- {}\n{}\n", log.file_name().to_string_lossy(), tail.join("\n"));
+            logs += &format!("--- {}\n", log.file_name().to_string_lossy());
+            for line in lines.get(lines.len().saturating_sub(4)..).unwrap_or_default() {
+                logs.extend(line.chars().take(240).chain(['\n']));
+            }
         }
         logs
     }

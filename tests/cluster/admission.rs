@@ -72,7 +72,9 @@ fn every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked(
     let mut namespaces: BTreeMap<String, Namespace<'_>> = BTreeMap::new();
     let (mut seen, mut refused) = (BTreeSet::new(), Vec::new());
     for question in questions() {
-        let Ok(answer) = Native.call(question.operation.as_str(), question.payload.to_string().as_bytes()) else { continue };
+        let Ok(answer) = Native.call(question.operation.as_str(), question.payload.to_string().as_bytes()) else {
+            continue;
+        };
         let plan: Value = serde_json::from_slice(&answer)?;
         for part in ["secret", "destination", "source"] {
             let object = &plan["manifests"][part]["object"];
@@ -126,10 +128,7 @@ fn what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody(wor
     let ways: [(&str, &[&[&str]]); 3] = [
         ("server-side", &[SERVER_SIDE, SERVER_SIDE]),
         ("client-side", &[CLIENT_SIDE, CLIENT_SIDE]),
-        (
-            "migrated",
-            &[&["create", "--field-manager=git", "-f", "-"], SERVER_SIDE],
-        ),
+        ("migrated", &[&["create", "--field-manager=git", "-f", "-"], SERVER_SIDE]),
     ];
     for (name, commands) in ways {
         let claim = labelled("injected", name);
@@ -192,7 +191,8 @@ fn recordings() -> Vec<Recording> {
             it["metadata"]["labels"]["backup"] = json!("hurly");
         }),
         with("create-with-generated-name", CREATE, "CREATE", "generated-", |it| {
-            it["metadata"] = json!({"generateName": "generated-", "namespace": RECORDED, "labels": {"backup": "hourly"}});
+            it["metadata"] =
+                json!({"generateName": "generated-", "namespace": RECORDED, "labels": {"backup": "hourly"}});
         }),
         with("create-by-stateful-set", CREATE, "CREATE", "data-web-0", |it| {
             let template = json!({"metadata": {"name": "data", "labels": {"backup": "hourly"}}, "spec": it["spec"]});
@@ -260,7 +260,8 @@ fn the_recorded_requests_are_what_this_api_server_asks(world: &World) -> anyhow:
             let mut asked = asked.lock().unwrap();
             let is_it = |review: &Value| {
                 let names = ["/request/name", "/request/object/metadata/name", "/request/object/metadata/generateName"];
-                says(review, &format!("/request/operation={operation}")) && names.iter().any(|at| text(review, at) == claim)
+                says(review, &format!("/request/operation={operation}"))
+                    && names.iter().any(|at| text(review, at) == claim)
             };
             Ok(asked.iter().position(is_it).map(|index| asked.remove(index)))
         })?;

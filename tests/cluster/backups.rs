@@ -25,9 +25,8 @@ fn a_new_source_backs_up_at_once_whatever_its_schedule(world: &World) -> anyhow:
     let mut yearly = source("data", "data", "repository", "");
     yearly["spec"]["trigger"] = json!({"schedule": "0 0 1 1 *"});
     namespace.apply(&yearly)?;
-    let done = namespace.wait("ReplicationSource", "data", "a first backup", |it| {
-        !text(it, "/status/lastSyncTime").is_empty()
-    })?;
+    let done = namespace
+        .wait("ReplicationSource", "data", "a first backup", |it| !text(it, "/status/lastSyncTime").is_empty())?;
     ensure!(snapshots(&world.store, "at-once/data")?.len() == 1);
     ensure!(text(&done, "/status/nextSyncTime").contains("-01-01T00:00:00Z"), "{done:#}");
     Ok(())

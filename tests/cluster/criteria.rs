@@ -9,7 +9,7 @@ use volsync_policy_cluster::{Cluster, says, text};
 use volsync_policy_tests::root;
 
 use crate::app::{App, CLAIM};
-use crate::repositories::{Repository, snapshots};
+use crate::repositories::{Repository, restic, snapshots};
 use crate::volsync::{bound, image, logs};
 use crate::{World, admission, tests};
 
@@ -141,6 +141,8 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
             snapshots(&world.store, "seed/data").is_ok_and(|snapshots| snapshots.len() == count)
         })
     };
+    // At a first deployment both of its movers make the repository at the same time, and may ruin it for good.
+    restic(world, "seed/data", &["init"])?;
     app.create()?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo good > file")?;

@@ -60,9 +60,8 @@ fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_t
     namespace.patch_status("ReplicationDestination", "data", of("never"))?;
     let pending = namespace.apply(&claim("data", Some("data")))?;
     let prime = format!("vs-prime-{}", text(&pending, "/metadata/uid"));
-    namespace.wait("PersistentVolumeClaim", &prime, "being made", |prime| {
-        says(prime, "/spec/dataSourceRef/name=never")
-    })?;
+    namespace
+        .wait("PersistentVolumeClaim", &prime, "being made", |prime| says(prime, "/spec/dataSourceRef/name=never"))?;
     namespace.patch_status("ReplicationDestination", "data", of(image(&done)))?;
     let is_pending = || {
         // What is populated later is done, and this claim has been looked at.

@@ -14,7 +14,11 @@ use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use crate::volsync::PASSWORD;
 use crate::{World, tests};
 
-tests![one_listing_tells_five_repositories_apart, a_missing_bucket_is_no_missing_repository, snapshots_that_aged_out_are_put_back];
+tests![
+    one_listing_tells_five_repositories_apart,
+    a_missing_bucket_is_no_missing_repository,
+    snapshots_that_aged_out_are_put_back
+];
 
 /// What a repository is, by the folders and objects right below its path.
 #[derive(Debug, PartialEq, Eq)]
@@ -181,7 +185,8 @@ fn a_missing_bucket_is_no_missing_repository(world: &World) -> anyhow::Result<()
     let endpoint = format!("http://{}", world.store.address()).parse()?;
     let bucket = Bucket::new(endpoint, UrlStyle::Path, "no-such-bucket", "us-east-1")?;
     let url = bucket.list_objects_v2(Some(&credentials)).sign(Duration::from_secs(60));
-    let answer = ureq::get(url.as_str()).config().http_status_as_error(false).build().call()?.into_body().read_to_string()?;
+    let answer =
+        ureq::get(url.as_str()).config().http_status_as_error(false).build().call()?.into_body().read_to_string()?;
     ensure!(answer.contains("NoSuchBucket"), "{answer}");
     Ok(())
 }

@@ -89,7 +89,8 @@ pub(crate) fn back_up(namespace: &Namespace<'_>, claim: &str, secret: &str, scri
 
 /// Waits until a claim is bound, and gives its volume.
 pub(crate) fn bound(namespace: &Namespace<'_>, claim: &str) -> anyhow::Result<Value> {
-    let claim = namespace.wait("PersistentVolumeClaim", claim, "being bound", |claim| says(claim, "/status/phase=Bound"))?;
+    let claim =
+        namespace.wait("PersistentVolumeClaim", claim, "being bound", |claim| says(claim, "/status/phase=Bound"))?;
     namespace.get("PersistentVolume", text(&claim, "/spec/volumeName"))
 }
 
@@ -103,8 +104,7 @@ pub(crate) fn populated_from(volume: &Value) -> &str {
 pub(crate) fn failed_log(namespace: &Namespace<'_>, job: &str) -> anyhow::Result<String> {
     namespace.wait("Job", job, "a failed pod", |job| job.pointer("/status/failed").is_some())?;
     let pods = namespace.list("Pod")?;
-    let failed = |pod: &&Value| {
-        says(pod, &format!("/metadata/labels/job-name={job}")) && says(pod, "/status/phase=Failed")
-    };
+    let failed =
+        |pod: &&Value| says(pod, &format!("/metadata/labels/job-name={job}")) && says(pod, "/status/phase=Failed");
     namespace.log(text(pods.iter().find(failed).context("no failed pod")?, "/metadata/name"))
 }

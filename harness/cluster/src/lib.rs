@@ -87,7 +87,10 @@ impl Cluster {
 
         spawn("containerd", &["--config", "/run/state/containerd.toml"])?;
         spawn("etcd", &config::ETCD)?;
-        node.command("openssl").args(["genrsa", "-out", "/run/state/sa.key", "2048"]).stderr(Stdio::null()).succeed()?;
+        node.command("openssl")
+            .args(["genrsa", "-out", "/run/state/sa.key", "2048"])
+            .stderr(Stdio::null())
+            .succeed()?;
         spawn("kube-apiserver", &config::APISERVER)?;
         image::write(&self.tools, &state.join("image.tar"))?;
         self.until("containerd", || succeeds(node.command("ctr").args(["--namespace", "k8s.io", "version"])))?;

@@ -100,7 +100,8 @@ fn sh(target: &Path, mut command: Vec<String>) -> anyhow::Result<()> {
 fn down(target: &Path) -> anyhow::Result<()> {
     let (keeper, _) = ids(target)?;
     // A process that was killed left its file, and another may have its id.
-    let is_it = fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"));
+    let is_it =
+        fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"));
     if !is_it {
         return Ok(fs::remove_file(running(target))?);
     }

@@ -105,7 +105,8 @@ impl Node {
     /// Starts a program that runs until the node ends. What it prints is kept for [`Node::logs`].
     pub(crate) fn spawn(&self, name: &str, command: &mut Command) -> anyhow::Result<()> {
         let log = File::create(self.state.join("log").join(name))?;
-        let program = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context(name.to_owned())?;
+        let program =
+            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context(name.to_owned())?;
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(program);
         Ok(())
     }

@@ -30,7 +30,9 @@ if [ "${4:-}" = inside ]; then
     mount --bind "$file" "/proc/sys/${setting%=*}"
   done
   ip link set lo up
-  ip link add cni0 type bridge
+  # A bridge without an address of its own takes on its lowest port's: with each pod that comes or goes it may be another,
+  # and until the others notice what they send is lost.
+  ip link add cni0 address 02:00:0a:63:00:01 type bridge
   ip address add 10.99.0.1/24 dev cni0
   ip link set cni0 up
   echo ready

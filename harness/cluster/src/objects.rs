@@ -10,8 +10,8 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, LogParams,
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::image::IMAGE;
 use crate::Cluster;
+use crate::image::IMAGE;
 
 /// What is applied here is applied by this manager.
 const MANAGER: &str = "volsync-policy";

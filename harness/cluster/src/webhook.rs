@@ -43,9 +43,10 @@ impl Cluster {
             .succeed()?;
         let state = |file: &str| fs::read(self.node.state().join(file));
         let (key, certificate) = (state(&format!("{port}.key"))?, state(&format!("{port}.pem"))?);
-        let tls = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![CertificateDer::from_pem_slice(&certificate)?], PrivateKeyDer::from_pem_slice(&key)?)?;
+        let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(
+            vec![CertificateDer::from_pem_slice(&certificate)?],
+            PrivateKeyDer::from_pem_slice(&key)?,
+        )?;
         self.runtime.spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::new(admit)));
         let bundle = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, certificate);
         Ok(json!({"url": format!("https://127.0.0.1:{port}/"), "caBundle": bundle}))
@@ -65,10 +66,7 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, admit: Arc<impl Admit>) 
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    admit: Arc<impl Admit>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, admit: Arc<impl Admit>) -> Result<Response<Full<Bytes>>, Infallible> {
     let answered = async {
         let review: Value = serde_json::from_slice(&request.into_body().collect().await?.to_bytes())?;
         let mut response = admit(&review);

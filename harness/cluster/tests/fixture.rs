@@ -58,8 +58,9 @@ impl Machine {
     fn look() -> anyhow::Result<Self> {
         let list = |folder: &Path| -> Vec<PathBuf> {
             let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-            let mut found: Vec<PathBuf> =
-                found.filter(|path| path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"node-"))).collect();
+            let mut found: Vec<PathBuf> = found
+                .filter(|path| path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"node-")))
+                .collect();
             found.sort();
             found
         };
@@ -76,8 +77,13 @@ impl Machine {
             groups: fs::read_dir("/sys/fs/cgroup")?.flatten().flat_map(|group| list(&group.path())).collect(),
             states: list(&target()),
             mounts: fs::read_to_string("/proc/self/mountinfo")?,
-            network: fs::read_to_string("/proc/net/dev")?.lines().map(|it| it.split(':').next().unwrap_or("")).collect(),
-            settings: settings.map(|it| fs::read_to_string(Path::new("/proc/sys").join(it)).unwrap_or_default()).to_vec(),
+            network: fs::read_to_string("/proc/net/dev")?
+                .lines()
+                .map(|it| it.split(':').next().unwrap_or(""))
+                .collect(),
+            settings: settings
+                .map(|it| fs::read_to_string(Path::new("/proc/sys").join(it)).unwrap_or_default())
+                .to_vec(),
         })
     }
 

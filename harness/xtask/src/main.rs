@@ -82,7 +82,8 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Cluster { arguments } => {
-            let (what, with) = arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
+            let (what, with) =
+                arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
             run(setup::cluster_command(what).args(with))?;
             Ok(ExitCode::SUCCESS)
         }

@@ -106,6 +106,8 @@ impl<'a> App<'a> {
         let now = json!({"spec": {"trigger": {"schedule": null, "manual": "now"}}});
         self.namespace.patch("ReplicationSource", &name, now)?;
         wait("a backup", &|source| says(source, "/status/lastManualSync=now") && is_idle(source))?;
+        let scheduled = json!({"spec": {"trigger": {"schedule": "0 * * * *", "manual": null}}});
+        self.namespace.patch("ReplicationSource", &name, scheduled)?;
         self.until("Released").map(drop)
     }
 
@@ -141,7 +143,7 @@ impl<'a> App<'a> {
             volume => namespace.get("PersistentVolume", volume)?,
         };
         let system = namespace.get("Namespace", "kube-system")?;
-        let reads_secret = !namespace.get("Secret", &format!("{CLAIM}-volsync-secret"))?.is_null();
+        let has_secret = !namespace.get("Secret", &format!("{CLAIM}-volsync-secret"))?.is_null();
         let prime = namespace.get("PersistentVolumeClaim", &format!("vs-prime-{uid}"))?;
         let outcome = Outcome::of_restore(logs(&destination));
         let (restored, saved) = (
@@ -154,7 +156,7 @@ impl<'a> App<'a> {
             "claim": {
                 "uid": uid,
                 "phase": text(&claim, "/status/phase"),
-                "source": if text(&claim, "/spec/dataSourceRef/kind") == "ReplicationDestination" { "ours" } else { "none" },
+                "source": if says(&claim, "/spec/dataSourceRef/kind=ReplicationDestination") { "ours" } else { "none" },
                 "volume": match &volume {
                     Value::Null => json!("none"),
                     volume => json!({"of": {"driver": text(volume, "/spec/csi/driver"),
@@ -163,7 +165,10 @@ impl<'a> App<'a> {
                 "populatedFrom": Some(populated_from(&volume)).filter(|snapshot| !snapshot.is_empty()),
                 "released": record(&claim),
             },
-            "secret": if reads_secret { json!({"ours": {"repository": "same", "password": "same"}}) } else { json!("absent") },
+            "secret": match has_secret {
+                true => json!({"ours": {"repository": "same", "password": "same"}}),
+                false => json!("absent"),
+            },
             "restore": restore(&destination, uid, &outcome),
             "populator": match text(&prime, "/spec/dataSourceRef/name") {
                 "" => json!("idle"),

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Kubernetes, its controllers and its kubelet, etcd, containerd, VolSync and restic are the real ones; of our own are
-//! the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's script. There is no
-//! DNS, no Service and no second node. A cluster is gone without a trace when it is dropped, or when its process ends,
-//! however it ends.
+//! the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's script. There is
+//! no DNS, no Service and no second node. A cluster is gone without a trace when it is dropped, or when its process
+//! ends, however it ends.
 
 mod config;
 mod image;

@@ -3,7 +3,7 @@
 #
 #     node.sh STATE TOOLS NAME
 #
-# Says `ready` once they are. Afterwards it removes the folder STATE and the control groups of the name NAME, and nothing
+# Says `ready` once they are. Afterwards it removes the folder STATE and the control groups of the name NAME: nothing
 # else of it is outside of the namespaces.
 set -euo pipefail
 state=$1 tools=$2 name=$3
@@ -30,8 +30,8 @@ if [ "${4:-}" = inside ]; then
     mount --bind "$file" "/proc/sys/${setting%=*}"
   done
   ip link set lo up
-  # A bridge without an address of its own takes on its lowest port's: with each pod that comes or goes it may be another,
-  # and until the others notice what they send is lost.
+  # A bridge without an address of its own takes on its lowest port's: with each pod that comes or goes it may be
+  # another, and until the others notice, what they send is lost.
   ip link add cni0 address 02:00:0a:63:00:01 type bridge
   ip address add 10.99.0.1/24 dev cni0
   ip link set cni0 up

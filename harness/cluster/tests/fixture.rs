@@ -136,6 +136,7 @@ fn sane() -> anyhow::Result<()> {
     let mut driver = cluster
         .command("csi-driver")
         .args(["--root=/run/sanity/root", "--socket=/run/sanity/csi.sock", "--node=node", "--kubelet-dir="])
+        .stderr(Stdio::null())
         .spawn()?;
     cluster.until("the driver", || {
         Ok(cluster.command("test").args(["-S", "/run/sanity/csi.sock"]).status()?.success().then_some(()))

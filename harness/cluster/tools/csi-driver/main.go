@@ -1,5 +1,4 @@
-// hostdir: a small CSI driver for a one-node drill. A volume is a directory, a
-// snapshot is a copy of one; both survive restarts because the disk is the state.
+// A small CSI driver for one node. A volume is a folder, a snapshot is a copy of one.
 package main
 
 import (
@@ -76,25 +75,41 @@ func copyTree(src, dst string) error {
 	return os.Rename(tmp, dst)
 }
 
-func (d *driver) GetPluginInfo(context.Context, *csi.GetPluginInfoRequest) (*csi.GetPluginInfoResponse, error) {
+func (d *driver) GetPluginInfo(
+	context.Context, *csi.GetPluginInfoRequest,
+) (*csi.GetPluginInfoResponse, error) {
 	return &csi.GetPluginInfoResponse{Name: driverName, VendorVersion: "1"}, nil
 }
-func (d *driver) GetPluginCapabilities(context.Context, *csi.GetPluginCapabilitiesRequest) (*csi.GetPluginCapabilitiesResponse, error) {
-	return &csi.GetPluginCapabilitiesResponse{Capabilities: []*csi.PluginCapability{{Type: &csi.PluginCapability_Service_{Service: &csi.PluginCapability_Service{Type: csi.PluginCapability_Service_CONTROLLER_SERVICE}}}}}, nil
+func (d *driver) GetPluginCapabilities(
+	context.Context, *csi.GetPluginCapabilitiesRequest,
+) (*csi.GetPluginCapabilitiesResponse, error) {
+	controller := &csi.PluginCapability_Service{Type: csi.PluginCapability_Service_CONTROLLER_SERVICE}
+	capability := &csi.PluginCapability{Type: &csi.PluginCapability_Service_{Service: controller}}
+	return &csi.GetPluginCapabilitiesResponse{Capabilities: []*csi.PluginCapability{capability}}, nil
 }
 func (d *driver) Probe(context.Context, *csi.ProbeRequest) (*csi.ProbeResponse, error) {
 	return &csi.ProbeResponse{Ready: wrapperspb.Bool(true)}, nil
 }
 
-func (d *driver) ControllerGetCapabilities(context.Context, *csi.ControllerGetCapabilitiesRequest) (*csi.ControllerGetCapabilitiesResponse, error) {
+func (d *driver) ControllerGetCapabilities(
+	context.Context, *csi.ControllerGetCapabilitiesRequest,
+) (*csi.ControllerGetCapabilitiesResponse, error) {
 	r := &csi.ControllerGetCapabilitiesResponse{}
-	for _, t := range []csi.ControllerServiceCapability_RPC_Type{csi.ControllerServiceCapability_RPC_CREATE_DELETE_VOLUME, csi.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT, csi.ControllerServiceCapability_RPC_CLONE_VOLUME} {
-		r.Capabilities = append(r.Capabilities, &csi.ControllerServiceCapability{Type: &csi.ControllerServiceCapability_Rpc{Rpc: &csi.ControllerServiceCapability_RPC{Type: t}}})
+	for _, t := range []csi.ControllerServiceCapability_RPC_Type{
+		csi.ControllerServiceCapability_RPC_CREATE_DELETE_VOLUME,
+		csi.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT,
+		csi.ControllerServiceCapability_RPC_CLONE_VOLUME,
+	} {
+		rpc := &csi.ControllerServiceCapability_RPC{Type: t}
+		capability := &csi.ControllerServiceCapability_Rpc{Rpc: rpc}
+		r.Capabilities = append(r.Capabilities, &csi.ControllerServiceCapability{Type: capability})
 	}
 	return r, nil
 }
 
-func (d *driver) CreateVolume(_ context.Context, q *csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error) {
+func (d *driver) CreateVolume(
+	_ context.Context, q *csi.CreateVolumeRequest,
+) (*csi.CreateVolumeResponse, error) {
 	if badID(q.Name) || len(q.VolumeCapabilities) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "name and capabilities required")
 	}
@@ -138,7 +153,8 @@ func (d *driver) CreateVolume(_ context.Context, q *csi.CreateVolumeRequest) (*c
 			return nil, fail(err)
 		}
 	}
-	return &csi.CreateVolumeResponse{Volume: &csi.Volume{VolumeId: q.Name, CapacityBytes: size, ContentSource: q.VolumeContentSource}}, nil
+	volume := &csi.Volume{VolumeId: q.Name, CapacityBytes: size, ContentSource: q.VolumeContentSource}
+	return &csi.CreateVolumeResponse{Volume: volume}, nil
 }
 func (d *driver) remove(kind, id string) error {
 	if badID(id) {
@@ -154,19 +170,26 @@ func (d *driver) remove(kind, id string) error {
 	}
 	return nil
 }
-func (d *driver) DeleteVolume(_ context.Context, q *csi.DeleteVolumeRequest) (*csi.DeleteVolumeResponse, error) {
+func (d *driver) DeleteVolume(
+	_ context.Context, q *csi.DeleteVolumeRequest,
+) (*csi.DeleteVolumeResponse, error) {
 	return &csi.DeleteVolumeResponse{}, d.remove("volumes", q.VolumeId)
 }
-func (d *driver) ValidateVolumeCapabilities(_ context.Context, q *csi.ValidateVolumeCapabilitiesRequest) (*csi.ValidateVolumeCapabilitiesResponse, error) {
+func (d *driver) ValidateVolumeCapabilities(
+	_ context.Context, q *csi.ValidateVolumeCapabilitiesRequest,
+) (*csi.ValidateVolumeCapabilitiesResponse, error) {
 	if q.VolumeId == "" || len(q.VolumeCapabilities) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "id and capabilities required")
 	}
 	if _, err := d.load("volumes", q.VolumeId); err != nil {
 		return nil, status.Error(codes.NotFound, "no such volume")
 	}
-	return &csi.ValidateVolumeCapabilitiesResponse{Confirmed: &csi.ValidateVolumeCapabilitiesResponse_Confirmed{VolumeCapabilities: q.VolumeCapabilities}}, nil
+	confirmed := &csi.ValidateVolumeCapabilitiesResponse_Confirmed{VolumeCapabilities: q.VolumeCapabilities}
+	return &csi.ValidateVolumeCapabilitiesResponse{Confirmed: confirmed}, nil
 }
-func (d *driver) CreateSnapshot(_ context.Context, q *csi.CreateSnapshotRequest) (*csi.CreateSnapshotResponse, error) {
+func (d *driver) CreateSnapshot(
+	_ context.Context, q *csi.CreateSnapshotRequest,
+) (*csi.CreateSnapshotResponse, error) {
 	if badID(q.Name) || badID(q.SourceVolumeId) {
 		return nil, status.Error(codes.InvalidArgument, "name and source required")
 	}
@@ -190,19 +213,31 @@ func (d *driver) CreateSnapshot(_ context.Context, q *csi.CreateSnapshotRequest)
 			return nil, fail(err)
 		}
 	}
-	return &csi.CreateSnapshotResponse{Snapshot: &csi.Snapshot{SnapshotId: q.Name, SourceVolumeId: m.Source, SizeBytes: m.Size, CreationTime: timestamppb.New(m.Created), ReadyToUse: true}}, nil
+	return &csi.CreateSnapshotResponse{Snapshot: &csi.Snapshot{
+		SnapshotId:     q.Name,
+		SourceVolumeId: m.Source,
+		SizeBytes:      m.Size,
+		CreationTime:   timestamppb.New(m.Created),
+		ReadyToUse:     true,
+	}}, nil
 }
-func (d *driver) DeleteSnapshot(_ context.Context, q *csi.DeleteSnapshotRequest) (*csi.DeleteSnapshotResponse, error) {
+func (d *driver) DeleteSnapshot(
+	_ context.Context, q *csi.DeleteSnapshotRequest,
+) (*csi.DeleteSnapshotResponse, error) {
 	return &csi.DeleteSnapshotResponse{}, d.remove("snapshots", q.SnapshotId)
 }
 
-func (d *driver) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesRequest) (*csi.NodeGetCapabilitiesResponse, error) {
+func (d *driver) NodeGetCapabilities(
+	context.Context, *csi.NodeGetCapabilitiesRequest,
+) (*csi.NodeGetCapabilitiesResponse, error) {
 	return &csi.NodeGetCapabilitiesResponse{}, nil
 }
 func (d *driver) NodeGetInfo(context.Context, *csi.NodeGetInfoRequest) (*csi.NodeGetInfoResponse, error) {
 	return &csi.NodeGetInfoResponse{NodeId: d.node}, nil
 }
-func (d *driver) NodePublishVolume(_ context.Context, q *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
+func (d *driver) NodePublishVolume(
+	_ context.Context, q *csi.NodePublishVolumeRequest,
+) (*csi.NodePublishVolumeResponse, error) {
 	if badID(q.VolumeId) || q.TargetPath == "" || q.VolumeCapability == nil {
 		return nil, status.Error(codes.InvalidArgument, "id, target and capability required")
 	}
@@ -213,7 +248,8 @@ func (d *driver) NodePublishVolume(_ context.Context, q *csi.NodePublishVolumeRe
 		return nil, fail(err)
 	}
 	var a, b unix.Stat_t
-	if unix.Stat(q.TargetPath, &a) == nil && unix.Stat(d.dir("volumes", q.VolumeId), &b) == nil && a.Dev == b.Dev && a.Ino == b.Ino {
+	exist := unix.Stat(q.TargetPath, &a) == nil && unix.Stat(d.dir("volumes", q.VolumeId), &b) == nil
+	if exist && a.Dev == b.Dev && a.Ino == b.Ino {
 		return &csi.NodePublishVolumeResponse{}, nil // already there
 	}
 	if err := unix.Mount(d.dir("volumes", q.VolumeId), q.TargetPath, "", unix.MS_BIND, ""); err != nil {
@@ -226,7 +262,9 @@ func (d *driver) NodePublishVolume(_ context.Context, q *csi.NodePublishVolumeRe
 	}
 	return &csi.NodePublishVolumeResponse{}, nil
 }
-func (d *driver) NodeUnpublishVolume(_ context.Context, q *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
+func (d *driver) NodeUnpublishVolume(
+	_ context.Context, q *csi.NodeUnpublishVolumeRequest,
+) (*csi.NodeUnpublishVolumeResponse, error) {
 	if q.VolumeId == "" || q.TargetPath == "" {
 		return nil, status.Error(codes.InvalidArgument, "id and target required")
 	}
@@ -246,9 +284,16 @@ type registration struct {
 }
 
 func (r *registration) GetInfo(context.Context, *registerapi.InfoRequest) (*registerapi.PluginInfo, error) {
-	return &registerapi.PluginInfo{Type: registerapi.CSIPlugin, Name: driverName, Endpoint: r.sock, SupportedVersions: []string{"1.0.0"}}, nil
+	return &registerapi.PluginInfo{
+		Type:              registerapi.CSIPlugin,
+		Name:              driverName,
+		Endpoint:          r.sock,
+		SupportedVersions: []string{"1.0.0"},
+	}, nil
 }
-func (r *registration) NotifyRegistrationStatus(_ context.Context, s *registerapi.RegistrationStatus) (*registerapi.RegistrationStatusResponse, error) {
+func (r *registration) NotifyRegistrationStatus(
+	_ context.Context, s *registerapi.RegistrationStatus,
+) (*registerapi.RegistrationStatusResponse, error) {
 	log.Printf("kubelet registration: registered=%v error=%q", s.PluginRegistered, s.Error)
 	return &registerapi.RegistrationStatusResponse{}, nil
 }

@@ -207,12 +207,15 @@ impl Identity {
 
     /// The text for one claim.
     pub(crate) fn render(&self, namespace: &str, name: &str) -> String {
-        let text = |part: &IdentityPart| match part {
-            IdentityPart::Text(text) => text.clone(),
-            IdentityPart::Namespace => namespace.to_owned(),
-            IdentityPart::Name => name.to_owned(),
-        };
-        self.parts.iter().map(text).collect()
+        let mut rendered = String::new();
+        for part in &self.parts {
+            rendered.push_str(match part {
+                IdentityPart::Text(text) => text,
+                IdentityPart::Namespace => namespace,
+                IdentityPart::Name => name,
+            });
+        }
+        rendered
     }
 
     /// The name for which this gives `rendered`, if it does for any: an identity that holds the name once.

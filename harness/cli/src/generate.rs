@@ -1,6 +1,7 @@
 //! `volsync-policy generate`: the manifests, ready to be applied.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::planner::{Planned, plan_all};
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     plan_all(&arguments.input, |planned| {
         // Each claim is written at once: whoever reads can start before we have read the last.
-        let mut out = io::stdout().lock();
+        let mut out = BufWriter::new(io::stdout().lock());
         match arguments.output {
             Output::Plan => {
                 write_plan(&mut out, planned)?;
@@ -113,14 +114,14 @@ fn in_words(step: &str) -> &str {
     }
 }
 
-struct Manifest {
-    object: Value,
+struct Manifest<'a> {
+    object: Cow<'a, Value>,
     comment: Vec<String>,
 }
 
 /// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked
 /// for, stands before the ReplicationSource that backs it up, or last.
-fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
+fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let name = planned.name();
     let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
     let mut claim = claim(planned, &name).filter(|_| with_claim && is_served);
@@ -136,8 +137,9 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
                 source_comment(planned, &name)
             }
         };
-        let object = planned.plan.pointer(&format!("/manifests/{which}/object")).filter(|object| object.is_object());
-        manifests.extend(object.map(|object| Manifest { object: object.clone(), comment }));
+        let object = planned.at("/manifests").and_then(|all| all.get(which)?.get("object"));
+        let object = object.filter(|object| object.is_object()).map(Cow::Borrowed);
+        manifests.extend(object.map(|object| Manifest { object, comment }));
     }
     manifests.extend(claim);
     manifests
@@ -165,7 +167,7 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 }
 
 /// The claim as the plan's patch leaves it.
-fn claim(planned: &Planned, name: &str) -> Option<Manifest> {
+fn claim(planned: &Planned, name: &str) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
     let mut comment = vec![format!("{name} itself.")];
     if let Some(patch) = planned.plan.get("patch").filter(|patch| patch.is_array()) {
@@ -173,5 +175,5 @@ fn claim(planned: &Planned, name: &str) -> Option<Manifest> {
         json_patch::patch(&mut object, &patch).ok()?;
         comment = vec![format!("{name} itself, which stays Pending until it is restored.")];
     }
-    Some(Manifest { object, comment })
+    Some(Manifest { object: Cow::Owned(object), comment })
 }

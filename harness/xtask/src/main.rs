@@ -1,5 +1,6 @@
 //! What is done to this repository. `cargo xtask test` is all that a bare machine needs.
 
+mod bench;
 mod browser;
 mod check;
 mod mutants;
@@ -34,6 +35,12 @@ enum Task {
         /// The port; 0 for a free one
         #[arg(long, default_value_t = 8080)]
         port: u16,
+    },
+    /// Measure against what a user would pick instead: harness/bench/RESULTS.md
+    Bench {
+        /// Only these parts, and nothing is written: calls, counts, rivals, kyverno, growth
+        #[arg(long, value_name = "PARTS")]
+        only: Option<String>,
     },
     /// Check format, lints, documentation, licences and sources
     Check,
@@ -73,6 +80,13 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             browser::build()?;
             playground::build()?;
             playground::serve(port)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Bench { only } => {
+            setup::wasm()?;
+            wasm::build()?;
+            browser::build()?;
+            bench::measure(only.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Check => {

@@ -289,7 +289,8 @@ pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSour
 /// The storage that the claim requests. Refused is what VolSync's restic mover cannot back up or restore, and what is
 /// not the policy's to touch.
 fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
-    if let Some(group) = claim.owner_groups.iter().find(|group| settings.refuse_owners.contains(*group)) {
+    let is_refused = |group: &&String| settings.refuse_owners.iter().any(|refused| refused == *group);
+    if let Some(group) = claim.owner_groups.iter().find(is_refused) {
         let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
     }

@@ -8,8 +8,11 @@ use statrs::statistics::{Data, OrderStatistics};
 /// How many turns each contender has.
 const ROUNDS: usize = 41;
 
-/// How long a turn takes at least: long for a clock, and short beside what a scheduler grants.
-const TURN: Duration = Duration::from_millis(4);
+/// How long a turn takes at least: long for any clock, a browser's too.
+const TURN: Duration = Duration::from_millis(15);
+
+/// How long a contender runs before its first turn: a browser compiles again what runs often.
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Something that is called over and over.
 pub(crate) struct Contender<'a> {
@@ -51,11 +54,23 @@ impl<'a> Contender<'a> {
 
     /// How many calls make a turn. Finding out warms it up.
     fn calls_a_turn(&mut self) -> anyhow::Result<u32> {
-        let mut calls = 1;
-        while (self.run)(calls)? < TURN {
-            calls *= 2;
+        let (mut calls, start) = (1, Instant::now());
+        loop {
+            let took = (self.run)(calls)?;
+            if took >= TURN && start.elapsed() >= WARM_UP {
+                return Ok(calls);
+            }
+            if took < TURN {
+                calls *= 2;
+            }
         }
-        Ok(calls)
+    }
+
+    /// Takes a turn, and says how many seconds a call took. Some calls before it bring back what others drove out of
+    /// the processor's caches.
+    fn turn(&mut self, calls: u32) -> anyhow::Result<f64> {
+        (self.run)(calls.div_ceil(4))?;
+        Ok((self.run)(calls)?.as_secs_f64() / f64::from(calls))
     }
 }
 
@@ -67,7 +82,7 @@ pub(crate) fn race(mut contenders: Vec<Contender<'_>>) -> anyhow::Result<Vec<Tim
         .collect();
     for _ in 0..ROUNDS {
         for ((contender, calls), times) in contenders.iter_mut().zip(&calls).zip(&mut times) {
-            times.turns.push((contender.run)(*calls)?.as_secs_f64() / f64::from(*calls));
+            times.turns.push(contender.turn(*calls)?);
         }
     }
     Ok(times)

@@ -1,6 +1,7 @@
 //! The same mapping in policy languages, natively: a review in, the seed profile's manifests out, bytes to bytes.
 
 use std::fs;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -67,8 +68,10 @@ struct Cel {
 impl Cel {
     fn load() -> anyhow::Result<Self> {
         const PROGRAM: &str = "harness/bench/rivals/mapping.cel";
-        let program = cel::Program::compile(&fs::read_to_string(PROGRAM).context(PROGRAM)?)?;
-        Ok(Cel { program, functions: cel::Context::default() })
+        let mut language = cel::Env::stdlib();
+        language.add_extension(cel::extensions::encoders).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let program = language.compile(&fs::read_to_string(PROGRAM).context(PROGRAM)?)?;
+        Ok(Cel { program, functions: cel::Context::with_env(Arc::new(language)) })
     }
 
     fn manifests(&self, review: &[u8]) -> anyhow::Result<Vec<u8>> {

@@ -3,12 +3,6 @@
 //! It adds nothing to [`volsync_policy::guest`], so that what is tested natively is what runs here.
 #![cfg(target_arch = "wasm32")]
 
-use talc::wasm::{WasmDynamicTalc, new_wasm_dynamic_allocator};
-
-/// A sixth of the size of the standard library's, and faster.
-#[global_allocator]
-static ALLOCATOR: WasmDynamicTalc = new_wasm_dynamic_allocator();
-
 /// Called by the host once, before anything else.
 // SAFETY: waPC looks the symbol up by this name, and nothing else in the module has it.
 #[unsafe(no_mangle)]

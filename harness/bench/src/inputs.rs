@@ -33,32 +33,39 @@ pub(crate) fn review(claim: &Value, settings: &Value) -> anyhow::Result<Vec<u8>>
     Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": credentials, "settings": settings }))?)
 }
 
-/// The claim of the notes that this project started from.
-pub(crate) fn example() -> anyhow::Result<Value> {
-    yaml("examples/claim.yaml")
+/// Claims as an API server has them, each with the creation that names its restore: as many as anybody takes.
+pub(crate) fn claims() -> anyhow::Result<impl Iterator<Item = Value>> {
+    let example = example()?;
+    Ok((0..).map(move |nth| {
+        let mut claim = example.clone();
+        claim["metadata"]["name"] = json!(format!("data-{nth}"));
+        claim["metadata"]["namespace"] = json!(format!("team-{}", nth % 50));
+        claim["metadata"]["creationTimestamp"] = json!("2026-01-16T23:09:56Z");
+        claim
+    }))
 }
 
-/// The claim as an API server has it, with the creation that names its restore: the `nth` of many in a cluster.
-pub(crate) fn nth_claim(nth: usize) -> anyhow::Result<Value> {
-    let mut claim = example()?;
-    let metadata = claim.get_mut("metadata").context("a claim has metadata")?;
-    metadata["name"] = json!(format!("data-{nth}"));
-    metadata["namespace"] = json!(format!("team-{}", nth % 50));
-    metadata["creationTimestamp"] = json!("2026-01-16T23:09:56Z");
-    Ok(claim)
+/// The first of [`claims`].
+pub(crate) fn one_claim() -> anyhow::Result<Value> {
+    claims()?.next().context("a claim")
 }
 
 /// Writes a file of so many claims, which every program takes: YAML documents of JSON, a line each.
 pub(crate) fn write_claims(file: &Path, count: usize) -> anyhow::Result<()> {
     let mut out = BufWriter::new(fs::File::create(file)?);
-    for nth in 0..count {
-        writeln!(out, "---\n{}", nth_claim(nth)?)?;
+    for claim in claims()?.take(count) {
+        writeln!(out, "---\n{claim}")?;
     }
     Ok(out.flush()?)
 }
 
+/// The claim of the notes that this project started from.
+fn example() -> anyhow::Result<Value> {
+    yaml("examples/claim.yaml")
+}
+
 /// Reads one YAML document.
-pub(crate) fn yaml(file: &str) -> anyhow::Result<Value> {
+fn yaml(file: &str) -> anyhow::Result<Value> {
     let text = fs::read_to_string(file).context(file.to_owned())?;
     serde_saphyr::from_str(&text).context(file.to_owned())
 }

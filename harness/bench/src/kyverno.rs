@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::growth::generate;
 use crate::processes::{Needed, Objects, keyed, objects, run};
 use crate::race::Spread;
-use crate::report::{Report, grouped, ratio, seconds};
+use crate::report::{Report, bytes, grouped, ratio, seconds};
 use crate::{inputs, scratch};
 
 /// Kyverno's command, as `cargo xtask bench` builds it.
@@ -40,7 +40,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..turns {
             ours.push(run(generate(&claims).arg("--settings").arg(&settings), &printed[0])?);
-            theirs.push(run(&mut apply(&claims), &printed[1])?);
+            theirs.push(run(&apply(&claims), &printed[1])?);
         }
         rows(report, &ours, &theirs);
         let (ours, theirs) = (objects(&printed[0])?, generated(&printed[1])?);
@@ -61,7 +61,6 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
 
 fn rows(report: &mut Report, ours: &[Needed], theirs: &[Needed]) {
     type Measure = (&'static str, fn(&Needed) -> f64, fn(f64) -> String, &'static str);
-    let bytes = |bytes: f64| format!("{} bytes", grouped(bytes as u64));
     let measures: [Measure; 3] = [
         ("processor time", |it| it.cpu, seconds, "≥ 100"),
         ("time from start to end", |it| it.wall, seconds, ""),

@@ -21,6 +21,7 @@ mod race;
 mod report;
 mod rivals;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -44,6 +45,12 @@ struct Arguments {
 enum Task {
     /// Plan a review so many times, for valgrind to count
     Call { review: PathBuf, calls: u64 },
+    /// Run a command with its output in a file, and print what it needed
+    Run {
+        printed: PathBuf,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
@@ -57,8 +64,10 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let Arguments { task, only } = Arguments::parse();
-    if let Some(Task::Call { review, calls }) = task {
-        return counts::call(&review, calls);
+    match task {
+        Some(Task::Call { review, calls }) => return counts::call(&review, calls),
+        Some(Task::Run { printed, command }) => return processes::run_here(&printed, &command),
+        None => {}
     }
     let mut report = Report::default();
     let wanted = |part| only.is_empty() || only.contains(&part);

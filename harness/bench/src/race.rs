@@ -89,11 +89,6 @@ pub(crate) fn race(mut contenders: Vec<Contender<'_>>) -> anyhow::Result<Vec<Tim
 }
 
 impl Times {
-    /// The times of another process, of which each turn is a run.
-    pub(crate) fn of(name: impl Into<String>, turns: Vec<f64>) -> Self {
-        Times { name: name.into(), turns }
-    }
-
     /// Seconds a call.
     pub(crate) fn spread(&self) -> Spread {
         Spread::of(self.turns.clone())

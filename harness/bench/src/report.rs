@@ -94,6 +94,11 @@ pub(crate) fn seconds(seconds: f64) -> String {
     format!("{:.3?}", Duration::from_secs_f64(seconds))
 }
 
+/// An amount of memory.
+pub(crate) fn bytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+}
+
 /// A count with its thousands apart.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy_engine::{Engine, Native};
 
-use crate::inputs::{nth_claim, review};
+use crate::inputs::{one_claim, review};
 use crate::race::{Contender, race};
 use crate::report::Report;
 
@@ -17,7 +17,7 @@ const GOAL: &str = "≥ 10";
 /// Measures the languages' interpreters, each with its program compiled beforehand.
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     report.section("The same manifests from the same review, natively; the others check and explain nothing");
-    let review = review(&nth_claim(0)?, &json!({ "profile": "seed" }))?;
+    let review = review(&one_claim()?, &json!({ "profile": "seed" }))?;
     let mut rego = Rego::load()?;
     let cel = Cel::load()?;
     let expected = ours(&review)?;

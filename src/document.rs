@@ -348,13 +348,11 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 }
 
 /// `preset` with `document` laid over it, section by section: a key of a section replaces the preset's as a whole.
-pub(crate) fn overlay(mut preset: Map<String, Value>, document: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn overlay(mut preset: Map<String, Value>, document: Map<String, Value>) -> Map<String, Value> {
     for (name, value) in document {
-        match (preset.get_mut(name), value) {
-            (Some(Value::Object(section)), Value::Object(given)) => section.extend(given.clone()),
-            _ => {
-                preset.insert(name.clone(), value.clone());
-            }
+        match (preset.get_mut(&name), value) {
+            (Some(Value::Object(section)), Value::Object(given)) => section.extend(given),
+            (_, value) => drop(preset.insert(name, value)),
         }
     }
     preset
@@ -436,7 +434,7 @@ mod tests {
         };
         let Value::Object(given) = json!({"backup": {"retain": {"hourly": 1}}}) else { unreachable!() };
         assert_eq!(
-            Value::Object(overlay(preset, &given)),
+            Value::Object(overlay(preset, given)),
             json!({"gate": "none", "backup": {"copyMethod": "Direct", "retain": {"hourly": 1}}})
         );
     }

@@ -503,7 +503,7 @@ impl Settings {
     /// # Errors
     ///
     /// Every problem at once, each with its path below `settings`.
-    pub(crate) fn from_value(document: &Value) -> Result<Settings, Vec<Problem>> {
+    pub(crate) fn from_value(document: Value) -> Result<Settings, Vec<Problem>> {
         let Value::Object(given) = document else {
             return Err(vec![Problem::new("settings", "expected an object")]);
         };

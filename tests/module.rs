@@ -115,19 +115,11 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
     }
 }
 
-/// The module is paid for by every request and every page load: its bytes. The design wants 350,000.
-const MODULE: u64 = 404_000;
-
-/// What a plan of the example claim takes in it, in units of wasmtime's fuel.
-const FUEL: u64 = 400_000;
-
-/// A count may grow by a twentieth before somebody has to look into it.
-fn within(budget: u64) -> u64 {
-    budget + budget / 20
-}
+/// The module is paid for by every request and every page load. The design wants 350,000; with the gate it is more.
+const LARGEST_MODULE: u64 = 405_000;
 
 #[test]
-fn it_is_as_large_as_it_was() {
+fn it_is_no_larger_than_the_design_allows() {
     let bytes = std::fs::read(module()).unwrap();
     let of_section = |payload: Payload<'_>| match payload {
         // Read by people, and run by nobody.
@@ -136,18 +128,21 @@ fn it_is_as_large_as_it_was() {
     };
     let size: u64 = Parser::new(0).parse_all(&bytes).map(|payload| of_section(payload.unwrap())).sum();
     assert!(
-        size <= within(MODULE),
-        "{size} bytes, not {MODULE}; the names in target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.wasm show \
-         which functions grew"
+        size <= LARGEST_MODULE,
+        "{size} bytes; a build with `profile.wasm.strip = false` shows which functions grew"
     );
 }
+
+/// What a plan of the example claim takes in the module, in units of wasmtime's fuel. A twentieth more is no reason to
+/// look into it.
+const FUEL: u64 = 288_000;
 
 #[test]
 fn a_plan_takes_as_many_instructions_as_it_did() {
     let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
     let (_, used) = wasm.metered("plan", &example()).unwrap();
     assert!(
-        used.fuel <= within(FUEL),
+        used.fuel <= FUEL + FUEL / 20,
         "{} units of fuel, not {FUEL}; `cargo xtask bench --only calls,counts` shows which part of a call grew",
         used.fuel
     );

@@ -14,6 +14,9 @@ use crate::inputs::Input;
 use crate::report::{Report, grouped};
 use crate::scratch;
 
+/// The module before Kubewarden's metadata is added to it.
+const CODE: &str = "target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.opt.wasm";
+
 /// So many calls are counted beyond the first, which pays for what the process sets up.
 const CALLS: u64 = 100;
 
@@ -44,17 +47,18 @@ pub(crate) fn calls(report: &mut Report, inputs: &[Input]) -> anyhow::Result<()>
 /// Counts what is shipped.
 pub(crate) fn module(report: &mut Report) -> anyhow::Result<()> {
     report.section("Size");
-    let bytes = fs::metadata(MODULE).context("`cargo xtask wasm` builds the module")?.len();
-    report.count("the module, bytes, with Kubewarden's metadata", grouped(bytes), "≤ 350,000");
-    let compressed = Command::new("gzip").args(["-9", "-c", MODULE]).output().context("gzip")?.stdout.len();
-    report.count("the same, bytes compressed with gzip", grouped(compressed as u64), "≤ 120,000");
+    let bytes = |file: &str| fs::metadata(file).context("`cargo xtask wasm` builds the module").map(|it| it.len());
+    report.count("the module, bytes", grouped(bytes(CODE)?), "≤ 350,000");
+    let compressed = Command::new("gzip").args(["-9", "-c", CODE]).output().context("gzip")?.stdout.len();
+    report.count("the module, bytes compressed with gzip", grouped(compressed as u64), "≤ 120,000");
+    report.count("the policy, bytes: the module with Kubewarden's metadata", grouped(bytes(MODULE)?), "");
     let tree = ["tree", "--locked", "--package", "volsync-policy-wapc", "--target", "wasm32-unknown-unknown"];
     let crates = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(tree)
         .args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"])
         .output()?;
     let crates: BTreeSet<String> = String::from_utf8_lossy(&crates.stdout).lines().map(str::to_owned).collect();
-    report.count("crates in it", crates.len(), "");
+    report.count("crates in the module, our two among them", crates.len(), "");
     Ok(())
 }
 

@@ -115,8 +115,24 @@ fn machine() -> anyhow::Result<String> {
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
     let count = std::thread::available_parallelism()?;
     let tools = [("rustc", "--version"), ("valgrind", "--version"), ("chromium", "--version"), ("go", "version")];
-    let versions = tools.map(|(tool, argument)| first_line(tool, argument));
-    Ok(format!("On {count} × {}. {}.", model.unwrap_or("a processor"), versions.join("; ")))
+    let tools = tools.map(|(tool, argument)| first_line(tool, argument)).join("; ");
+    let others = [("wasmtime", LOCK), ("regorus", LOCK), ("cel", LOCK), ("github.com/kyverno/kyverno", KYVERNO)];
+    let others = others.map(|(name, file)| locked(name, file)).join("; ");
+    Ok(format!("On {count} × {}.\n{tools}.\n{others}.", model.unwrap_or("a processor")))
+}
+
+/// Where the versions of what is measured stand.
+const LOCK: &str = "Cargo.lock";
+const KYVERNO: &str = "harness/bench/kyverno/go.mod";
+
+/// The version of a dependency, as its lock file has it: behind its name, whatever stands between.
+fn locked(name: &str, file: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let behind = [format!("name = \"{name}\"\nversion = "), format!("\t{name} v")]
+        .into_iter()
+        .find_map(|before| text.split_once(&before).map(|(_, behind)| behind));
+    let version = behind.and_then(|behind| behind.split_whitespace().next()).unwrap_or("of no known version");
+    format!("{name} {}", version.trim_matches('"'))
 }
 
 fn first_line(tool: &str, argument: &str) -> String {

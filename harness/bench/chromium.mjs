@@ -2,7 +2,7 @@
 //
 //   node chromium.mjs PACKAGE < QUESTIONS
 //
-// QUESTIONS are lines of JSON, {"review", "calls"}; what is printed for each is milliseconds, after a first line `ready`.
+// QUESTIONS are lines of JSON, {"review", "calls"}; what is printed for each is milliseconds, after a line `ready`.
 import { createInterface } from "node:readline";
 
 import { launch } from "../../wasm/playground/chromium.mjs";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -63,7 +63,7 @@ pub(crate) fn module(report: &mut Report) -> anyhow::Result<()> {
 }
 
 /// Makes native calls and nothing else, for valgrind to count.
-pub(crate) fn call(review: &PathBuf, calls: u64) -> anyhow::Result<()> {
+pub(crate) fn call(review: &Path, calls: u64) -> anyhow::Result<()> {
     let review = fs::read(review)?;
     for _ in 0..calls {
         if let Err(error) = volsync_policy_engine::Engine::call(&volsync_policy_engine::Native, "plan", &review) {
@@ -74,7 +74,7 @@ pub(crate) fn call(review: &PathBuf, calls: u64) -> anyhow::Result<()> {
 }
 
 /// What valgrind's `tool` counts for one native call.
-fn a_call(review: &PathBuf, tool: &str, figure: &str) -> anyhow::Result<u64> {
+fn a_call(review: &Path, tool: &str, figure: &str) -> anyhow::Result<u64> {
     let count = |calls: u64| {
         let profile = scratch(&format!("{tool}.out"))?;
         let output = Command::new("valgrind")

@@ -1,11 +1,11 @@
 //! Measures the policy side by side with what a user would pick instead.
 //!
 //! ```text
-//!   calls      native, the module warm and fresh, Kubewarden's host, Chromium    a call of `plan`
-//!   counts     instructions, allocations, fuel, bytes                            the same in every run
-//!   rivals     Rego (regorus), CEL                                               the same manifests from the same review
-//!   kyverno    `kyverno apply`                                                   the same manifests from the same file
-//!   growth     `volsync-policy generate`                                         from 10 to 100,000 claims
+//!   calls      native, the module warm and fresh, Chromium    a call of `plan`
+//!   counts     instructions, allocations, fuel, bytes         the same in every run
+//!   rivals     Rego (regorus), CEL                            the same manifests from the same review
+//!   kyverno    `kyverno apply`                                the same manifests from the same file
+//!   growth     `volsync-policy generate`                      from 10 to 100,000 claims
 //!     └──► report: one table, printed and written to RESULTS.md
 //! ```
 //!

@@ -211,7 +211,8 @@ impl Claim {
 
     /// The value of our annotation `volsync-policy.io/<key>`.
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.get(&format!("{PREFIX}{key}")).map(String::as_str)
+        let ours = |(name, _): &(&String, &String)| name.strip_prefix(PREFIX) == Some(key);
+        self.annotations.iter().find(ours).map(|(_, value)| value.as_str())
     }
 
     /// What tells this incarnation of the claim from the one before it, for the trigger of its restore: when it was

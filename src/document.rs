@@ -4,6 +4,7 @@
 //! `serde_json` reports values ("invalid type: string \"hunter2\""), and a review carries credentials. So its tree is
 //! read through a deserializer of our own, whose error type keeps the path and the kind of the fault only.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::de::{
@@ -22,7 +23,7 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> R
 ///
 /// What is wrong is taken out of a copy and the rest is read again, until nothing is wrong any more.
 pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) -> Result<T, Vec<Problem>> {
-    let mut rest = value.clone();
+    let mut rest = Cow::Borrowed(value);
     let mut problems: Vec<Problem> = Vec::new();
     loop {
         let fault = match T::deserialize(Node(&rest)) {
@@ -30,7 +31,7 @@ pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) 
             Ok(_) => return Err(problems),
             Err(fault) => fault,
         };
-        let removed = remove(&mut rest, &fault.0.steps);
+        let removed = remove(rest.to_mut(), &fault.0.steps);
         let problem = fault.at(root);
         // An object that misses what was just taken out of it has been spoken of.
         if !problems.iter().any(|known| known.path.starts_with(&problem.path)) {
@@ -347,13 +348,11 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 }
 
 /// `preset` with `document` laid over it, section by section: a key of a section replaces the preset's as a whole.
-pub(crate) fn overlay(mut preset: Map<String, Value>, document: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn overlay(mut preset: Map<String, Value>, document: Map<String, Value>) -> Map<String, Value> {
     for (name, value) in document {
-        match (preset.get_mut(name), value) {
-            (Some(Value::Object(section)), Value::Object(given)) => section.extend(given.clone()),
-            _ => {
-                preset.insert(name.clone(), value.clone());
-            }
+        match (preset.get_mut(&name), value) {
+            (Some(Value::Object(section)), Value::Object(given)) => section.extend(given),
+            (_, value) => drop(preset.insert(name, value)),
         }
     }
     preset
@@ -435,7 +434,7 @@ mod tests {
         };
         let Value::Object(given) = json!({"backup": {"retain": {"hourly": 1}}}) else { unreachable!() };
         assert_eq!(
-            Value::Object(overlay(preset, &given)),
+            Value::Object(overlay(preset, given)),
             json!({"gate": "none", "backup": {"copyMethod": "Direct", "retain": {"hourly": 1}}})
         );
     }

@@ -75,7 +75,7 @@ pub fn plan(review: &Review) -> Plan {
     let Review { request, credentials, settings, evidence } = review;
     let standing = Standing::of(request, settings);
     let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_ref(), evidence.as_ref()));
-    let asked = standing.asked(secret.as_ref());
+    let asked = standing.asked(secret.as_ref(), evidence.as_ref());
     let verdict = decide(&asked, evidence.as_ref());
     let steps = Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks);
     let record = Recording::record(&verdict, &steps, evidence.as_ref());

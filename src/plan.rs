@@ -81,7 +81,12 @@ impl Plan {
     ///
     /// The same plan gives the same bytes in every engine: object keys stand in a fixed order.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&PlanDocument::of(self)).unwrap_or_default()
+        // Most plans fit, and a buffer that grows is copied.
+        let mut json = Vec::with_capacity(4096);
+        match serde_json::to_writer(&mut json, &PlanDocument::of(self)) {
+            Ok(()) => json,
+            Err(_) => Vec::new(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::claim::{ANNOTATIONS, Claim, Source};
 use crate::decision::{Ask, Asked, Unselected};
-use crate::evidence::DataSource;
+use crate::evidence::{DataSource, Evidence};
 use crate::manifests::SecretManifest;
 use crate::names::{self, HoldId, Kind, Names};
 use crate::problem::{Problem, keyed, nearest, one_of};
@@ -102,15 +102,15 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// What the decision must know of it; `secret` is what carries the claim's credentials.
-    pub(crate) fn asked(&self, secret: Option<&SecretManifest>) -> Asked {
+    /// What the decision must know of it to weigh `evidence`; `secret` is what carries the claim's credentials.
+    pub(crate) fn asked(&self, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Asked {
         match self {
             Standing::Unselected(unselected) => Asked::Unselected(*unselected),
             Standing::Terminating => Asked::Terminating,
             Standing::LabelInvalid(_) => Asked::LabelInvalid,
             Standing::Unservable(_) => Asked::VolumeUnsupported,
             Standing::Unnamed => Asked::Unnamed,
-            Standing::Servable(protection) => Asked::Protection(Box::new(protection.ask(secret))),
+            Standing::Servable(protection) => Asked::Protection(Box::new(protection.ask(secret, evidence))),
         }
     }
 
@@ -242,16 +242,17 @@ impl<'a> Protection<'a> {
 }
 
 impl Protection<'_> {
-    fn ask(&self, secret: Option<&SecretManifest>) -> Ask {
+    fn ask(&self, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Ask {
         let acceptance = self.claim.annotation("accept").and_then(Accepted::parse);
         let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
         Ask {
             mode: self.restore_mode,
             gate: self.settings.gate,
             has_credentials: secret.is_some_and(SecretManifest::is_rendered),
-            repository: secret.and_then(SecretManifest::address),
+            // Nothing but evidence is compared with these two, and they take longer than all the rest.
+            repository: evidence.and(secret).and_then(SecretManifest::address),
+            interval: evidence.map_or(0, |_| self.schedule.interval()),
             request: self.request.clone(),
-            interval: self.schedule.interval(),
             accepted: accepted.unwrap_or_default(),
             reason,
         }
@@ -288,7 +289,8 @@ pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSour
 /// The storage that the claim requests. Refused is what VolSync's restic mover cannot back up or restore, and what is
 /// not the policy's to touch.
 fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
-    if let Some(group) = claim.owner_groups.iter().find(|group| settings.refuse_owners.contains(*group)) {
+    let is_refused = |group: &&String| settings.refuse_owners.iter().any(|refused| refused == *group);
+    if let Some(group) = claim.owner_groups.iter().find(is_refused) {
         let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
     }

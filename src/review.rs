@@ -96,7 +96,7 @@ impl Review {
             return Err(Problem::new(keyed("", unknown), "unknown key").hint(hint).into());
         }
         let mut take = |key| review.remove(key).filter(|value| !value.is_null());
-        let settings = take("settings").map_or_else(|| Ok(Settings::default()), |given| Settings::from_value(&given));
+        let settings = take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value);
         let settings = settings.map_err(|problems| ReviewError { problems })?;
         let evidence: Option<Evidence> = take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {

@@ -1,5 +1,6 @@
 //! Schedules: what VolSync's `trigger.schedule` accepts, and the `H` that spreads backups over time.
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -39,9 +40,10 @@ impl Schedule {
         if written.len() != FIELDS.len() {
             return Err(NotASchedule);
         }
-        let spread = Sha256::digest(format!("{namespace}/{claim}"));
-        let fields = (written.into_iter().zip(&FIELDS).zip(spread.chunks(4)))
-            .map(|((text, field), bytes)| field.parse(text, bytes))
+        // Few schedules say `H`, and a module is slow to hash.
+        let spread = LazyCell::new(|| Sha256::digest(format!("{namespace}/{claim}")));
+        let fields = (written.into_iter().zip(&FIELDS).enumerate())
+            .map(|(nth, (text, field))| field.parse(text, || spread.chunks(4).nth(nth).unwrap_or_default()))
             .collect::<Result<Vec<String>, NotASchedule>>()?;
         Ok(Schedule(format!("{zone}{}", fields.join(" "))))
     }
@@ -132,12 +134,12 @@ const FIELDS: [Field; 5] = [
 ];
 
 impl Field {
-    fn parse(&self, text: &str, spread: &[u8]) -> Result<String, NotASchedule> {
+    fn parse<'a>(&self, text: &str, spread: impl FnOnce() -> &'a [u8]) -> Result<String, NotASchedule> {
         if let Some(step) = text.strip_prefix('H') {
             let every =
                 if step.is_empty() { None } else { Some(self.step(step.strip_prefix('/').ok_or(NotASchedule)?)?) };
             let numbers = every.unwrap_or(self.highest_spread - self.lowest + 1);
-            let offset = spread.iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)) % numbers;
+            let offset = spread().iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)) % numbers;
             return Ok(format!("{}{step}", self.lowest + offset));
         }
         if let Some(every) = text.strip_prefix('*') {

@@ -2,6 +2,7 @@
 
 mod checks;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -38,10 +39,10 @@ pub(crate) struct Settings {
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
     pub schedules: BTreeMap<String, Template>,
     /// Namespaces in which no claim is selected.
-    pub exclude_namespaces: Vec<String>,
+    pub exclude_namespaces: Vec<Cow<'static, str>>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
     /// a copy of their files is no backup: database operators bring their own.
-    pub refuse_owners: Vec<String>,
+    pub refuse_owners: Vec<Cow<'static, str>>,
     /// Where a claim's repository stands below the base repository: path segments, of which one holds
     /// `{{ request.namespace }}` and one `{{ request.name }}`.
     pub repository_path: Identity,
@@ -410,9 +411,9 @@ impl Default for Settings {
             gate: Gate::Evidence,
             label: "backup".to_owned(),
             schedules,
-            exclude_namespaces: ["kube-system", "volsync-system"].map(str::to_owned).to_vec(),
-            refuse_owners: DATABASE_OPERATORS.map(str::to_owned).to_vec(),
-            repository_path: Identity::new([Namespace, Text("/".to_owned()), Name]),
+            exclude_namespaces: ["kube-system", "volsync-system"].map(Cow::Borrowed).to_vec(),
+            refuse_owners: DATABASE_OPERATORS.map(Cow::Borrowed).to_vec(),
+            repository_path: Identity::new([Namespace, Text("/".into()), Name]),
             names: NameSettings::default(),
             credentials: CredentialSettings::default(),
             restore: RestoreSettings::default(),
@@ -428,9 +429,9 @@ impl Default for Settings {
 impl Default for NameSettings {
     fn default() -> Self {
         NameSettings {
-            secret: Identity::new([Name, Text("-volsync-secret".to_owned())]),
-            destination: Identity::new([Name, Text("-restore".to_owned())]),
-            source: Identity::new([Name, Text("-backup".to_owned())]),
+            secret: Identity::new([Name, Text("-volsync-secret".into())]),
+            destination: Identity::new([Name, Text("-restore".into())]),
+            source: Identity::new([Name, Text("-backup".into())]),
         }
     }
 }
@@ -502,7 +503,7 @@ impl Settings {
     /// # Errors
     ///
     /// Every problem at once, each with its path below `settings`.
-    pub(crate) fn from_value(document: &Value) -> Result<Settings, Vec<Problem>> {
+    pub(crate) fn from_value(document: Value) -> Result<Settings, Vec<Problem>> {
         let Value::Object(given) = document else {
             return Err(vec![Problem::new("settings", "expected an object")]);
         };

@@ -3,6 +3,7 @@
 //! Two kinds. A [`Template`] may say anything about the request. An [`Identity`] decides whose backups are whose, so
 //! it sees the namespace and the claim's name only, each standing alone: no two claims can ever get the same text.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -21,6 +22,7 @@ const LONGEST_EXPRESSION: usize = 400;
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
 pub(crate) struct Template {
     written: String,
+    /// None where what is written is the text.
     parts: Vec<Part>,
 }
 
@@ -63,13 +65,13 @@ impl Template {
     }
 
     pub(crate) fn text(text: &str) -> Self {
-        Template { written: text.to_owned(), parts: vec![Part::Text(text.to_owned())] }
+        Template { written: text.to_owned(), parts: Vec::new() }
     }
 
     /// The text itself, where it holds no expression.
     pub(crate) fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
-            [] => Some(""),
+            [] => Some(&self.written),
             [Part::Text(text)] => Some(text),
             _ => None,
         }
@@ -172,7 +174,7 @@ pub(crate) struct Identity {
 /// A part of an [`Identity`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IdentityPart {
-    Text(String),
+    Text(Cow<'static, str>),
     Namespace,
     Name,
 }
@@ -187,7 +189,7 @@ impl Identity {
         let mut parts = Vec::new();
         for piece in split(written)? {
             parts.push(match piece {
-                Piece::Text(text) => IdentityPart::Text(text),
+                Piece::Text(text) => IdentityPart::Text(text.into()),
                 Piece::Expression("request.namespace" | "request.object.metadata.namespace") => IdentityPart::Namespace,
                 Piece::Expression("request.name" | "request.object.metadata.name") => IdentityPart::Name,
                 Piece::Expression(other) => {
@@ -207,12 +209,15 @@ impl Identity {
 
     /// The text for one claim.
     pub(crate) fn render(&self, namespace: &str, name: &str) -> String {
-        let text = |part: &IdentityPart| match part {
-            IdentityPart::Text(text) => text.clone(),
-            IdentityPart::Namespace => namespace.to_owned(),
-            IdentityPart::Name => name.to_owned(),
-        };
-        self.parts.iter().map(text).collect()
+        let mut rendered = String::new();
+        for part in &self.parts {
+            rendered.push_str(match part {
+                IdentityPart::Text(text) => text,
+                IdentityPart::Namespace => namespace,
+                IdentityPart::Name => name,
+            });
+        }
+        rendered
     }
 
     /// The name for which this gives `rendered`, if it does for any: an identity that holds the name once.
@@ -245,7 +250,7 @@ impl Identity {
                     segments.push(Vec::new());
                 }
                 if !piece.is_empty() {
-                    let text = IdentityPart::Text(piece.to_owned());
+                    let text = IdentityPart::Text(piece.to_owned().into());
                     segments.last_mut().into_iter().for_each(|segment| segment.push(text.clone()));
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use volsync_policy::guest::OPERATIONS;
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
-use volsync_policy_tests::{engines, module, root};
+use volsync_policy_tests::{engines, example, module, root};
 use wasmparser::{ExternalKind, Parser, Payload};
 
 /// A guest whose `__guest_call` has this body; it gets two lengths and gives 1 where it answered.
@@ -130,6 +130,21 @@ fn it_is_no_larger_than_the_design_allows() {
     assert!(
         size <= LARGEST_MODULE,
         "{size} bytes; a build with `profile.wasm.strip = false` shows which functions grew"
+    );
+}
+
+/// What a plan of the example claim takes in the module, in units of wasmtime's fuel. A twentieth more is no reason to
+/// look into it.
+const FUEL: u64 = 288_000;
+
+#[test]
+fn a_plan_takes_as_many_instructions_as_it_did() {
+    let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
+    let (_, used) = wasm.metered("plan", &example()).unwrap();
+    assert!(
+        used.fuel <= FUEL + FUEL / 20,
+        "{} units of fuel, not {FUEL}; `cargo xtask bench --only calls,counts` shows which part of a call grew",
+        used.fuel
     );
 }
 

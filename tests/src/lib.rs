@@ -6,7 +6,7 @@ pub mod kubewarden;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use volsync_policy_cases::{Operation, Suite};
 use volsync_policy_engine::{Engine, Limits, Native, Wasm};
 
@@ -45,6 +45,16 @@ pub fn questions() -> Vec<Question> {
         })
     });
     asked.collect()
+}
+
+/// The review of the example claim and its credentials, as JSON: what budgets are counted with.
+pub fn example() -> Vec<u8> {
+    let yaml = |file: &str| -> Value {
+        let text = std::fs::read_to_string(root().join("examples").join(file)).expect("an example");
+        serde_saphyr::from_str(&text).expect("YAML")
+    };
+    let review = json!({ "request": yaml("claim.yaml"), "credentials": yaml("credentials.yaml") });
+    review.to_string().into_bytes()
 }
 
 /// The module that `cargo xtask wasm` builds.

@@ -1,6 +1,7 @@
 //! `volsync-policy generate`: the manifests, ready to be applied.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::planner::{Planned, plan_all};
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     plan_all(&arguments.input, |planned| {
         // Each claim is written at once: whoever reads can start before we have read the last.
-        let mut out = io::stdout().lock();
+        let mut out = BufWriter::new(io::stdout().lock());
         match arguments.output {
             Output::Plan => {
                 write_plan(&mut out, planned)?;
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
             }
             Output::Json | Output::Yaml => {
                 let manifests = manifests(planned, arguments.with_claim);
-                for Manifest { object, comment } in &manifests {
+                for Manifest { which, object } in &manifests {
                     if arguments.output == Output::Json {
                         serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
                         out.write_all(b"\n")?;
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
                     let yaml = serde_saphyr::to_string_with_options(object, options)
                         .context("a manifest cannot be written as YAML")?;
+                    let comment = comment(planned, which);
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
                     write!(out, "---\n{comment}{yaml}")?;
                 }
@@ -113,34 +115,42 @@ fn in_words(step: &str) -> &str {
     }
 }
 
-struct Manifest {
-    object: Value,
-    comment: Vec<String>,
+struct Manifest<'a> {
+    /// The plan's name for it, or `claim`.
+    which: &'static str,
+    object: Cow<'a, Value>,
 }
 
-/// The objects to apply, in the order of the plan's steps, each with why it is there. The claim, where it is asked
-/// for, stands before the ReplicationSource that backs it up, or last.
-fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest> {
-    let name = planned.name();
+/// The objects to apply, in the order of the plan's steps. The claim, where it is asked for, stands before the
+/// ReplicationSource that backs it up, or last.
+fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
-    let mut claim = claim(planned, &name).filter(|_| with_claim && is_served);
+    let mut claim = (with_claim && is_served).then(|| claim(planned)).flatten();
     let mut manifests = Vec::new();
     for which in planned.steps().filter_map(applied) {
-        let comment = match which {
-            "secret" => {
-                vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")]
-            }
-            "destination" => destination_comment(planned, &name),
-            _ => {
-                manifests.extend(claim.take());
-                source_comment(planned, &name)
-            }
-        };
-        let object = planned.plan.pointer(&format!("/manifests/{which}/object")).filter(|object| object.is_object());
-        manifests.extend(object.map(|object| Manifest { object: object.clone(), comment }));
+        if which == "source" {
+            manifests.extend(claim.take());
+        }
+        let object = planned.at("/manifests").and_then(|all| all.get(which)?.get("object"));
+        let object = object.filter(|object| object.is_object()).map(Cow::Borrowed);
+        manifests.extend(object.map(|object| Manifest { which, object }));
     }
     manifests.extend(claim);
     manifests
+}
+
+/// Why a manifest is there.
+fn comment(planned: &Planned, which: &str) -> Vec<String> {
+    let name = planned.name();
+    match which {
+        "secret" => vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")],
+        "destination" => destination_comment(planned, &name),
+        "source" => source_comment(planned, &name),
+        _ if planned.plan.get("patch").is_some_and(Value::is_array) => {
+            vec![format!("{name} itself, which stays Pending until it is restored.")]
+        }
+        _ => vec![format!("{name} itself.")],
+    }
 }
 
 fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
@@ -165,13 +175,11 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 }
 
 /// The claim as the plan's patch leaves it.
-fn claim(planned: &Planned, name: &str) -> Option<Manifest> {
+fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
-    let mut comment = vec![format!("{name} itself.")];
     if let Some(patch) = planned.plan.get("patch").filter(|patch| patch.is_array()) {
         let patch: json_patch::Patch = serde_json::from_value(patch.clone()).ok()?;
         json_patch::patch(&mut object, &patch).ok()?;
-        comment = vec![format!("{name} itself, which stays Pending until it is restored.")];
     }
-    Some(Manifest { object, comment })
+    Some(Manifest { which: "claim", object: Cow::Owned(object) })
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use volsync_policy::{Problem, ReviewError};
 use volsync_policy_cases::claim_of;
@@ -32,7 +32,12 @@ pub(crate) struct Planned {
 impl Planned {
     /// What stands at a JSON pointer of the plan, if it is text.
     pub(crate) fn text(&self, pointer: &str) -> &str {
-        self.plan.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What stands at a JSON pointer of the plan. No key of a plan needs an escape, so nothing is looked for in one.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
+        pointer.split('/').skip(1).try_fold(&self.plan, |value, key| value.get(key))
     }
 
     /// The claim itself.
@@ -43,7 +48,8 @@ impl Planned {
     /// Namespace and name. What came through the policy is a valid name; what did not is not printed.
     pub(crate) fn names(&self) -> (&str, &str) {
         let part = |key: &str| {
-            let name = self.claim().pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or("?");
+            let metadata = self.claim().get("metadata");
+            let name = metadata.and_then(|metadata| metadata.get(key)?.as_str()).unwrap_or("?");
             if name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) { name } else { "?" }
         };
         (part("namespace"), part("name"))
@@ -69,7 +75,7 @@ impl Planned {
 
     /// What is wrong with the claim, where something is.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        serde_json::from_value(self.plan.pointer("/verdict/problem")?.clone()).ok()
+        Problem::deserialize(self.at("/verdict/problem")?).ok()
     }
 
     /// Whether the policy has anything to do with the claim.

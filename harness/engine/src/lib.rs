@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use native::Native;
 #[cfg(not(target_family = "wasm"))]
-pub use wasm::{Limits, Wasm};
+pub use wasm::{Limits, Used, Wasm};
 
 /// Something that runs the policy's operations.
 pub trait Engine: Send + Sync {

@@ -31,6 +31,15 @@ impl Default for Limits {
     }
 }
 
+/// What one call used of its [`Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Units of wasmtime's fuel, the same in every run; making a fresh instance is not counted.
+    pub fuel: u64,
+    /// Bytes of linear memory that the instance has after the call. It never gives any back.
+    pub memory: usize,
+}
+
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -103,7 +112,29 @@ impl Wasm {
             }
         }
         let call = instance.get_typed_func(&mut store, "__guest_call")?;
-        Ok(Guest { store, call })
+        let memory = instance.get_memory(&mut store, "memory");
+        Ok(Guest { store, call, memory })
+    }
+
+    /// As [`Engine::call`], with what the call used.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::call`].
+    pub fn metered(&self, operation: &str, payload: &[u8]) -> Result<(Vec<u8>, Used), CallError> {
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = warm.map_or_else(|| self.instantiate(), Ok).and_then(|mut guest| {
+            let answer = self.run(&mut guest, operation, payload)?;
+            let used = guest.used(self.limits)?;
+            Ok((guest, answer, used))
+        });
+        match answer {
+            Ok((guest, answer, used)) => {
+                *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(guest);
+                answer.map(|answer| (answer, used)).map_err(CallError::Refused)
+            }
+            Err(error) => Err(CallError::Failed(in_words(&error, self.limits))),
+        }
     }
 
     /// Grants the fuel and the time of one call.
@@ -120,18 +151,7 @@ impl Engine for Wasm {
     }
 
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError> {
-        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let answer = warm.map_or_else(|| self.instantiate(), Ok).and_then(|mut guest| {
-            let answer = self.run(&mut guest, operation, payload)?;
-            Ok((guest, answer))
-        });
-        match answer {
-            Ok((guest, answer)) => {
-                *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(guest);
-                answer.map_err(CallError::Refused)
-            }
-            Err(error) => Err(CallError::Failed(in_words(&error, self.limits))),
-        }
+        self.metered(operation, payload).map(|(answer, _)| answer)
     }
 }
 
@@ -139,6 +159,15 @@ impl Engine for Wasm {
 struct Guest {
     store: Store<Call>,
     call: TypedFunc<(i32, i32), i32>,
+    memory: Option<Memory>,
+}
+
+impl Guest {
+    /// What it used since it was granted `limits`.
+    fn used(&self, limits: Limits) -> wasmtime::Result<Used> {
+        let fuel = limits.fuel.saturating_sub(self.store.get_fuel()?);
+        Ok(Used { fuel, memory: self.memory.map_or(0, |memory| memory.data_size(&self.store)) })
+    }
 }
 
 /// What host and guest tell each other during one call.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{bail, ensure};
 
-use crate::{cargo, output, works};
+use crate::{bench, cargo, output, works};
 
 /// cargo-deny, at the version whose configuration deny.toml is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -18,6 +18,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
     let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     crate::run(cargo().args(lints))?;
+    let lints = ["clippy", "--locked", "--all-targets"];
+    crate::run(cargo().args(lints).args(bench::PACKAGE).args(["--", "-D", "warnings"]))?;
     let modules = ["volsync-policy-wapc", "volsync-policy-browser", "volsync-policy-browser-cases"];
     let modules = modules.into_iter().flat_map(|module| ["--package", module]);
     let target = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];

@@ -1,5 +1,6 @@
 //! What is done to this repository. `cargo xtask test` is all that a bare machine needs.
 
+mod bench;
 mod browser;
 mod check;
 mod mutants;
@@ -40,6 +41,12 @@ enum Task {
         /// What is done, and with what
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Measure against what a user would pick instead: harness/bench/RESULTS.md
+    Bench {
+        /// Only these parts, and nothing is written: calls, counts, rivals, kyverno, growth
+        #[arg(long, value_name = "PARTS")]
+        only: Option<String>,
     },
     /// Check format, lints, documentation, licences and sources
     Check,
@@ -85,6 +92,13 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             let (what, with) =
                 arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
             run(setup::cluster_command(what).args(with))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Bench { only } => {
+            setup::wasm()?;
+            wasm::build()?;
+            browser::build()?;
+            bench::measure(only.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Check => {

@@ -8,8 +8,8 @@ use crate::{browser, cargo, playground, setup, wasm};
 const INCOMPLETE: u8 = 3;
 
 /// The suites that need nothing but what is built here.
-const SUITES: [&str; 8] =
-    ["artefacts", "conformance", "enumeration", "golden", "module", "package", "properties", "schema"];
+const SUITES: [&str; 9] =
+    ["allocations", "artefacts", "conformance", "enumeration", "golden", "module", "package", "properties", "schema"];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     setup::wasm()?;

@@ -1,0 +1,27 @@
+//! Measures: builds what is compared, and runs `harness/bench`.
+
+use std::env;
+use std::process::Command;
+
+use crate::{cargo, root, run, setup, works};
+
+/// The package that measures, with what only it needs.
+pub(crate) const PACKAGE: [&str; 4] = ["--package", "volsync-policy-bench", "--features", "rivals"];
+
+/// What Kyverno's command is built from: a Go module of its own, which names it for a tool.
+const KYVERNO: &str = "harness/bench/kyverno";
+
+/// Builds the command as users have it, Kyverno's where there is a Go, and measures. `only` names parts.
+pub(crate) fn measure(only: Option<&str>) -> anyhow::Result<()> {
+    setup::chromium();
+    run(cargo().args(["build", "--release", "--locked", "--package", "volsync-policy-cli"]))?;
+    if works(Command::new("go").arg("version")) {
+        let mut build = Command::new("go");
+        build.args(["build", "-C", KYVERNO, "-ldflags=-s -w", "-o"]).arg(root().join("target/bench/kyverno"));
+        run(build.arg("github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno").env("CGO_ENABLED", "0"))?;
+    }
+    let mut measure = cargo();
+    measure.args(["run", "--release", "--locked"]).args(PACKAGE).arg("--");
+    measure.args(only.map(|parts| format!("--only={parts}")));
+    run(measure.env("CARGO", env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::ByteString;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Serialize;
 
 use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, needs_without_credentials};
@@ -53,7 +53,8 @@ pub(crate) struct Object<S> {
     spec: S,
 }
 
-/// The metadata that we write: five fields of the many that an API server knows.
+/// The metadata that we write. `ObjectMeta` of k8s-openapi brings a date library for two fields that only an API
+/// server sets.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -64,16 +65,6 @@ pub(crate) struct Metadata {
     annotations: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     owner_references: Vec<OwnerReference>,
-}
-
-/// The claim, to which an object belongs.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OwnerReference {
-    api_version: &'static str,
-    kind: &'static str,
-    name: String,
-    uid: String,
 }
 
 impl Metadata {
@@ -106,7 +97,7 @@ pub(crate) struct SecretData<'a>(&'a ClaimCredentials);
 
 impl Serialize for SecretData<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key.as_str(), STANDARD.encode(value.reveal()))))
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key.as_str(), ByteString(value.reveal().to_vec()))))
     }
 }
 
@@ -453,5 +444,11 @@ fn metadata(protection: &Protection<'_>, name: &str) -> Metadata {
 }
 
 fn owner(name: &str, uid: &str) -> OwnerReference {
-    OwnerReference { api_version: "v1", kind: "PersistentVolumeClaim", name: name.to_owned(), uid: uid.to_owned() }
+    OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "PersistentVolumeClaim".to_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        ..OwnerReference::default()
+    }
 }

@@ -71,6 +71,7 @@ fn every_recorded_request_is_answered() {
         ("apply-create", "NoEvidence", patched("applied-restore")),
         ("apply-update", "NoEvidence", unpatched.clone()),
         ("create", "NoEvidence", patched("labelled-restore")),
+        ("create-by-stateful-set", "NoEvidence", patched("data-web-0-restore")),
         // Rehearsed as it would be done.
         ("create-dry-run", "NoEvidence", patched("rehearsed-restore")),
         // By now it has a uid.

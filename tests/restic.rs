@@ -2,61 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use volsync_policy_tests::{engines, root};
 
-const USER: &str = "made-up-user";
-const KEY: &str = "made-up-key";
-
-/// An S3 server on loopback, for as long as it is held.
-struct Store {
-    folder: TempDir,
-    address: SocketAddr,
-    _runtime: Runtime,
-}
-
-impl Store {
-    fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        // restic waits a minute for a bucket that is not there.
-        fs::create_dir(folder.path().join("volsync-backup")).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single(USER, KEY));
-        let service = service.build();
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        runtime.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let server = auto::Builder::new(TokioExecutor::new());
-                    drop(server.serve_connection(TokioIo::new(socket), service).await);
-                });
-            }
-        });
-        Store { folder, address, _runtime: runtime }
-    }
-
-    fn credentials(&self, password: &str) -> Value {
-        json!({"kind": "Secret", "stringData": {
-            "RESTIC_REPOSITORY": format!("s3:http://{}/volsync-backup/", self.address),
-            "RESTIC_PASSWORD": password, "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": KEY,
-        }})
-    }
+/// The base credentials of a store.
+fn credentials(store: &Store, password: &str) -> Value {
+    json!({"kind": "Secret", "stringData": {
+        "RESTIC_REPOSITORY": format!("s3:http://{}/{BUCKET}/", store.address()),
+        "RESTIC_PASSWORD": password, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }})
 }
 
 /// The environment that VolSync makes from the Secret that the module renders.
@@ -108,7 +69,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_renders() {
-    let store = Store::start();
+    let store = Store::start().unwrap();
     let work = TempDir::new().unwrap();
     let (data, restored, cache) = (work.path().join("data"), work.path().join("restored"), work.path().join("cache"));
     fs::create_dir_all(data.join("deep/er")).unwrap();
@@ -116,7 +77,7 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
     fs::write(data.join("deep/er/large.bin"), &bytes).unwrap();
     fs::write(data.join("small.txt"), "what was written").unwrap();
 
-    let environment = environment(&claim(), &store.credentials("made-up-password"));
+    let environment = environment(&claim(), &credentials(&store, "made-up-password"));
     succeed(&restic(&environment, &cache, &["init"]));
     succeed(&restic(&environment, &cache, &["backup", "--host", "volsync", data.to_str().unwrap()]));
     succeed(&restic(&environment, &cache, &["restore", "latest", "--target", restored.to_str().unwrap()]));
@@ -124,8 +85,7 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
     assert_eq!(files(&inside), files(&data));
 
     // The repository stands where the design says, and nowhere else in the bucket.
-    let bucket = store.folder.path().join("volsync-backup");
-    let objects: Vec<String> = files(&bucket)
+    let objects: Vec<String> = files(&store.bucket())
         .into_keys()
         .map(|path| path.to_str().unwrap().to_owned())
         .filter(|path| !path.starts_with('.'))
@@ -138,20 +98,20 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
 
 #[test]
 fn another_claims_secret_does_not_open_the_repository_and_neither_does_another_password() {
-    let store = Store::start();
+    let store = Store::start().unwrap();
     let cache = TempDir::new().unwrap();
-    let credentials = store.credentials("made-up-password");
-    let ours = environment(&claim(), &credentials);
+    let base = credentials(&store, "made-up-password");
+    let ours = environment(&claim(), &base);
     succeed(&restic(&ours, cache.path(), &["init"]));
     succeed(&restic(&ours, cache.path(), &["snapshots"]));
 
     let mut other = claim();
     other["metadata"]["name"] = json!("another");
-    let output = restic(&environment(&other, &credentials), cache.path(), &["snapshots"]);
+    let output = restic(&environment(&other, &base), cache.path(), &["snapshots"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("Is there a repository at the following location"), "{said}");
 
-    let output = restic(&environment(&claim(), &store.credentials("guessed")), cache.path(), &["snapshots"]);
+    let output = restic(&environment(&claim(), &credentials(&store, "guessed")), cache.path(), &["snapshots"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("wrong password"), "{said}");
 }

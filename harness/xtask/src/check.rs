@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::{bench, cargo, output, works};
 
@@ -13,6 +13,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(cargo().args(["fmt", "--all", "--check"]))?;
     long_lines()?;
     let scripts = tracked(&["*.css", "*.html", "*.js", "*.mjs", "*.ts"])?;
+    let unformatted = output(Command::new("gofmt").arg("-l").args(tracked(&["*.go"])?))?;
+    ensure!(unformatted.is_empty(), "gofmt would change {}", String::from_utf8_lossy(&unformatted));
     crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
     let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     crate::run(cargo().args(lints))?;
@@ -35,7 +37,7 @@ fn long_lines() -> anyhow::Result<()> {
     let mut long = Vec::new();
     // The benchmark's table is as wide as its figures.
     let table = ":!harness/bench/RESULTS.md";
-    for file in tracked(&["*.css", "*.js", "*.md", "*.mjs", "*.rs", "*.toml", "*.ts", table])? {
+    for file in tracked(&["*.css", "*.go", "*.js", "*.md", "*.mjs", "*.rs", "*.sh", "*.toml", "*.ts", table])? {
         let text = std::fs::read_to_string(&file)?;
         let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120);
         long.extend(lines.map(|(index, _)| format!("{file}:{}", index + 1)));

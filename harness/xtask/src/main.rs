@@ -36,6 +36,12 @@ enum Task {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
+    /// A real Kubernetes with a real VolSync on this machine: check, build, up, sh, down
+    Cluster {
+        /// What is done, and with what
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure against what a user would pick instead: harness/bench/RESULTS.md
     Bench {
         /// Only these parts, and nothing is written: calls, counts, rivals, kyverno, growth
@@ -80,6 +86,12 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             browser::build()?;
             playground::build()?;
             playground::serve(port)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Cluster { arguments } => {
+            let (what, with) =
+                arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
+            run(setup::cluster_command(what).args(with))?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench { only } => {

@@ -1,11 +1,11 @@
-//! What a bare machine lacks: the wasm target from rustup, wasm-opt and the page's parts from npm, restic and Chromium
-//! from the system's packages.
+//! What a bare machine lacks: the wasm target from rustup, wasm-opt and the page's parts from npm, restic, Chromium
+//! and what a cluster needs from the system's packages.
 
 use std::process::Command;
 
 use anyhow::Context;
 
-use crate::{output, run, works};
+use crate::{cargo, output, run, works};
 
 /// wasm-opt, as npm's `binaryen` brings it.
 pub(crate) const WASM_OPT: &str = "wasm/node_modules/.bin/wasm-opt";
@@ -35,6 +35,22 @@ pub(crate) fn restic() -> bool {
 /// Whether there is a Chromium, if need be after installing Debian's.
 pub(crate) fn chromium() -> bool {
     package("chromium", Command::new("chromium").arg("--version"))
+}
+
+/// Whether a cluster can run here, if need be after installing Debian's packages; it says itself what is missing.
+pub(crate) fn cluster() -> bool {
+    for (name, shows) in [("containerd", "containerd"), ("runc", "runc"), ("iproute2", "ip"), ("curl", "curl")] {
+        package(name, Command::new(shows).arg("--help"));
+    }
+    package("containernetworking-plugins", Command::new("test").args(["-x", "/usr/lib/cni/bridge"]));
+    crate::run(&mut cluster_command("check")).is_ok()
+}
+
+/// The command of the clusters.
+pub(crate) fn cluster_command(what: &str) -> Command {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--locked", "--package", "volsync-policy-cluster", "--", what]);
+    command
 }
 
 /// Whether what Debian calls `name` is there, as `shows` does, if need be after installing it.

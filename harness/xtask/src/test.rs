@@ -17,16 +17,18 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     browser::build()?;
     playground::build()?;
     // The suites that need more, and whether it is there.
-    let needy = [("playground", "chromium", setup::chromium()), ("restic", "restic", setup::restic())];
-    crate::run(cargo().args([
-        "test",
-        "--locked",
-        "--workspace",
-        "--exclude",
-        "volsync-policy-tests",
-        "--exclude",
-        "xtask",
-    ]))?;
+    let cluster = setup::cluster();
+    if cluster {
+        crate::run(&mut setup::cluster_command("build"))?;
+    }
+    let needy = [
+        ("playground", "chromium", setup::chromium()),
+        ("restic", "restic", setup::restic()),
+        ("cluster", "what `cargo xtask cluster check` names", cluster),
+    ];
+    let apart = ["volsync-policy-tests", "xtask"].into_iter().chain((!cluster).then_some("volsync-policy-cluster"));
+    let apart = apart.flat_map(|package| ["--exclude", package]);
+    crate::run(cargo().args(["test", "--locked", "--workspace"]).args(apart))?;
     let (run, not_run): (Vec<_>, Vec<_>) = needy.into_iter().partition(|(_, _, is_there)| *is_there);
     // Where everything can be run no suite is named, so that none can be forgotten.
     let suites = SUITES.into_iter().chain(run.into_iter().map(|(suite, _, _)| suite)).filter(|_| !not_run.is_empty());

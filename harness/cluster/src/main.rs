@@ -1,0 +1,116 @@
+//! A cluster for a person: `cargo xtask cluster`.
+
+use std::env;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use volsync_policy_cluster::{Cluster, Store, Tools};
+
+/// A real Kubernetes with a real VolSync on this machine
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask cluster")]
+struct Arguments {
+    /// Where tools are built and the cluster's state is kept
+    #[arg(long, default_value = "target/cluster")]
+    target: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Say what this machine lacks, and end with 1 where it lacks anything
+    Check,
+    /// Build the programs that it is made of; the first time takes a quarter of an hour
+    Build,
+    /// Start a cluster, and keep it until it is interrupted or told to go `down`
+    Up,
+    /// Run a command in the cluster's namespaces, with kubectl at hand; a shell if none is named
+    Sh {
+        /// The command
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// End the cluster; nothing of it is left
+    Down,
+}
+
+fn main() -> ExitCode {
+    let Arguments { target, what } = Arguments::parse();
+    let done = match what {
+        What::Check => volsync_policy_cluster::check(),
+        What::Build => Tools::build(&target).map(drop),
+        What::Up => up(&target),
+        What::Sh { command } => sh(&target, command),
+        What::Down => down(&target),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The file with the ids of the process that keeps the cluster, and of the one that holds its namespaces.
+fn running(target: &Path) -> PathBuf {
+    target.join("running")
+}
+
+fn ids(target: &Path) -> anyhow::Result<(u32, u32)> {
+    let ids = fs::read_to_string(running(target)).context("no cluster is up")?;
+    let (keeper, holder) = ids.trim().split_once(' ').context("no cluster is up")?;
+    Ok((keeper.parse()?, holder.parse()?))
+}
+
+fn up(target: &Path) -> anyhow::Result<()> {
+    if running(target).exists() {
+        bail!("a cluster is up, or was not ended by `down`: {} says so", running(target).display());
+    }
+    let store = Store::start()?;
+    let cluster = Cluster::start(target, &store)?;
+    fs::write(running(target), format!("{} {}", std::process::id(), cluster.holder()))?;
+    println!("ready: `cargo xtask cluster sh` enters it");
+    let ended = cluster.call(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        anyhow::Ok(())
+    });
+    fs::remove_file(running(target))?;
+    ended
+}
+
+fn sh(target: &Path, mut command: Vec<String>) -> anyhow::Result<()> {
+    let (_, holder) = ids(target)?;
+    if command.is_empty() {
+        command = vec![env::var("SHELL").unwrap_or_else(|_| "bash".to_owned())];
+    }
+    Err(volsync_policy_cluster::enter(holder, &Tools::build(target)?).args(command).exec().into())
+}
+
+fn down(target: &Path) -> anyhow::Result<()> {
+    let (keeper, _) = ids(target)?;
+    // A process that was killed left its file, and another may have its id.
+    let is_it =
+        fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"));
+    if !is_it {
+        return Ok(fs::remove_file(running(target))?);
+    }
+    let status = Command::new("kill").arg(keeper.to_string()).status()?;
+    if !status.success() {
+        bail!("kill {keeper}: {status}");
+    }
+    while running(target).exists() || Path::new("/proc").join(keeper.to_string()).exists() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Ok(())
+}

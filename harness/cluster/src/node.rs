@@ -1,0 +1,171 @@
+//! The machine that a cluster runs on: a process that holds namespaces, and programs that are started in them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tokio::runtime::Runtime;
+
+use crate::tools::Tools;
+
+/// The node's address, which its pods reach it by.
+pub(crate) const ADDRESS: &str = "10.99.0.1";
+/// Where the node sees the folder of its state.
+pub(crate) const STATE: &str = "/run/state";
+/// Where the node sees the folder of the tools.
+const TOOLS: &str = "/run/tools";
+
+/// What has to be there besides Go, with the Debian package that brings it.
+const NEEDED: [(&str, &str); 7] = [
+    ("/usr/bin/containerd", "containerd"),
+    ("/usr/sbin/runc", "runc"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    ("/usr/bin/nsenter", "util-linux"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/bin/curl", "curl"),
+    ("/bin/ip", "iproute2"),
+];
+
+/// Says what this machine lacks.
+///
+/// # Errors
+///
+/// The first thing that is missing.
+pub fn check() -> anyhow::Result<()> {
+    ensure!(rustix::process::geteuid().is_root(), "only root can make namespaces and mounts");
+    for (file, package) in NEEDED {
+        ensure!(Path::new(file).exists(), "{file} is missing; Debian's package {package} brings it");
+    }
+    ensure!(Path::new("/sys/fs/cgroup/memory").exists(), "the machine has no control groups of version 1");
+    ensure!(Command::new("go").arg("version").output().is_ok(), "Go is missing, which builds the programs");
+    Ok(())
+}
+
+/// The machine, until it is dropped.
+pub(crate) struct Node {
+    supervisor: Child,
+    /// While it is open, the node lives.
+    life: Option<ChildStdin>,
+    holder: u32,
+    state: PathBuf,
+    path: OsString,
+    programs: Mutex<Vec<Child>>,
+}
+
+impl Node {
+    /// Starts one, with its state in a folder below `target`.
+    pub(crate) fn start(tools: &Tools, target: &Path) -> anyhow::Result<Self> {
+        check()?;
+        let state = tempfile::Builder::new().prefix("node-").tempdir_in(target.canonicalize()?)?.keep();
+        fs::create_dir(state.join("log"))?;
+        let script = state.join("node.sh");
+        fs::write(&script, include_str!("node.sh"))?;
+        let mut supervisor = Command::new("bash")
+            .args([&script, &state])
+            .arg(tools.folder())
+            .args(state.file_name())
+            // An interrupt at the terminal is for whoever holds the node.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (life, said) = (supervisor.stdin.take(), supervisor.stdout.take().context("no output")?);
+        let mut ready = String::new();
+        BufReader::new(said).read_line(&mut ready)?;
+        ensure!(ready == "ready\n", "the namespaces could not be made");
+        // The script's child is `unshare`, and that one's is the first process inside.
+        let holder = child(child(supervisor.id())?)?;
+        Ok(Node { supervisor, life, holder, state, path: path(tools), programs: Mutex::default() })
+    }
+
+    /// The folder that the node sees as [`STATE`].
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The process that holds the namespaces.
+    pub(crate) fn holder(&self) -> u32 {
+        self.holder
+    }
+
+    /// A command that runs in the node.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = enter(self.holder, &self.path);
+        command.arg(program).process_group(0);
+        command
+    }
+
+    /// Starts a program that runs until the node ends. What it prints is kept for [`Node::logs`].
+    pub(crate) fn spawn(&self, name: &str, command: &mut Command) -> anyhow::Result<()> {
+        let log = File::create(self.state.join("log").join(name))?;
+        let program =
+            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context(name.to_owned())?;
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(program);
+        Ok(())
+    }
+
+    /// A runtime whose threads are in the node's network: what connects or listens there, does so in the node.
+    pub(crate) fn runtime(&self) -> anyhow::Result<Runtime> {
+        let network = File::open(format!("/proc/{}/ns/net", self.holder))?;
+        let enter = move || {
+            let entered = move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network));
+            // INVARIANT: it is the link of a namespace, and we are root.
+            debug_assert!(entered.is_ok(), "{entered:?}");
+        };
+        Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(enter).build()?)
+    }
+
+    /// The last lines that each program printed.
+    pub(crate) fn logs(&self) -> String {
+        let mut logs = String::new();
+        for log in fs::read_dir(self.state.join("log")).into_iter().flatten().flatten() {
+            let text = fs::read(log.path()).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<&str> = text.lines().collect();
+            logs += &format!("--- {}\n", log.file_name().to_string_lossy());
+            for line in lines.get(lines.len().saturating_sub(4)..).unwrap_or_default() {
+                logs.extend(line.chars().take(240).chain(['\n']));
+            }
+        }
+        logs
+    }
+}
+
+/// The only child of a process.
+fn child(of: u32) -> anyhow::Result<u32> {
+    let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
+    children.trim().parse().with_context(|| format!("the children of {of}: {children}"))
+}
+
+/// The `PATH` of what runs in a node.
+pub(crate) fn path(tools: &Tools) -> OsString {
+    let mut path = tools.path(TOOLS);
+    path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
+    path
+}
+
+/// A command that runs its arguments in the namespaces that the process `holder` holds.
+pub(crate) fn enter(holder: u32, path: &OsStr) -> Command {
+    let mut command = Command::new("/usr/bin/nsenter");
+    command.args(["--target", &holder.to_string(), "--mount", "--net", "--pid", "--"]);
+    command.env("PATH", path).env("KUBECONFIG", format!("{STATE}/kubeconfig"));
+    command
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.life.take());
+        // The supervisor ends once nothing of the node is left, and every program of it has ended by then.
+        drop(self.supervisor.wait());
+        for program in self.programs.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            drop(program.wait());
+        }
+    }
+}

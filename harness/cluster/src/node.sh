@@ -1,0 +1,62 @@
+# The node of a cluster: namespaces of its own, which are gone, with all that runs in them, once its standard input is
+# closed: by whoever started it, or by the end of whoever did.
+#
+#     node.sh STATE TOOLS NAME
+#
+# Says `ready` once they are. Afterwards it removes the folder STATE and the control groups of the name NAME: nothing
+# else of it is outside of the namespaces.
+set -euo pipefail
+state=$1 tools=$2 name=$3
+
+if [ "${4:-}" = inside ]; then
+  mount --make-rshared /
+  mkdir "$state/run"
+  mount -t tmpfs tmpfs "$state/run"
+  mkdir "$state/run/state" "$state/run/tools"
+  mount --bind "$state" "$state/run/state"
+  mount --bind "$tools" "$state/run/tools"
+  mount --rbind "$state/run" /run
+  # What these hold is written by name by the kubelet and by CNI.
+  mount -t tmpfs tmpfs /var/lib
+  mount -t tmpfs tmpfs /var/log
+  mkdir /run/state/kubelet /var/lib/kubelet
+  mount --bind /run/state/kubelet /var/lib/kubelet
+  # What the kubelet would set for the whole machine, set in files of this node's own.
+  mkdir /run/sysctl
+  for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \
+    kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
+    file=/run/sysctl/$(basename "${setting%=*}")
+    echo "${setting#*=}" > "$file"
+    mount --bind "$file" "/proc/sys/${setting%=*}"
+  done
+  ip link set lo up
+  # A bridge without an address of its own takes on its lowest port's: with each pod that comes or goes it may be
+  # another, and until the others notice, what they send is lost.
+  ip link add cni0 address 02:00:0a:63:00:01 type bridge
+  ip address add 10.99.0.1/24 dev cni0
+  ip link set cni0 up
+  echo ready
+  # The shell is the first process here, and reaps those that lost their parent.
+  exec 3<&0
+  cat <&3 > /dev/null &
+  wait $!
+  exit
+fi
+
+remove() {
+  for group in /sys/fs/cgroup/*/"$name"; do
+    [ -d "$group" ] || continue
+    until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do
+      sleep 0.05 # until the kernel has ended what was in it
+    done
+  done
+  rm -rf --one-file-system "$state"
+}
+trap remove EXIT
+for controller in blkio cpu cpuacct cpuset devices freezer memory pids systemd; do
+  mkdir "/sys/fs/cgroup/$controller/$name"
+done
+for resource in cpus mems; do
+  cat "/sys/fs/cgroup/cpuset/cpuset.$resource" > "/sys/fs/cgroup/cpuset/$name/cpuset.$resource"
+done
+unshare --mount --net --pid --fork --kill-child --mount-proc bash "$0" "$state" "$tools" "$name" inside

@@ -1,0 +1,291 @@
+//! Objects of a cluster, in the words of the field: create, apply, get, wait, run.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::Cluster;
+use crate::image::IMAGE;
+
+/// What is applied here is applied by this manager.
+const MANAGER: &str = "volsync-policy";
+
+/// The kinds that are called by their name alone, with their API version, and whether they are in a namespace.
+const KINDS: [(&str, &str, bool); 20] = [
+    ("ConfigMap", "v1", true),
+    ("CSIDriver", "storage.k8s.io/v1", false),
+    ("CSINode", "storage.k8s.io/v1", false),
+    ("CustomResourceDefinition", "apiextensions.k8s.io/v1", false),
+    ("Event", "v1", true),
+    ("Job", "batch/v1", true),
+    ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
+    ("Namespace", "v1", false),
+    ("Node", "v1", false),
+    ("PersistentVolume", "v1", false),
+    ("PersistentVolumeClaim", "v1", true),
+    ("Pod", "v1", true),
+    ("ReplicationDestination", "volsync.backube/v1alpha1", true),
+    ("ReplicationSource", "volsync.backube/v1alpha1", true),
+    ("Secret", "v1", true),
+    ("StatefulSet", "apps/v1", true),
+    ("StorageClass", "storage.k8s.io/v1", false),
+    ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
+    ("VolumeSnapshot", "snapshot.storage.k8s.io/v1", true),
+    ("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", false),
+];
+
+/// A namespace of a cluster; through it what is in none is reached as well.
+pub struct Namespace<'a> {
+    cluster: &'a Cluster,
+    name: String,
+    pods: AtomicUsize,
+}
+
+impl<'a> Namespace<'a> {
+    pub(crate) fn create(cluster: &'a Cluster, name: &str) -> anyhow::Result<Self> {
+        let namespace = Namespace { cluster, name: name.to_owned(), pods: AtomicUsize::new(0) };
+        namespace.apply(&json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "annotations": {"volsync.backube/privileged-movers": "true"}},
+        }))?;
+        Ok(namespace)
+    }
+
+    /// The cluster that it is in.
+    pub fn cluster(&self) -> &'a Cluster {
+        self.cluster
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Applies an object on the server's side, with every field checked.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it, a field is unknown, or another manager owns one.
+    pub fn apply(&self, object: &Value) -> anyhow::Result<Value> {
+        self.apply_with(object, &PatchParams::apply(MANAGER).validation_strict())
+    }
+
+    /// The same, and nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Namespace::apply`].
+    pub fn rehearse(&self, object: &Value) -> anyhow::Result<Value> {
+        self.apply_with(object, &PatchParams::apply(MANAGER).validation_strict().dry_run())
+    }
+
+    fn apply_with(&self, object: &Value, parameters: &PatchParams) -> anyhow::Result<Value> {
+        let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
+        let (api, patch, parameters) = (self.api(kind)?, Patch::Apply(object.clone()), parameters.clone());
+        let (of, named) = (format!("{kind} {name}"), name.to_owned());
+        value(self.cluster.call(async move { api.patch(&named, &parameters, &patch).await })).context(of)
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it.
+    pub fn create_object(&self, object: &Value) -> anyhow::Result<Value> {
+        let api = self.api(text(object, "/kind"))?;
+        let object: DynamicObject = serde_json::from_value(object.clone())?;
+        value(self.cluster.call(async move { api.create(&PostParams::default(), &object).await }))
+    }
+
+    /// Merges a change into an object.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it.
+    pub fn patch(&self, kind: &str, name: &str, change: Value) -> anyhow::Result<Value> {
+        let (api, name, patch) = (self.api(kind)?, name.to_owned(), Patch::Merge(change));
+        value(self.cluster.call(async move { api.patch(&name, &PatchParams::default(), &patch).await }))
+    }
+
+    /// Merges a change into the status of an object.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it.
+    pub fn patch_status(&self, kind: &str, name: &str, change: Value) -> anyhow::Result<Value> {
+        let (api, name, patch) = (self.api(kind)?, name.to_owned(), Patch::Merge(change));
+        value(self.cluster.call(async move { api.patch_status(&name, &PatchParams::default(), &patch).await }))
+    }
+
+    /// An object, or null.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server does not answer.
+    pub fn get(&self, kind: &str, name: &str) -> anyhow::Result<Value> {
+        let (api, name) = (self.api(kind)?, name.to_owned());
+        Ok(serde_json::to_value(self.cluster.call(async move { api.get_opt(&name).await })?)?)
+    }
+
+    /// All objects of a kind.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server does not answer.
+    pub fn list(&self, kind: &str) -> anyhow::Result<Vec<Value>> {
+        let api = self.api(kind)?;
+        let found = self.cluster.call(async move { api.list(&ListParams::default()).await })?;
+        found.items.into_iter().map(|object| Ok(serde_json::to_value(object)?)).collect()
+    }
+
+    /// Deletes an object, if it is there, and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it, or it stays.
+    pub fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
+        self.begin_deleting(kind, name)?;
+        self.wait(kind, name, "its end", Value::is_null).map(drop)
+    }
+
+    /// Deletes an object, if it is there, and waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the API server refuses it.
+    pub fn begin_deleting(&self, kind: &str, name: &str) -> anyhow::Result<()> {
+        let (api, name) = (self.api(kind)?, name.to_owned());
+        match self.cluster.call(async move { api.delete(&name, &DeleteParams::background()).await }) {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            deleted => deleted.map(drop).map_err(Into::into),
+        }
+    }
+
+    /// Waits until an object is so, and gives it; null is handed on while it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not become so: with the object, the namespace's events, and what its pods and the node printed.
+    pub fn wait(&self, kind: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let mut last = Value::Null;
+        let found = self.cluster.until(&format!("{what} of {kind} {name}"), || {
+            last = self.get(kind, name)?;
+            Ok(is_so(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("{last:#}\n{}", self.circumstances()))
+    }
+
+    /// Runs a script in a pod with a claim at `/data`, and gives what it printed.
+    ///
+    /// # Errors
+    ///
+    /// Where it fails.
+    pub fn run(&self, claim: &str, script: &str) -> anyhow::Result<String> {
+        let name = format!("run-{}", self.pods.fetch_add(1, Ordering::Relaxed));
+        self.create_object(&json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{
+                    "name": "run", "image": IMAGE, "workingDir": "/data",
+                    "command": ["bash", "-euo", "pipefail", "-c", script],
+                    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+                }],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+            },
+        }))?;
+        let pod = self.wait("Pod", &name, "the end of the script", |pod| {
+            says(pod, "/status/phase=Succeeded") || says(pod, "/status/phase=Failed")
+        })?;
+        let printed = self.log(&name)?;
+        ensure!(says(&pod, "/status/phase=Succeeded"), "the script failed: {printed}");
+        self.delete("Pod", &name)?;
+        Ok(printed)
+    }
+
+    /// What a pod has printed.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or its container did not start.
+    pub fn log(&self, pod: &str) -> anyhow::Result<String> {
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), &self.name);
+        let pod = pod.to_owned();
+        Ok(self.cluster.call(async move { pods.logs(&pod, &LogParams::default()).await })?)
+    }
+
+    /// Creates the definitions of resources in the files of a folder, and waits until they are known.
+    pub(crate) fn define(&self, folder: &Path) -> anyhow::Result<()> {
+        let mut names = Vec::new();
+        for file in fs::read_dir(folder)? {
+            let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file?.path())?)?;
+            if says(&definition, "/kind=CustomResourceDefinition") {
+                self.create_object(&definition)?;
+                names.push(text(&definition, "/metadata/name").to_owned());
+            }
+        }
+        for name in names {
+            self.wait("CustomResourceDefinition", &name, "being known", |definition| {
+                condition(definition, "Established") == Some("True")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What helps to understand why something did not happen.
+    fn circumstances(&self) -> String {
+        let mut told = String::new();
+        for event in self.list("Event").unwrap_or_default() {
+            let [of, reason, message] = ["/involvedObject/name", "/reason", "/message"].map(|at| text(&event, at));
+            told += &format!("event: {of}: {reason}: {message}\n");
+        }
+        for pod in self.list("Pod").unwrap_or_default() {
+            let name = text(&pod, "/metadata/name");
+            let log = self.log(name).unwrap_or_else(|error| error.to_string());
+            told += &format!("pod {name}: {}\n{log}\n", text(&pod, "/status/phase"));
+        }
+        told + &self.cluster.node.logs()
+    }
+
+    fn api(&self, kind: &str) -> anyhow::Result<Api<DynamicObject>> {
+        let known = KINDS.iter().find(|(known, _, _)| *known == kind);
+        let (_, version, is_namespaced) = known.with_context(|| format!("{kind:?} is not among `KINDS`"))?;
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        let resource = ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, kind));
+        let client = self.cluster.client.clone();
+        Ok(match is_namespaced {
+            true => Api::namespaced_with(client, &self.name, &resource),
+            false => Api::all_with(client, &resource),
+        })
+    }
+}
+
+/// An object as the API server answered.
+fn value(answer: kube::Result<DynamicObject>) -> anyhow::Result<Value> {
+    let mut object = answer?;
+    object.managed_fields_mut().clear();
+    Ok(serde_json::to_value(object)?)
+}
+
+/// The text at a place of an object, or nothing.
+pub fn text<'a>(object: &'a Value, at: &str) -> &'a str {
+    object.pointer(at).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether an object has a text at a place, as in `/status/phase=Bound`.
+pub fn says(object: &Value, what: &str) -> bool {
+    what.split_once('=').is_some_and(|(at, expected)| object.pointer(at).and_then(Value::as_str) == Some(expected))
+}
+
+/// The status of one of its conditions.
+pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| text(condition, "/type") == kind).map(|condition| text(condition, "/status"))
+}

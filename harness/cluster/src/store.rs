@@ -1,0 +1,75 @@
+//! A real S3 server over a folder. It outlives clusters.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// The access key of every store.
+pub const ACCESS_KEY: &str = "made-up-user";
+/// The secret key of every store.
+pub const SECRET_KEY: &str = "made-up-key";
+/// The bucket that is there from the beginning: restic waits a minute for one that is not.
+pub const BUCKET: &str = "volsync-backup";
+
+/// An S3 server on loopback, and in the clusters that it is given to, for as long as it is held.
+pub struct Store {
+    folder: TempDir,
+    address: SocketAddr,
+    service: S3Service,
+    _runtime: Runtime,
+}
+
+impl Store {
+    /// Starts a server with one empty bucket.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no room for its folder, or no port.
+    pub fn start() -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        fs::create_dir(folder.path().join(BUCKET))?;
+        let files = s3s_fs::FileSystem::new(folder.path()).ok().context("the folder of the store")?;
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let service = service.build();
+        let runtime = Runtime::new()?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let address = listener.local_addr()?;
+        runtime.spawn(serve(service.clone(), listener));
+        Ok(Store { folder, address, service, _runtime: runtime })
+    }
+
+    /// Where it is on this machine's loopback.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The folder of the bucket: an object is a file.
+    pub fn bucket(&self) -> PathBuf {
+        self.folder.path().join(BUCKET)
+    }
+
+    /// Serves the same objects to another network too, until the runtime that this is spawned on ends.
+    pub(crate) fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + use<> {
+        serve(self.service.clone(), listener)
+    }
+}
+
+async fn serve(service: S3Service, listener: TcpListener) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            drop(server.serve_connection(TokioIo::new(socket), service).await);
+        });
+    }
+}

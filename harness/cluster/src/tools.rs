@@ -1,0 +1,139 @@
+//! The programs that a cluster is made of: Go modules pin them, and each is built once for what its module says.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+
+/// The Go modules below `tools/`, and of each the programs that are built, with their packages.
+const MODULES: [(&str, &[(&str, &str)]); 6] = [
+    ("csi-driver", &[("csi-driver", ".")]),
+    ("csi-sanity", &[("csi-sanity", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity")]),
+    ("restic", &[("restic", "github.com/restic/restic/cmd/restic")]),
+    ("etcd", &[("etcd", "go.etcd.io/etcd/server/v3")]),
+    ("volsync", &[("volsync", "github.com/backube/volsync/cmd")]),
+    (
+        "kubernetes",
+        &[
+            ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+            ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+            ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+            ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+            ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+            ("csi-provisioner", "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner"),
+            ("csi-snapshotter", "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter"),
+            ("snapshot-controller", "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller"),
+        ],
+    ),
+];
+
+/// Where the programs are.
+pub struct Tools {
+    /// Holds a folder for each module.
+    folder: PathBuf,
+    /// The folders of the modules as they are now.
+    modules: Vec<PathBuf>,
+}
+
+impl Tools {
+    /// Builds what is not there yet below `target`, a line a program.
+    ///
+    /// # Errors
+    ///
+    /// Where Go is missing, or a program cannot be built.
+    pub fn build(target: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(target.join("tools"))?;
+        let folder = target.canonicalize()?.join("tools");
+        let lock = File::create(folder.join("lock"))?;
+        lock.lock()?;
+        let mut modules = Vec::new();
+        for (module, programs) in MODULES {
+            let built = folder.join(format!("{module}-{}", digest(&sources(module))?));
+            if !built.exists() {
+                let unfinished = folder.join(format!("{module}-unfinished"));
+                for (program, package) in programs {
+                    eprintln!("› go build {package}");
+                    let output = unfinished.join(program);
+                    go(module, &["build", "-ldflags=-s -w", "-o"]).arg(output).arg(package).succeed()?;
+                }
+                fs::rename(&unfinished, &built)?;
+            }
+            modules.push(built);
+        }
+        Ok(Tools { folder, modules })
+    }
+
+    /// The folder that holds them all.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// One of the programs.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none of this name: it is a name in the source.
+    pub fn program(&self, name: &str) -> PathBuf {
+        let program = self.modules.iter().map(|module| module.join(name)).find(|program| program.exists());
+        program.unwrap_or_else(|| panic!("no module builds `{name}`"))
+    }
+
+    /// The folders of the programs, for a `PATH`, where [`Tools::folder`] is seen as `folder`.
+    pub(crate) fn path(&self, folder: &str) -> OsString {
+        let modules = self.modules.iter().filter_map(|module| module.file_name());
+        env::join_paths(modules.map(|module| Path::new(folder).join(module))).unwrap_or_default()
+    }
+}
+
+/// The source of a Go module at the version that one of ours pins, as in `("volsync", "github.com/backube/volsync")`.
+pub(crate) fn source(module: &str, of: &str) -> anyhow::Result<PathBuf> {
+    let folder = go(module, &["list", "-m", "-f", "{{.Dir}}", of]).output().context("go")?;
+    let folder = PathBuf::from(String::from_utf8(folder.stdout)?.trim());
+    ensure!(folder.is_dir(), "the source of {of} is not in Go's module cache");
+    Ok(folder)
+}
+
+/// The folder of one of our modules.
+fn sources(module: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(module)
+}
+
+/// The same flags for all: what one module compiled is there for the others.
+fn go(module: &str, arguments: &[&str]) -> Command {
+    let mut go = Command::new("go");
+    go.args(arguments).current_dir(sources(module)).env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false");
+    go
+}
+
+/// What a folder of files says, with the compiler's version.
+fn digest(folder: &Path) -> anyhow::Result<String> {
+    let version = Command::new("go").arg("version").output().context("Go is needed: https://go.dev")?;
+    let mut digest = Sha256::new_with_prefix(version.stdout);
+    let mut files = fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    files.sort();
+    for file in files {
+        digest.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        digest.update(fs::read(file)?);
+    }
+    Ok(digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A command that has to succeed.
+pub(crate) trait Succeed {
+    /// Runs it, which says itself what is wrong.
+    fn succeed(&mut self) -> anyhow::Result<()>;
+}
+
+impl Succeed for Command {
+    fn succeed(&mut self) -> anyhow::Result<()> {
+        let status = self.status().with_context(|| format!("{self:?}"))?;
+        if !status.success() {
+            bail!("{self:?}: {status}");
+        }
+        Ok(())
+    }
+}

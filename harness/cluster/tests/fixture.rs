@@ -1,0 +1,172 @@
+//! The fixture itself: what is left of it, that several run side by side, the driver of our own, and its versions.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use libtest_mimic::{Arguments, Trial};
+use volsync_policy_cluster::{Cluster, Store};
+
+/// With this argument the program holds a cluster until it is killed.
+const HOLD: &str = "hold-a-cluster";
+
+fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == HOLD) {
+        let held = Store::start().and_then(|store| Ok((Cluster::start(&target(), &store)?, store)));
+        println!("{}", held.as_ref().map_or_else(|error| format!("{error:#}"), |(it, _)| it.holder().to_string()));
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut arguments = Arguments::from_args();
+    // Each looks at what the machine has before and after.
+    arguments.test_threads = Some(1);
+    let trials = vec![
+        trial("a_cluster_whose_process_is_killed_leaves_nothing", killed),
+        trial("two_clusters_run_side_by_side_and_leave_nothing", dropped),
+        trial("the_csi_driver_is_as_csi_sanity_wants_it", sane),
+        trial("the_table_of_versions_says_what_the_modules_pin", versions),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(name: &str, test: fn() -> anyhow::Result<()>) -> Trial {
+    Trial::test(name, move || test().map_err(|error| format!("{error:#}").into()))
+}
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cluster")
+}
+
+/// What of clusters can be seen on the machine.
+#[derive(Debug, PartialEq)]
+struct Machine {
+    /// Processes by their ids that run in other namespaces than ours.
+    processes: BTreeMap<String, String>,
+    groups: Vec<PathBuf>,
+    states: Vec<PathBuf>,
+    mounts: String,
+    network: String,
+    settings: Vec<String>,
+}
+
+impl Machine {
+    fn look() -> anyhow::Result<Self> {
+        let list = |folder: &Path| -> Vec<PathBuf> {
+            let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            let mut found: Vec<PathBuf> = found
+                .filter(|path| path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"node-")))
+                .collect();
+            found.sort();
+            found
+        };
+        let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net"));
+        let own = network("self")?;
+        let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+            let process = entry.file_name().to_str()?.to_owned();
+            let elsewhere = network(&process).ok().filter(|it| *it != own);
+            elsewhere.and_then(|_| Some((process.clone(), fs::read_to_string(format!("/proc/{process}/comm")).ok()?)))
+        });
+        let settings = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
+        Ok(Machine {
+            processes: processes.collect(),
+            groups: fs::read_dir("/sys/fs/cgroup")?.flatten().flat_map(|group| list(&group.path())).collect(),
+            states: list(&target()),
+            mounts: fs::read_to_string("/proc/self/mountinfo")?,
+            network: fs::read_to_string("/proc/net/dev")?
+                .lines()
+                .map(|it| it.split(':').next().unwrap_or(""))
+                .collect(),
+            settings: settings
+                .map(|it| fs::read_to_string(Path::new("/proc/sys").join(it)).unwrap_or_default())
+                .to_vec(),
+        })
+    }
+
+    /// Waits until the machine is like this again.
+    fn again(&self) -> anyhow::Result<()> {
+        let limit = Instant::now() + Duration::from_secs(60);
+        while Machine::look()? != *self {
+            ensure!(Instant::now() < limit, "{:#?} is not {self:#?}", Machine::look()?);
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+fn killed() -> anyhow::Result<()> {
+    let before = Machine::look()?;
+    let mut holder = Command::new(std::env::current_exe()?).arg(HOLD).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().context("no output")?).read_line(&mut said)?;
+    let started = said.trim().parse::<u32>().with_context(|| said.clone());
+    let alive = Machine::look()?;
+    holder.kill()?;
+    holder.wait()?;
+    ensure!(alive.processes.contains_key(&started?.to_string()), "nothing was there to be left: {alive:?}");
+    before.again()
+}
+
+fn dropped() -> anyhow::Result<()> {
+    let before = Machine::look()?;
+    {
+        let store = Store::start()?;
+        let (one, other) = std::thread::scope(|scope| {
+            let start = || scope.spawn(|| Cluster::start(&target(), &store));
+            let (one, other) = (start(), start());
+            (one.join(), other.join())
+        });
+        let clusters = [one.ok().context("a panic")??, other.ok().context("a panic")??];
+        for (cluster, name) in clusters.iter().zip(["one", "other"]) {
+            cluster.namespace(name)?;
+        }
+        let found = clusters[0].namespace("one")?.get("Namespace", "other")?;
+        ensure!(found.is_null(), "they are one: {found:#}");
+    }
+    before.again()
+}
+
+fn sane() -> anyhow::Result<()> {
+    let store = Store::start()?;
+    let cluster = Cluster::start(&target(), &store)?;
+    let mut driver = cluster
+        .command("csi-driver")
+        .args(["--root=/run/sanity/root", "--socket=/run/sanity/csi.sock", "--node=node", "--kubelet-dir="])
+        .stderr(Stdio::null())
+        .spawn()?;
+    cluster.until("the driver", || {
+        Ok(cluster.command("test").args(["-S", "/run/sanity/csi.sock"]).status()?.success().then_some(()))
+    })?;
+    let checked = cluster
+        .command("csi-sanity")
+        .args(["--csi.endpoint=/run/sanity/csi.sock", "--csi.mountdir=/run/sanity/mount"])
+        .args(["--csi.stagingdir=/run/sanity/staging", "--ginkgo.no-color"])
+        .output()?;
+    drop(cluster);
+    driver.wait()?;
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    ensure!(checked.status.success() && said.contains(" 0 Failed"), "{said}");
+    ensure!(!said.contains(" 0 Passed"), "{said}");
+    Ok(())
+}
+
+fn versions() -> anyhow::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(here.join("README.md"))?;
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("tools/"))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    ensure!(rows.len() >= 8, "{} rows", rows.len());
+    for row in rows {
+        let [_, version, module, file] = row.as_slice() else { anyhow::bail!("four columns: {row:?}") };
+        let pinned = fs::read_to_string(here.join(file).join("go.mod"))?;
+        ensure!(pinned.contains(&format!("{module} {version}")), "{file} does not pin {module} {version}");
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! A real Kubernetes with the real VolSync: the seven criteria of the project's first notes, every fact about VolSync
+//! that the decision rests on, and what its API server asks at admission.
+//!
+//! All tests share one cluster, each in a namespace of its own. `harness/cluster` says what is real in it.
+
+#[path = "cluster/admission.rs"]
+mod admission;
+#[path = "cluster/app.rs"]
+mod app;
+#[path = "cluster/backups.rs"]
+mod backups;
+#[path = "cluster/criteria.rs"]
+mod criteria;
+#[path = "cluster/populator.rs"]
+mod populator;
+#[path = "cluster/repositories.rs"]
+mod repositories;
+#[path = "cluster/restores.rs"]
+mod restores;
+#[path = "cluster/volsync.rs"]
+mod volsync;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use volsync_policy_cluster::{Cluster, Namespace, Store};
+use volsync_policy_tests::root;
+
+/// What all tests share.
+struct World {
+    cluster: Cluster,
+    store: Arc<Store>,
+}
+
+impl World {
+    /// A namespace of a test's own.
+    fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
+        self.cluster.namespace(name)
+    }
+}
+
+/// A test, by the name that its function has.
+type Test = (&'static str, fn(&World) -> anyhow::Result<()>);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They wait for VolSync, each on its own, far more than they compute.
+    arguments.test_threads.get_or_insert(4);
+    let tests =
+        [admission::TESTS, backups::TESTS, criteria::TESTS, populator::TESTS, repositories::TESTS, restores::TESTS];
+    if arguments.list {
+        let nothing: Run = Arc::new(|_| Ok(()));
+        return libtest_mimic::run(&arguments, trials(&tests, &nothing)).exit_code();
+    }
+    let started = Store::start().and_then(|store| {
+        let world = World { cluster: Cluster::start(&root().join("target/cluster"), &store)?, store: Arc::new(store) };
+        admission::install(&world)?;
+        Ok(world)
+    });
+    let world = match started {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let run: Run = Arc::new({
+        let world = world.clone();
+        move |test| test(&world)
+    });
+    libtest_mimic::run(&arguments, trials(&tests, &run)).exit_code()
+}
+
+/// What runs a test.
+type Run = Arc<dyn Fn(fn(&World) -> anyhow::Result<()>) -> anyhow::Result<()> + Send + Sync>;
+
+fn trials(tests: &[&[Test]], run: &Run) -> Vec<Trial> {
+    let trial = |(name, test): &Test| {
+        let (test, run) = (*test, run.clone());
+        Trial::test(*name, move || run(test).map_err(|error| format!("{error:#}").into()))
+    };
+    tests.iter().flat_map(|tests| tests.iter().map(trial)).collect()
+}
+
+/// The tests of a module, by their names.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[crate::Test] = &[$((stringify!($test), $test)),*];
+    };
+}
+use tests;

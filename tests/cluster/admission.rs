@@ -1,0 +1,304 @@
+//! Admission by this API server: what it asks, what it takes, and what becomes of what was added.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use volsync_policy_cluster::{Namespace, says, text};
+use volsync_policy_engine::{Engine as _, Native};
+use volsync_policy_tests::kubewarden::ADMISSION;
+use volsync_policy_tests::{questions, root};
+
+use crate::{World, tests};
+
+tests![
+    every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked,
+    what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody,
+    the_recorded_requests_are_what_this_api_server_asks,
+];
+
+/// The namespace in which requests are recorded, and not answered by the policy.
+const RECORDED: &str = "shop";
+
+/// The namespace in which claims stay as they are: the policy of the seed's profile adds nothing.
+pub(crate) const UNTOUCHED: &str = "seed";
+
+/// Lets the policy answer for labelled claims, in the host that Kubewarden is made of.
+pub(crate) fn install(world: &World) -> anyhow::Result<()> {
+    let client = world.cluster.serve_webhook(|review| {
+        let answer = ADMISSION.review(&review["request"], &json!({}));
+        let patch = answer.patch.map(|patch| STANDARD.encode(json!(patch).to_string()));
+        let mut response = json!({"allowed": answer.allowed, "warnings": answer.warnings});
+        if let Some(patch) = patch {
+            response["patchType"] = json!("JSONPatch");
+            response["patch"] = json!(patch);
+        }
+        response
+    })?;
+    let namespace = world.namespace("volsync-system")?;
+    let labelled = json!([{"key": "backup", "operator": "Exists"}]);
+    let elsewhere = json!({"operator": "NotIn", "values": [RECORDED, UNTOUCHED]});
+    namespace.apply(&webhook("volsync-policy", client, elsewhere, labelled)).map(drop)
+}
+
+/// A webhook for claims with these labels, in these namespaces.
+fn webhook(name: &str, client: Value, mut namespaces: Value, labels: Value) -> Value {
+    namespaces["key"] = json!("kubernetes.io/metadata.name");
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [{
+            "name": format!("{name}.volsync-policy.io"),
+            "clientConfig": client,
+            "rules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE", "DELETE"],
+                "resources": ["persistentvolumeclaims", "persistentvolumeclaims/status"],
+            }],
+            "namespaceSelector": {"matchExpressions": [namespaces]},
+            "objectSelector": {"matchExpressions": labels},
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+        }],
+    })
+}
+
+fn every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked(world: &World) -> anyhow::Result<()> {
+    let mut namespaces: BTreeMap<String, Namespace<'_>> = BTreeMap::new();
+    let (mut seen, mut refused) = (BTreeSet::new(), Vec::new());
+    for question in questions() {
+        let Ok(answer) = Native.call(question.operation.as_str(), question.payload.to_string().as_bytes()) else {
+            continue;
+        };
+        let plan: Value = serde_json::from_slice(&answer)?;
+        for part in ["secret", "destination", "source"] {
+            let object = &plan["manifests"][part]["object"];
+            // External Secrets is not part of this cluster.
+            if object.is_null() || says(object, "/kind=ExternalSecret") || !seen.insert(object.to_string()) {
+                continue;
+            }
+            let name = text(object, "/metadata/namespace");
+            if !namespaces.contains_key(name) {
+                namespaces.insert(name.to_owned(), world.namespace(name)?);
+            }
+            if let Err(error) = namespaces[name].rehearse(object) {
+                refused.push(format!("{}: {}: {error:#}", question.label, question.name));
+            }
+        }
+    }
+    ensure!(refused.is_empty(), "{}", refused.join("\n"));
+    ensure!(seen.len() > 50, "only {} objects", seen.len());
+    Ok(())
+}
+
+/// Runs `kubectl`, which reads `object`.
+fn kubectl(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<Result<String, String>> {
+    let mut kubectl = world.cluster.command("kubectl");
+    let mut kubectl =
+        kubectl.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    kubectl.stdin.take().context("no input")?.write_all(object.to_string().as_bytes())?;
+    let output = kubectl.wait_with_output()?;
+    let printed = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ok(if output.status.success() { Ok(printed(&output.stdout)) } else { Err(printed(&output.stderr)) })
+}
+
+/// Runs `kubectl`, which has to succeed.
+fn kubectl_does(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<String> {
+    kubectl(world, arguments, object)?.map_err(|error| anyhow::anyhow!("kubectl {arguments:?}: {error}"))
+}
+
+fn labelled(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"backup": "hourly"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    })
+}
+
+/// So Git and admission never fight over it. Only `replace` fails: what is there cannot be taken away.
+fn what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace("injected")?;
+    const SERVER_SIDE: &[&str] = &["apply", "--server-side", "--force-conflicts", "--field-manager=git", "-f", "-"];
+    const CLIENT_SIDE: &[&str] = &["apply", "-f", "-"];
+    let ways: [(&str, &[&[&str]]); 3] = [
+        ("server-side", &[SERVER_SIDE, SERVER_SIDE]),
+        ("client-side", &[CLIENT_SIDE, CLIENT_SIDE]),
+        ("migrated", &[&["create", "--field-manager=git", "-f", "-"], SERVER_SIDE]),
+    ];
+    for (name, commands) in ways {
+        let claim = labelled("injected", name);
+        for command in commands {
+            kubectl_does(world, command, &claim)?;
+            let applied = namespace.get("PersistentVolumeClaim", name)?;
+            let destination = format!("/spec/dataSourceRef/name={name}-restore");
+            ensure!(says(&applied, &destination), "{command:?}: {applied:#}");
+            let managers = applied["metadata"]["managedFields"].as_array().context("no managers")?;
+            let owned = |fields: &Value| fields.pointer("/fieldsV1/f:spec/f:dataSourceRef").is_some();
+            ensure!(!managers.iter().any(owned), "{command:?}: {managers:#?}");
+        }
+        let rehearsal = [SERVER_SIDE, &["--dry-run=server", "-o", "json"]].concat();
+        let rehearsed: Value = serde_json::from_str(&kubectl_does(world, &rehearsal, &claim)?)?;
+        ensure!(says(&rehearsed, &format!("/spec/dataSourceRef/name={name}-restore")), "{rehearsed:#}");
+        let replaced = kubectl(world, &["replace", "-f", "-"], &claim)?;
+        ensure!(replaced.as_ref().is_err_and(|error| error.contains("immutable")), "{replaced:?}");
+    }
+    Ok(())
+}
+
+/// A request that is recorded.
+struct Recording {
+    /// The name of its file.
+    file: &'static str,
+    /// What `kubectl` does, in [`RECORDED`]; nothing, where the request follows from what it did before.
+    command: &'static [&'static str],
+    /// What it reads.
+    object: Value,
+    /// The name of the claim that the request is about, or what its name begins with.
+    claim: &'static str,
+    operation: &'static str,
+}
+
+/// What is recorded, in this order. The claims have no class, so no controller touches them.
+fn recordings() -> Vec<Recording> {
+    const CREATE: &[&str] = &["create", "-f", "-"];
+    const APPLY: &[&str] = &["apply", "--server-side", "-f", "-"];
+    let of = |file, command, operation, claim| Recording { file, command, object: Value::Null, claim, operation };
+    let with = |file, command, operation, claim, change: fn(&mut Value)| {
+        let mut object = labelled(RECORDED, claim);
+        object["spec"]["storageClassName"] = json!("");
+        change(&mut object);
+        Recording { object, ..of(file, command, operation, claim) }
+    };
+    let as_it_is = |_: &mut Value| {};
+    vec![
+        with("create", CREATE, "CREATE", "labelled", as_it_is),
+        of("create-validating", &[], "CREATE", "labelled"),
+        with("create-without-label", CREATE, "CREATE", "plain", |it| it["metadata"]["labels"] = json!({})),
+        with("create-with-data-source", CREATE, "CREATE", "cloned", |it| {
+            it["spec"]["dataSource"] = json!({"kind": "PersistentVolumeClaim", "name": "labelled"});
+        }),
+        with("create-with-data-source-ref", CREATE, "CREATE", "referring", |it| {
+            it["spec"]["dataSourceRef"] =
+                json!({"apiGroup": "volsync.backube", "kind": "ReplicationDestination", "name": "referring-restore"});
+        }),
+        with("create-with-volume-name", CREATE, "CREATE", "fixed", |it| it["spec"]["volumeName"] = json!("pv-1")),
+        with("create-with-unknown-schedule", CREATE, "CREATE", "misspelt", |it| {
+            it["metadata"]["labels"]["backup"] = json!("hurly");
+        }),
+        with("create-with-generated-name", CREATE, "CREATE", "generated-", |it| {
+            it["metadata"] =
+                json!({"generateName": "generated-", "namespace": RECORDED, "labels": {"backup": "hourly"}});
+        }),
+        with("create-by-stateful-set", CREATE, "CREATE", "data-web-0", |it| {
+            let template = json!({"metadata": {"name": "data", "labels": {"backup": "hourly"}}, "spec": it["spec"]});
+            *it = json!({
+                "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web", "namespace": RECORDED},
+                "spec": {
+                    "selector": {"matchLabels": {"app": "web"}},
+                    "template": {"metadata": {"labels": {"app": "web"}},
+                                 "spec": {"containers": [{"name": "web", "image": "localhost/node:1"}]}},
+                    "volumeClaimTemplates": [template],
+                },
+            });
+        }),
+        with("create-dry-run", &["create", "--dry-run=server", "-f", "-"], "CREATE", "rehearsed", as_it_is),
+        with("apply-create", APPLY, "CREATE", "applied", as_it_is),
+        with("apply-update", APPLY, "UPDATE", "applied", |it| it["metadata"]["labels"]["app"] = json!("shop")),
+        of("update-adds-label", &["label", "pvc", "plain", "backup=hourly"], "UPDATE", "plain"),
+        of("update-to-unknown-schedule", &["label", "pvc", "plain", "backup=hurly", "--overwrite"], "UPDATE", "plain"),
+        of("update-removes-label", &["label", "pvc", "plain", "backup-"], "UPDATE", "plain"),
+        of(
+            "update-status",
+            &["patch", "pvc", "plain", "--subresource=status", "-p", r#"{"status": {"capacity": {"storage": "1Gi"}}}"#],
+            "UPDATE",
+            "plain",
+        ),
+        of("delete", &["delete", "pvc", "applied", "--wait=false"], "DELETE", "applied"),
+        // By the controller that protects claims in use.
+        of("update-removes-finalizer", &[], "UPDATE", "applied"),
+    ]
+}
+
+/// With `RECORD` in the environment they are written anew.
+fn the_recorded_requests_are_what_this_api_server_asks(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace(RECORDED)?;
+    let asked = Arc::new(Mutex::new(Vec::<Value>::new()));
+    for (name, is_validating) in [("recorder", false), ("validating-recorder", true)] {
+        let asked = asked.clone();
+        let client = world.cluster.serve_webhook(move |review| {
+            let mut asked = asked.lock().unwrap();
+            // Both ask the same, but for what is known by then: only of a creation are both recorded.
+            if !is_validating || text(review, "/request/object/metadata/name") == "labelled" {
+                asked.push(review.clone());
+            }
+            json!({"allowed": true})
+        })?;
+        let mut configuration = webhook(name, client, json!({"operator": "In", "values": [RECORDED]}), json!([]));
+        if is_validating {
+            configuration["kind"] = json!("ValidatingWebhookConfiguration");
+        }
+        namespace.apply(&configuration)?;
+    }
+    // The API server reads its configuration when it comes to it: until then nothing is recorded.
+    world.cluster.until("the recorder", || {
+        kubectl_does(world, &["create", "--dry-run=server", "-f", "-"], &labelled(RECORDED, "unrecorded"))?;
+        let asked = asked.lock().unwrap();
+        Ok((asked.len() > 1).then_some(()))
+    })?;
+    let mut differing = Vec::new();
+    asked.lock().unwrap().clear();
+    for Recording { file, command, object, claim, operation } in recordings() {
+        if !command.is_empty() {
+            kubectl_does(world, &[command, &["-n", RECORDED]].concat(), &object)?;
+        }
+        let mut review = world.cluster.until(file, || {
+            let mut asked = asked.lock().unwrap();
+            let is_it = |review: &Value| {
+                let names = ["/request/name", "/request/object/metadata/name", "/request/object/metadata/generateName"];
+                says(review, &format!("/request/operation={operation}"))
+                    && names.iter().any(|at| text(review, at) == claim)
+            };
+            Ok(asked.iter().position(is_it).map(|index| asked.remove(index)))
+        })?;
+        timeless(&mut review);
+        let (path, text) = (root().join(format!("tests/requests/{file}.json")), format!("{review:#}\n"));
+        if std::env::var_os("RECORD").is_some() {
+            fs::write(&path, &text)?;
+        } else if fs::read_to_string(&path)? != text {
+            differing.push(format!("{file} is now {text}"));
+        }
+    }
+    ensure!(differing.is_empty(), "{}", differing.join("\n"));
+    for configuration in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
+        let name = if configuration.starts_with('M') { "recorder" } else { "validating-recorder" };
+        namespace.delete(configuration, name)?;
+    }
+    Ok(())
+}
+
+/// Replaces what is another value each time.
+fn timeless(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match key.as_str() {
+                    "creationTimestamp" | "deletionTimestamp" | "time" if value.is_string() => {
+                        *value = json!("2026-11-24T03:36:41Z");
+                    }
+                    "resourceVersion" => *value = json!("224"),
+                    "uid" if value.as_str().is_some_and(|uid| uid.len() == 36) => {
+                        *value = json!("5e61635c-098f-4041-a0c5-a2ce3cb0ce92");
+                    }
+                    _ => timeless(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(timeless),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,218 @@
+//! The seven criteria of success in the notes that the project was started from, in their words; and the restore.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+use volsync_policy_cluster::{Cluster, says, text};
+use volsync_policy_tests::root;
+
+use crate::app::{App, CLAIM};
+use crate::repositories::{Repository, restic, snapshots};
+use crate::volsync::{bound, image, logs};
+use crate::{World, admission, tests};
+
+tests![
+    criterion_1_pvc_bound_to_storage,
+    criterion_2_secret_generated_with_s3_credentials,
+    criterion_3_replicationdestination_created_with_secret_reference,
+    criterion_4_restore_attempted_once,
+    criterion_5_replicationsource_created_with_secret_reference,
+    criterion_6_backup_running_on_schedule,
+    criterion_7_data_in_s3,
+    the_data_of_a_claim_that_is_created_again_comes_back,
+    a_new_cluster_restores_what_the_lost_one_backed_up,
+    what_is_piped_into_apply_without_evidence_backs_nothing_up,
+    the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups,
+];
+
+/// What an application leaves: contents, owners and modes.
+const WRITE: &str = "mkdir -p a/b; echo hello > a/b/hello; head -c 3M /dev/urandom > blob
+    chown 1000:2000 a/b/hello; chmod 640 a/b/hello; chmod 750 a; sync";
+
+/// What an application finds: for each file and folder its owner and mode, and the hash of what is in it.
+const READ: &str = "find . | sort | while read -r it; do
+    stat -c '%n %u:%g %a' \"$it\"; [ -d \"$it\" ] || sha256sum < \"$it\"; done";
+
+/// The application that the criteria are about: its claim was created, written to and backed up, once for all of them.
+fn application(world: &World) -> anyhow::Result<App<'_>> {
+    static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
+    let app = || App::new(world, "criteria", json!({}));
+    let prepare = || {
+        let app = app()?;
+        app.create()?;
+        let codes = app.until("StartedFresh")?;
+        ensure!(codes.first().is_some_and(|code| code == "FreshVolume"), "{codes:?}");
+        app.namespace.run(CLAIM, WRITE)?;
+        app.back_up()
+    };
+    let prepared = PREPARED.get_or_init(|| prepare().map_err(|error| format!("{error:#}")));
+    prepared.clone().map_err(anyhow::Error::msg)?;
+    app()
+}
+
+fn criterion_1_pvc_bound_to_storage(world: &World) -> anyhow::Result<()> {
+    let app = application(world)?;
+    ensure!(says(&app.claim()?, "/status/phase=Bound"));
+    let volume = bound(&app.namespace, CLAIM)?;
+    ensure!(says(&volume, "/spec/csi/driver=folder.csi.test"), "{volume:#}");
+    Ok(())
+}
+
+fn criterion_2_secret_generated_with_s3_credentials(world: &World) -> anyhow::Result<()> {
+    let secret = application(world)?.namespace.get("Secret", "data-volsync-secret")?;
+    let keys: Vec<&String> = secret["data"].as_object().context("no data")?.keys().collect();
+    ensure!(keys == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RESTIC_PASSWORD", "RESTIC_REPOSITORY"], "{keys:?}");
+    Ok(())
+}
+
+fn criterion_3_replicationdestination_created_with_secret_reference(world: &World) -> anyhow::Result<()> {
+    let destination = application(world)?.destination()?;
+    ensure!(says(&destination, "/spec/restic/repository=data-volsync-secret"), "{destination:#}");
+    ensure!(text(&destination, "/spec/trigger/manual").starts_with("auto-restore-"), "{destination:#}");
+    Ok(())
+}
+
+fn criterion_4_restore_attempted_once(world: &World) -> anyhow::Result<()> {
+    let destination = application(world)?.destination()?;
+    let trigger = text(&destination, "/spec/trigger/manual");
+    ensure!(says(&destination, &format!("/status/lastManualSync={trigger}")), "{destination:#}");
+    ensure!(says(&destination, "/status/conditions/0/reason=WaitingForManual"), "{destination:#}");
+    ensure!(logs(&destination).contains("No data will be restored"), "{}", logs(&destination));
+    Ok(())
+}
+
+fn criterion_5_replicationsource_created_with_secret_reference(world: &World) -> anyhow::Result<()> {
+    let source = application(world)?.source()?;
+    ensure!(says(&source, "/spec/restic/repository=data-volsync-secret"), "{source:#}");
+    ensure!(says(&source, "/spec/trigger/schedule=0 * * * *"), "{source:#}");
+    Ok(())
+}
+
+fn criterion_6_backup_running_on_schedule(world: &World) -> anyhow::Result<()> {
+    let app = application(world)?;
+    let source = app.namespace.wait("ReplicationSource", "data-backup", "the next backup, on the hour", |source| {
+        text(source, "/status/nextSyncTime").ends_with(":00:00Z")
+    })?;
+    let time = |at: &str| anyhow::Ok(humantime::parse_rfc3339(text(&source, at))?);
+    let between = time("/status/nextSyncTime")?.duration_since(time("/status/lastSyncTime")?)?;
+    ensure!(between <= Duration::from_secs(3600), "{source:#}");
+    Ok(())
+}
+
+fn criterion_7_data_in_s3(world: &World) -> anyhow::Result<()> {
+    let repository = application(world).map(|app| world.store.bucket().join(app.repository()))?;
+    for object in ["config", "data", "locks", "snapshots"] {
+        ensure!(repository.join(object).exists(), "{object} is not in {repository:?}");
+    }
+    Ok(())
+}
+
+fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow::Result<()> {
+    let app = App::new(world, "again", json!({}))?;
+    app.create()?;
+    app.until("StartedFresh")?;
+    let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
+    app.back_up()?;
+    let newest = snapshots(&world.store, &app.repository())?.pop().context("no snapshot")?;
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.create()?;
+    let codes = app.until("Restored")?;
+    ensure!(!codes.contains(&"StartedFresh".to_owned()), "{codes:?}");
+    ensure!(logs(&app.destination()?).contains(&format!("restoring snapshot {} ", &newest.key[..8])));
+    ensure!(app.namespace.run(CLAIM, READ)? == written);
+    app.until("Released").map(drop)
+}
+
+fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::Result<()> {
+    let (written, ledger) = {
+        let lost = another(world)?;
+        let app = App::new(&lost, "disaster", json!({}))?;
+        app.create()?;
+        app.until("StartedFresh")?;
+        let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
+        app.back_up()?;
+        (written, app.ledger())
+    };
+    let found = another(world)?;
+    let app = App::new(&found, "disaster", json!({}))?.remembering(ledger);
+    app.create()?;
+    // The lost cluster may still be there, and at work: its backups are restored, and not added to.
+    let codes = app.until("OtherWriterActive")?;
+    ensure!(codes.contains(&"RestoreFromBackup".to_owned()), "{codes:?}");
+    ensure!(app.namespace.run(CLAIM, READ)? == written);
+    ensure!(app.source()?.is_null());
+    Ok(())
+}
+
+/// A cluster of its own, with the same store.
+fn another(world: &World) -> anyhow::Result<World> {
+    let cluster = Cluster::start(&root().join("target/cluster"), &world.store)?;
+    let another = World { cluster, store: world.store.clone() };
+    admission::install(&another)?;
+    Ok(another)
+}
+
+fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> anyhow::Result<()> {
+    let app = App::new(world, "piped", json!({}))?;
+    app.create()?;
+    let plan = app.plan(None)?;
+    app.apply(&plan)?;
+    bound(&app.namespace, CLAIM)?;
+    app.namespace.run(CLAIM, WRITE)?;
+    app.namespace.wait("Job", "volsync-src-data-backup", "a paused job", |job| {
+        job.pointer("/spec/parallelism") == Some(&json!(0))
+    })?;
+    ensure!(Repository::read(&world.store, "piped/data")? == Repository::Initialised);
+    Ok(())
+}
+
+/// Their restore fills a volume beside the claim, and their backup follows whatever the claim holds.
+fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups(
+    world: &World,
+) -> anyhow::Result<()> {
+    let app = App::new(world, admission::UNTOUCHED, json!({"profile": "seed"}))?.of_class("longhorn");
+    for mut class in [
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "folder.csi.test"}),
+        json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass", "driver": "folder.csi.test",
+               "deletionPolicy": "Delete"}),
+    ] {
+        class["metadata"] = json!({"name": "longhorn"});
+        app.namespace.apply(&class)?;
+    }
+    let backed_up = |count: usize| {
+        app.namespace.wait("ReplicationSource", "data-backup", "a backup", |_| {
+            snapshots(&world.store, "seed/data").is_ok_and(|snapshots| snapshots.len() == count)
+        })
+    };
+    // At a first deployment both of its movers make the repository at the same time, and may ruin it for good.
+    restic(world, "seed/data", &["init"])?;
+    app.create()?;
+    bound(&app.namespace, CLAIM)?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.apply(&app.plan(None)?)?;
+    backed_up(1)?;
+    let good = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
+
+    for (kind, name) in [
+        ("PersistentVolumeClaim", CLAIM),
+        ("ReplicationSource", "data-backup"),
+        ("ReplicationDestination", "data-restore"),
+    ] {
+        app.namespace.delete(kind, name)?;
+    }
+    app.create()?;
+    bound(&app.namespace, CLAIM)?;
+    ensure!(app.namespace.run(CLAIM, "ls; echo of a fresh database > file")?.is_empty(), "the claim was restored");
+    app.apply(&app.plan(None)?)?;
+    backed_up(2)?;
+    let restored = app.namespace.wait("ReplicationDestination", "data-restore", "the end of its run", |it| {
+        !text(it, "/status/lastManualSync").is_empty()
+    })?;
+    ensure!(image(&restored) == "volsync-data-restore-dest", "{restored:#}");
+    ensure!(app.namespace.run(CLAIM, "cat file")? == "of a fresh database\n");
+    let newest = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
+    ensure!(newest != good, "what the next restore takes is the good backup");
+    Ok(())
+}

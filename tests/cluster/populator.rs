@@ -1,0 +1,106 @@
+//! What VolSync's populator fills a claim from: design.md 4, and the first findings of the review.
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use volsync_policy::Outcome;
+use volsync_policy_cluster::{Namespace, says, text};
+
+use crate::volsync::{bound, claim, destination, image, logs, populated_from, run, secret, source};
+use crate::{World, tests};
+
+tests![
+    the_populator_takes_any_image_whatever_the_trigger_it_belongs_to,
+    a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched,
+    a_consumed_image_does_not_reach_the_next_incarnation_of_the_claim,
+];
+
+/// Restores nothing into a first incarnation of the claim `data`, and backs up what its application then writes.
+fn first_incarnation(namespace: &Namespace<'_>) -> anyhow::Result<Value> {
+    namespace.apply(&claim("data", Some("data")))?;
+    let first = run(namespace, &destination("data", "repository", "first"))?;
+    bound(namespace, "data")?;
+    namespace.run("data", "echo good > file")?;
+    run(namespace, &source("data", "data", "repository", "once"))?;
+    namespace.delete("ReplicationSource", "data")?;
+    Ok(first)
+}
+
+fn the_populator_takes_any_image_whatever_the_trigger_it_belongs_to(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace("stale")?;
+    namespace.apply(&secret("repository", "stale/data"))?;
+    let first = first_incarnation(&namespace)?;
+    namespace.delete("PersistentVolumeClaim", "data")?;
+    namespace.apply(&destination("data", "repository", "second"))?;
+    namespace.apply(&claim("data", Some("data")))?;
+    let volume = bound(&namespace, "data")?;
+    ensure!(populated_from(&volume) == image(&first), "{volume:#}");
+    let second = run(&namespace, &destination("data", "repository", "second"))?;
+    ensure!(matches!(Outcome::of_restore(logs(&second)), Outcome::Restored(_)), "{}", logs(&second));
+    ensure!(namespace.run("data", "find . -type f")?.is_empty(), "what the second run restored reached the claim");
+    Ok(())
+}
+
+/// `vs-prime-<uid>` is made once. An image that is right comes too late, and so does its deletion by itself.
+fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched(
+    world: &World,
+) -> anyhow::Result<()> {
+    let namespace = world.namespace("wedged")?;
+    namespace.apply(&secret("repository", "wedged/data"))?;
+    let done = run(&namespace, &destination("data", "repository", "once"))?;
+    // A snapshot of no volume is never ready, as one is that went away.
+    namespace.create_object(&json!({
+        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "never"},
+        "spec": {"volumeSnapshotClassName": "folder", "source": {"persistentVolumeClaimName": "no-such-claim"}},
+    }))?;
+    let of = |name: &str| {
+        json!({"status": {"latestImage": {
+            "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": name,
+        }}})
+    };
+    namespace.patch_status("ReplicationDestination", "data", of("never"))?;
+    let pending = namespace.apply(&claim("data", Some("data")))?;
+    let prime = format!("vs-prime-{}", text(&pending, "/metadata/uid"));
+    namespace
+        .wait("PersistentVolumeClaim", &prime, "being made", |prime| says(prime, "/spec/dataSourceRef/name=never"))?;
+    namespace.patch_status("ReplicationDestination", "data", of(image(&done)))?;
+    let is_pending = || {
+        // What is populated later is done, and this claim has been looked at.
+        run(&namespace, &destination("other", "repository", "once"))?;
+        namespace.apply(&claim("other", Some("other")))?;
+        bound(&namespace, "other")?;
+        namespace.delete("PersistentVolumeClaim", "other")?;
+        anyhow::Ok(says(&namespace.get("PersistentVolumeClaim", "data")?, "/status/phase=Pending"))
+    };
+    ensure!(is_pending()?, "the right image reached the claim by itself");
+    namespace.delete("PersistentVolumeClaim", &prime)?;
+    ensure!(is_pending()?, "the claim was looked at again by itself");
+    namespace.patch("PersistentVolumeClaim", "data", json!({"metadata": {"annotations": {"touched": "once"}}}))?;
+    let volume = bound(&namespace, "data")?;
+    ensure!(populated_from(&volume) == image(&done), "{volume:#}");
+    Ok(())
+}
+
+fn a_consumed_image_does_not_reach_the_next_incarnation_of_the_claim(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace("consumed")?;
+    namespace.apply(&secret("repository", "consumed/data"))?;
+    let first = first_incarnation(&namespace)?;
+    namespace.patch_status("ReplicationDestination", "data", json!({"status": {"latestImage": null}}))?;
+    namespace.delete("VolumeSnapshot", image(&first))?;
+
+    // Deleted and created again at once, as a StatefulSet or `kubectl replace --force` does.
+    namespace.begin_deleting("PersistentVolumeClaim", "data")?;
+    world.cluster.until("room for the claim", || Ok(namespace.create_object(&claim("data", Some("data"))).ok()))?;
+    // VolSync has looked at the destination since, and the status it wrote is still there without an image.
+    namespace.patch("ReplicationDestination", "data", json!({"spec": {"restic": {"cacheCapacity": "60Mi"}}}))?;
+    run(&namespace, &destination("other", "repository", "once"))?;
+    let seen = namespace.get("ReplicationDestination", "data")?;
+    ensure!(says(&seen, "/status/lastManualSync=first") && image(&seen).is_empty(), "{seen:#}");
+    ensure!(says(&namespace.get("PersistentVolumeClaim", "data")?, "/status/phase=Pending"));
+
+    namespace.delete("ReplicationDestination", "data")?;
+    let second = run(&namespace, &destination("data", "repository", "second"))?;
+    let volume = bound(&namespace, "data")?;
+    ensure!(populated_from(&volume) == image(&second), "{volume:#}");
+    ensure!(namespace.run("data", "cat file")? == "good\n");
+    Ok(())
+}

@@ -54,7 +54,7 @@ impl<'a> App<'a> {
 
     /// Creates the claim, as Git has it: admission adds what it adds.
     pub(crate) fn create(&self) -> anyhow::Result<Value> {
-        self.namespace.create_object(&json!({
+        self.namespace.create(&json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
             "metadata": {"name": CLAIM, "labels": {"backup": "hourly"}},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}},

@@ -48,7 +48,7 @@ fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_t
     namespace.apply(&secret("repository", "wedged/data"))?;
     let done = run(&namespace, &destination("data", "repository", "once"))?;
     // A snapshot of no volume is never ready, as one is that went away.
-    namespace.create_object(&json!({
+    namespace.create(&json!({
         "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "never"},
         "spec": {"volumeSnapshotClassName": "folder", "source": {"persistentVolumeClaimName": "no-such-claim"}},
     }))?;
@@ -89,7 +89,7 @@ fn a_consumed_image_does_not_reach_the_next_incarnation_of_the_claim(world: &Wor
 
     // Deleted and created again at once, as a StatefulSet or `kubectl replace --force` does.
     namespace.begin_deleting("PersistentVolumeClaim", "data")?;
-    world.cluster.until("room for the claim", || Ok(namespace.create_object(&claim("data", Some("data"))).ok()))?;
+    world.cluster.until("room for the claim", || Ok(namespace.create(&claim("data", Some("data"))).ok()))?;
     // VolSync has looked at the destination since, and the status it wrote is still there without an image.
     namespace.patch("ReplicationDestination", "data", json!({"spec": {"restic": {"cacheCapacity": "60Mi"}}}))?;
     run(&namespace, &destination("other", "repository", "once"))?;

@@ -132,7 +132,7 @@ impl Cluster {
     ///
     /// Where the API server refuses it.
     pub fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
-        Namespace::create(self, name)
+        Namespace::new(self, name)
     }
 
     /// A command that runs in the cluster's node, with `kubectl` at hand.

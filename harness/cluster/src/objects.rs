@@ -48,7 +48,7 @@ pub struct Namespace<'a> {
 }
 
 impl<'a> Namespace<'a> {
-    pub(crate) fn create(cluster: &'a Cluster, name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(cluster: &'a Cluster, name: &str) -> anyhow::Result<Self> {
         let namespace = Namespace { cluster, name: name.to_owned(), pods: AtomicUsize::new(0) };
         namespace.apply(&json!({
             "apiVersion": "v1", "kind": "Namespace",
@@ -97,7 +97,7 @@ impl<'a> Namespace<'a> {
     /// # Errors
     ///
     /// Where the API server refuses it.
-    pub fn create_object(&self, object: &Value) -> anyhow::Result<Value> {
+    pub fn create(&self, object: &Value) -> anyhow::Result<Value> {
         let api = self.api(text(object, "/kind"))?;
         let object: DynamicObject = serde_json::from_value(object.clone())?;
         value(self.cluster.call(async move { api.create(&PostParams::default(), &object).await }))
@@ -188,7 +188,7 @@ impl<'a> Namespace<'a> {
     /// Where it fails.
     pub fn run(&self, claim: &str, script: &str) -> anyhow::Result<String> {
         let name = format!("run-{}", self.pods.fetch_add(1, Ordering::Relaxed));
-        self.create_object(&json!({
+        self.create(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
             "spec": {
                 "restartPolicy": "Never",
@@ -227,7 +227,7 @@ impl<'a> Namespace<'a> {
         for file in fs::read_dir(folder)? {
             let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file?.path())?)?;
             if says(&definition, "/kind=CustomResourceDefinition") {
-                self.create_object(&definition)?;
+                self.create(&definition)?;
                 names.push(text(&definition, "/metadata/name").to_owned());
             }
         }

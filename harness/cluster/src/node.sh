@@ -46,7 +46,8 @@ fi
 remove() {
   for group in /sys/fs/cgroup/*/"$name"; do
     [ -d "$group" ] || continue
-    until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do
+    for _ in $(seq 200); do
+      find "$group" -depth -type d -exec rmdir {} + 2> /dev/null && break
       sleep 0.05 # until the kernel has ended what was in it
     done
   done

@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The Go modules below `tools/`, and of each the programs that are built, with their packages.
@@ -91,10 +92,10 @@ impl Tools {
 
 /// The source of a Go module at the version that one of ours pins, as in `("volsync", "github.com/backube/volsync")`.
 pub(crate) fn source(module: &str, of: &str) -> anyhow::Result<PathBuf> {
-    let folder = go(module, &["list", "-m", "-f", "{{.Dir}}", of]).output().context("go")?;
-    let folder = PathBuf::from(String::from_utf8(folder.stdout)?.trim());
-    ensure!(folder.is_dir(), "the source of {of} is not in Go's module cache");
-    Ok(folder)
+    let download = go(module, &["mod", "download", "-json", of]).output().context("go")?;
+    let download: Value = serde_json::from_slice(&download.stdout)?;
+    let folder = download.get("Dir").and_then(Value::as_str);
+    Ok(PathBuf::from(folder.with_context(|| format!("the source of {of}: {download}"))?))
 }
 
 /// The folder of one of our modules.

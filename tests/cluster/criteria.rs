@@ -195,10 +195,11 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     backed_up(1)?;
     let good = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
 
+    // A mover that copies directly keeps its claim from going away; it goes with its ReplicationSource.
     for (kind, name) in [
-        ("PersistentVolumeClaim", CLAIM),
         ("ReplicationSource", "data-backup"),
         ("ReplicationDestination", "data-restore"),
+        ("PersistentVolumeClaim", CLAIM),
     ] {
         app.namespace.delete(kind, name)?;
     }

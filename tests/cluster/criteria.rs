@@ -10,7 +10,7 @@ use volsync_policy_tests::root;
 
 use crate::app::{App, CLAIM};
 use crate::repositories::{Repository, restic, snapshots};
-use crate::volsync::{bound, image, logs};
+use crate::volsync::{bound, image, is_idle, logs};
 use crate::{World, admission, tests};
 
 tests![
@@ -181,9 +181,12 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
         class["metadata"] = json!({"name": "longhorn"});
         app.namespace.apply(&class)?;
     }
-    let backed_up = |count: usize| {
-        app.namespace.wait("ReplicationSource", "data-backup", "a backup", |_| {
-            snapshots(&world.store, "seed/data").is_ok_and(|snapshots| snapshots.len() == count)
+    let listed = || snapshots(&world.store, "seed/data");
+    // To its end: a mover that is killed leaves its lock, behind which no restore comes.
+    let backed_up = |before: usize| {
+        app.namespace.wait("ReplicationSource", "data-backup", "the end of a backup", |source| {
+            let is_done = !text(source, "/status/lastSyncTime").is_empty() && is_idle(source);
+            is_done && listed().is_ok_and(|listed| listed.len() > before)
         })
     };
     // At a first deployment both of its movers make the repository at the same time, and may ruin it for good.
@@ -192,8 +195,9 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo good > file")?;
     app.apply(&app.plan(None)?)?;
-    backed_up(1)?;
-    let good = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
+    backed_up(0)?;
+    let kept = listed()?;
+    let good = &kept.last().context("no snapshot")?.key;
 
     // A mover that copies directly keeps its claim from going away; it goes with its ReplicationSource.
     for (kind, name) in [
@@ -207,13 +211,13 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     bound(&app.namespace, CLAIM)?;
     ensure!(app.namespace.run(CLAIM, "ls; echo of a fresh database > file")?.is_empty(), "the claim was restored");
     app.apply(&app.plan(None)?)?;
-    backed_up(2)?;
+    backed_up(kept.len())?;
     let restored = app.namespace.wait("ReplicationDestination", "data-restore", "the end of its run", |it| {
         !text(it, "/status/lastManualSync").is_empty()
     })?;
     ensure!(image(&restored) == "volsync-data-restore-dest", "{restored:#}");
     ensure!(app.namespace.run(CLAIM, "cat file")? == "of a fresh database\n");
-    let newest = snapshots(&world.store, "seed/data")?.pop().context("no snapshot")?.key;
-    ensure!(newest != good, "what the next restore takes is the good backup");
+    let newest = listed()?.pop().context("no snapshot")?.key;
+    ensure!(newest != *good, "what the next restore takes is the good backup");
     Ok(())
 }

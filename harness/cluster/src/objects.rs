@@ -57,11 +57,6 @@ impl<'a> Namespace<'a> {
         Ok(namespace)
     }
 
-    /// The cluster that it is in.
-    pub fn cluster(&self) -> &'a Cluster {
-        self.cluster
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

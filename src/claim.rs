@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::decision::Unselected;
-use crate::document::read;
+use crate::document::read_part;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::settings::{PREFIX, Settings};
@@ -81,8 +81,8 @@ struct Document {
     spec: Spec,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Metadata {
     name: Option<String>,
     namespace: Option<String>,
@@ -93,10 +93,9 @@ struct Metadata {
     owner_references: Option<Vec<OwnerReference>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct OwnerReference {
-    #[serde(default)]
     api_version: String,
 }
 
@@ -104,7 +103,6 @@ struct OwnerReference {
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
     access_modes: Option<Vec<String>>,
-    resources: Option<Resources>,
     storage_class_name: Option<String>,
     volume_mode: Option<String>,
     volume_name: Option<String>,
@@ -113,18 +111,10 @@ struct Spec {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
-struct Resources {
-    requests: Option<BTreeMap<String, Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 struct Reference {
     api_group: Option<String>,
-    #[serde(default)]
     kind: String,
-    #[serde(default)]
     name: String,
     namespace: Option<String>,
 }
@@ -159,25 +149,24 @@ impl Claim {
     }
 
     /// Reads the claim at `path`; `namespace` is the request's, which a new claim need not repeat.
-    pub(crate) fn read(object: &Value, path: &str, namespace: Option<&str>) -> Result<Claim, Problem> {
-        let Document { metadata, spec } = read(object, path)?;
+    pub(crate) fn read(object: &Value, path: &str, namespace: Option<&str>) -> Result<Claim, Vec<Problem>> {
+        let Document { metadata, spec } = read_part(object, path)?;
         let namespace =
             match (namespace.filter(|name| !name.is_empty()), metadata.namespace.filter(|name| !name.is_empty())) {
                 (Some(requested), Some(written)) if requested != written => {
                     let problem =
                         Problem::new(format!("{path}.metadata.namespace"), "differs from the request's namespace");
-                    return Err(problem);
+                    return Err(vec![problem]);
                 }
                 (Some(namespace), _) => namespace.to_owned(),
                 (None, Some(namespace)) => namespace,
-                (None, None) => return Err(Problem::new(format!("{path}.metadata.namespace"), "is missing")),
+                (None, None) => return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is missing")]),
             };
         let uid = metadata.uid.filter(|uid| !uid.is_empty());
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
-            return Err(Problem::new(format!("{path}.metadata.uid"), "is not the uid of an object"));
+            return Err(vec![Problem::new(format!("{path}.metadata.uid"), "is not the uid of an object")]);
         }
-        let request =
-            spec.resources.and_then(|resources| resources.requests).and_then(|mut requests| requests.remove("storage"));
+        let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
             None => Source::None,
             Some(reference)
@@ -200,7 +189,7 @@ impl Claim {
             labels: metadata.labels.unwrap_or_default(),
             owner_groups: metadata.owner_references.unwrap_or_default().into_iter().filter_map(group).collect(),
             access_modes: spec.access_modes.unwrap_or_default(),
-            request: request.and_then(|request| Quantity::try_from(request).ok()),
+            request: request.and_then(|request| read_part(request, path).ok()),
             storage_class_name: spec.storage_class_name.filter(|class| !class.is_empty()),
             block: spec.volume_mode.as_deref() == Some("Block"),
             fixed_volume: names_volume && !annotations.contains_key(BOUND_BY_CONTROLLER),

@@ -1,12 +1,15 @@
-//! Reads typed values out of a JSON document; an error names the path to the fault, never the value that stands
-//! there.
+//! Reads typed values out of a JSON document: all that is wrong with it at once, each thing named by its path, never
+//! by the value that stands there.
 //!
-//! `serde_json` reports values ("invalid type: string \"hunter2\""), and a review carries credentials. So its tree is
-//! read through a deserializer of our own, whose error type keeps the path and the kind of the fault only.
+//! `serde_json` stops at the first error and quotes values ("invalid type: string \"hunter2\""), and a review carries
+//! credentials. So its tree is read through a deserializer of our own. A part that cannot be read is noted and passed
+//! over as if it were absent, and what was noted is the answer.
 
-use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
+use std::marker::PhantomData;
 
+use serde::de::value::{BorrowedStrDeserializer, U32Deserializer};
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
@@ -14,93 +17,120 @@ use serde_json::{Map, Value};
 
 use crate::problem::{Problem, keyed, nearest, one_of};
 
-/// Reads a `T` out of `value`, which stands at the path `root`.
-pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Problem> {
-    T::deserialize(Node(value)).map_err(|fault| fault.at(root))
+/// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
+pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
+    Reading::of(value, root, Others::Refused)
 }
 
-/// As [`read`], for a document in which everything may be left out: names every problem in it, not only the first.
-///
-/// What is wrong is taken out of a copy and the rest is read again, until nothing is wrong any more.
-pub(crate) fn read_all<T: for<'de> Deserialize<'de>>(value: &Value, root: &str) -> Result<T, Vec<Problem>> {
-    let mut rest = Cow::Borrowed(value);
-    let mut problems: Vec<Problem> = Vec::new();
-    loop {
-        let fault = match T::deserialize(Node(&rest)) {
-            Ok(read) if problems.is_empty() => return Ok(read),
-            Ok(_) => return Err(problems),
-            Err(fault) => fault,
-        };
-        let removed = remove(rest.to_mut(), &fault.0.steps);
-        let problem = fault.at(root);
-        // An object that misses what was just taken out of it has been spoken of.
-        if !problems.iter().any(|known| known.path.starts_with(&problem.path)) {
-            problems.push(problem);
+/// As [`read`], for an object that others define and of which a part is read: it may have any other key.
+pub(crate) fn read_part<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
+    Reading::of(value, root, Others::Ignored)
+}
+
+/// What becomes of the keys of an object that its type does not name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    Refused,
+    Ignored,
+}
+
+/// One reading of a document, and what is wrong with it.
+struct Reading {
+    others: Others,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Reading {
+    /// So many problems are told; a hostile document has millions.
+    const MOST: usize = 100;
+
+    fn of<'de, T: Deserialize<'de>>(value: &'de Value, root: &str, others: Others) -> Result<T, Vec<Problem>> {
+        let reading = Reading { others, problems: RefCell::default() };
+        let read = Node { value, step: Step::Root(root), reading: &reading }.read(PhantomData::<T>);
+        let problems = reading.problems.into_inner();
+        read.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+}
+
+/// One place in the document. Only the kind of value that is asked for is taken.
+struct Node<'p, 'de> {
+    value: &'de Value,
+    step: Step<'p, 'de>,
+    reading: &'p Reading,
+}
+
+/// How one comes to a place: from the one around it.
+enum Step<'p, 'de> {
+    Root(&'p str),
+    Key(&'p Node<'p, 'de>, &'p str),
+    Index(&'p Node<'p, 'de>, usize),
+}
+
+impl<'p, 'de> Node<'p, 'de> {
+    fn at_key(&'p self, key: &'p str, value: &'de Value) -> Self {
+        Node { value, step: Step::Key(self, key), reading: self.reading }
+    }
+
+    /// What stands here; nothing where it cannot be read, which is noted.
+    fn read<T: DeserializeSeed<'de>>(&self, seed: T) -> Option<T::Value> {
+        seed.deserialize(self).map_err(|fault| self.note(fault)).ok()
+    }
+
+    #[inline(never)]
+    fn note(&self, Fault(fault): Fault) {
+        let mut problems = self.reading.problems.borrow_mut();
+        if let Some(fault) = fault
+            && problems.len() < Reading::MOST
+        {
+            let (path, Found { message, hint }) = (self.path(), *fault);
+            let place = problems.partition_point(|known| known.path <= path);
+            problems.insert(place, Problem { path, message, hint });
         }
-        if !removed {
-            return Err(problems);
+    }
+
+    fn path(&self) -> String {
+        match self.step {
+            Step::Root(root) => root.to_owned(),
+            Step::Key(outer, key) => keyed(&outer.path(), key),
+            Step::Index(outer, index) => format!("{}[{index}]", outer.path()),
+        }
+    }
+
+    fn number<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Fault> {
+        match (self.value.as_u64(), self.value.as_i64(), self.value.as_f64()) {
+            (Some(number), _, _) => visitor.visit_u64(number),
+            (None, Some(number), _) => visitor.visit_i64(number),
+            (None, None, Some(number)) => visitor.visit_f64(number),
+            (None, None, None) => Err(Fault::expected("a whole number, zero or more")),
         }
     }
 }
 
-/// Removes what stands at the path `steps` (innermost first), or the list on the way there, whose indices must not
-/// shift; false where nothing is removed.
-fn remove(value: &mut Value, steps: &[Step]) -> bool {
-    match (steps, value) {
-        ([Step::Key(key)] | [.., Step::Index(_), Step::Key(key)], Value::Object(map)) => map.remove(key).is_some(),
-        ([outer @ .., Step::Key(key)], Value::Object(map)) => {
-            map.get_mut(key).is_some_and(|inner| remove(inner, outer))
-        }
-        _ => false,
-    }
-}
-
+/// Why a place cannot be read; nothing where that has been noted. Boxed, for everything that is read may be one.
 #[derive(Debug)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// A fault and the way to it, innermost step first. Boxed, for every value that is read may be one.
-#[derive(Debug)]
-struct Fault(Box<Found>);
+struct Fault(Option<Box<Found>>);
 
 #[derive(Debug)]
 struct Found {
-    steps: Vec<Step>,
     message: String,
     hint: Option<String>,
 }
 
 impl Fault {
-    fn new(message: String) -> Self {
-        Fault(Box::new(Found { steps: Vec::new(), message, hint: None }))
+    #[inline(never)]
+    fn new(message: String, hint: Option<String>) -> Self {
+        Fault(Some(Box::new(Found { message, hint })))
     }
 
+    #[inline(never)]
     fn expected(what: &str) -> Self {
-        Fault::new(format!("expected {what}"))
-    }
-
-    fn under(mut self, step: Step) -> Self {
-        self.0.steps.push(step);
-        self
-    }
-
-    fn at(self, root: &str) -> Problem {
-        let mut path = root.to_owned();
-        for step in self.0.steps.iter().rev() {
-            path = match step {
-                Step::Index(index) => format!("{path}[{index}]"),
-                Step::Key(key) => keyed(&path, key),
-            };
-        }
-        Problem { path, message: self.0.message, hint: self.0.hint }
+        Fault::new(format!("expected {what}"), None)
     }
 }
 
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(self.0.as_ref().map_or("", |found| &found.message))
     }
 }
 
@@ -108,7 +138,7 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: Display>(message: T) -> Self {
-        Fault::new(message.to_string())
+        Fault::new(message.to_string(), None)
     }
 
     fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -119,21 +149,13 @@ impl de::Error for Fault {
         Self::invalid_type(unexpected, expected)
     }
 
-    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        let mut fault = Fault::new("unknown key".to_owned()).under(Step::Key(field.to_owned()));
-        fault.0.hint = Some(match nearest(field, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known here: {}", known.join(", ")),
-        });
-        fault
+    /// A struct cannot be without a field: [`Fields`] knows which.
+    fn invalid_length(_: usize, _: &dyn de::Expected) -> Self {
+        Fault(None)
     }
 
     fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
         Fault::expected(&one_of(known.iter().copied()))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Fault::new(format!("`{field}` is missing"))
     }
 }
 
@@ -146,38 +168,23 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// One place in the document. Only the kind of value that is asked for is taken: nothing is read as a list of its
-/// fields.
-struct Node<'de>(&'de Value);
-
-impl<'de> Node<'de> {
-    fn number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match (self.0.as_u64(), self.0.as_i64(), self.0.as_f64()) {
-            (Some(number), _, _) => visitor.visit_u64(number),
-            (None, Some(number), _) => visitor.visit_i64(number),
-            (None, None, Some(number)) => visitor.visit_f64(number),
-            (None, None, None) => Err(Fault::expected("a whole number, zero or more")),
-        }
-    }
-}
-
 /// Methods that take one kind of value alone.
 macro_rules! only {
     ($($method:ident, $expected:literal: $kind:pat => $visit:expr;)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            match self.0 {
-                $kind => $visit(visitor),
+            match self.value {
+                $kind => $visit(self, visitor),
                 _ => Err(Fault::expected($expected)),
             }
         })+
     };
 }
 
-impl<'de> Deserializer<'de> for Node<'de> {
+impl<'p, 'de> Deserializer<'de> for &'p Node<'p, 'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.0 {
+        match self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(_) => self.deserialize_bool(visitor),
             Value::Number(_) => self.number(visitor),
@@ -188,10 +195,14 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 
     only! {
-        deserialize_bool, "`true` or `false`": Value::Bool(flag) => |visitor: V| visitor.visit_bool(*flag);
-        deserialize_str, "a string": Value::String(text) => |visitor: V| visitor.visit_borrowed_str(text);
-        deserialize_seq, "a list": Value::Array(items) => |visitor: V| visitor.visit_seq(Items::of(items));
-        deserialize_map, "an object": Value::Object(map) => |visitor: V| visitor.visit_map(Entries::of(map));
+        deserialize_bool, "`true` or `false`": Value::Bool(flag) => |_, visitor: V| visitor.visit_bool(*flag);
+        deserialize_str, "a string": Value::String(text) => |_, visitor: V| visitor.visit_borrowed_str(text);
+        deserialize_seq, "a list": Value::Array(items) => |list, visitor: V| {
+            visitor.visit_seq(Items { list, items: items.iter().enumerate() })
+        };
+        deserialize_map, "an object": Value::Object(map) => |object, visitor: V| {
+            visitor.visit_map(Entries { object, entries: map.iter(), value: None })
+        };
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -210,17 +221,20 @@ impl<'de> Deserializer<'de> for Node<'de> {
         self.number(visitor)
     }
 
+    /// The derived readers also take a struct as the list of its fields, in far less code: no names to compare, and
+    /// nothing that could stand there twice. So it is handed to them as that list, in their own order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        self.deserialize_map(visitor)
+        let absent = Cell::new(None);
+        visitor.visit_seq(Fields::of(self, names, &absent)?).map_err(|_| missing(absent.get()))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.0 {
+        match self.value {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
@@ -236,16 +250,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let choice = match self.0 {
-            Value::String(name) => Some((name, None)),
-            // A variant with content is an object with its name for the only key.
-            Value::Object(map) if map.len() == 1 => map.iter().next().map(|(name, content)| (name, Some(content))),
-            _ => None,
-        };
-        match choice {
-            Some((name, content)) if variants.contains(&name.as_str()) => visitor.visit_enum(Variant { name, content }),
-            _ => Err(de::Error::unknown_variant("", variants)),
-        }
+        visitor.visit_enum(&Variant::of(self, variants)?)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -257,85 +262,166 @@ impl<'de> Deserializer<'de> for Node<'de> {
     }
 }
 
-struct Items<'de> {
+/// The fields of a struct, in the order of their names. One that is absent, or cannot be read, is no element, and the
+/// next one may be one again.
+struct Fields<'p, 'de> {
+    object: &'p Node<'p, 'de>,
+    map: &'de Map<String, Value>,
+    names: std::slice::Iter<'static, &'static str>,
+    /// What was asked for last, where it is absent.
+    absent: &'p Cell<Option<&'static str>>,
+}
+
+impl<'p, 'de> Fields<'p, 'de> {
+    #[inline(never)]
+    fn of(
+        object: &'p Node<'p, 'de>,
+        names: &'static [&'static str],
+        absent: &'p Cell<Option<&'static str>>,
+    ) -> Result<Self, Fault> {
+        let Value::Object(map) = object.value else { return Err(Fault::expected("an object")) };
+        if object.reading.others == Others::Refused {
+            for (other, value) in map.iter().filter(|(key, _)| !names.contains(&key.as_str())) {
+                let hint = match nearest(other, names.iter().copied()) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("known here: {}", names.join(", ")),
+                };
+                object.at_key(other, value).note(Fault::new("unknown key".to_owned(), Some(hint)));
+            }
+        }
+        Ok(Fields { object, map, names: names.iter(), absent })
+    }
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Node<'p, 'de>> {
+        let name = self.names.next()?;
+        let value = self.map.get(*name);
+        self.absent.set(value.is_none().then_some(name));
+        Some(self.object.at_key(name, value?))
+    }
+}
+
+/// Why a struct gives up at a field: it is absent, or what stands there has been noted.
+#[inline(never)]
+fn missing(field: Option<&str>) -> Fault {
+    field.map_or(Fault(None), |name| Fault::new(format!("`{name}` is missing"), None))
+}
+
+impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
+    type Error = Fault;
+
+    // Inlined, it shows that it never fails: no reader of a struct has to clean up then.
+    #[inline(always)]
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Fault> {
+        self.next_element_seed(PhantomData)
+    }
+
+    #[inline(always)]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        Ok(self.next().and_then(|node| node.read(seed)))
+    }
+}
+
+/// The elements of a list, up to the first that cannot be read.
+struct Items<'p, 'de> {
+    list: &'p Node<'p, 'de>,
     items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
 }
 
-impl<'de> Items<'de> {
-    fn of(items: &'de [Value]) -> Self {
-        Items { items: items.iter().enumerate() }
-    }
-}
-
-impl<'de> SeqAccess<'de> for Items<'de> {
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = Fault;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some((index, item)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(Node(item)).map(Some).map_err(|fault| fault.under(Step::Index(index)))
+        let Some((index, value)) = self.items.next() else { return Ok(None) };
+        Ok(Node { value, step: Step::Index(self.list, index), reading: self.list.reading }.read(seed))
     }
 }
 
-struct Entries<'de> {
+/// The entries of a map.
+struct Entries<'p, 'de> {
+    object: &'p Node<'p, 'de>,
     entries: serde_json::map::Iter<'de>,
     value: Option<(&'de str, &'de Value)>,
 }
 
-impl<'de> Entries<'de> {
-    fn of(map: &'de Map<String, Value>) -> Self {
-        Entries { entries: map.iter(), value: None }
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries<'de> {
+impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = Fault;
+
+    /// The next entry that can be read.
+    fn next_entry<K: Deserialize<'de>, V: Deserialize<'de>>(&mut self) -> Result<Option<(K, V)>, Fault> {
+        for (key, value) in self.entries.by_ref() {
+            let node = self.object.at_key(key, value);
+            let read = K::deserialize(BorrowedStrDeserializer::new(key)).map_err(|fault| node.note(fault));
+            if let (Ok(key), Some(value)) = (read, node.read(PhantomData)) {
+                return Ok(Some((key, value)));
+            }
+        }
+        Ok(None)
+    }
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let Some((key, value)) = self.entries.next() else { return Ok(None) };
         self.value = Some((key, value));
-        seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some).map_err(|fault: Fault| {
-            // An unknown field names itself; any other fault of a key stands at that key.
-            if fault.0.steps.is_empty() { fault.under(Step::Key(key.clone())) } else { fault }
-        })
+        seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         let (key, value) = self.value.take().unwrap_or(("", &Value::Null));
-        seed.deserialize(Node(value)).map_err(|fault| fault.under(Step::Key(key.to_owned())))
+        self.object.at_key(key, value).read(seed).ok_or(Fault(None))
     }
 }
 
-/// The name of a variant, and what it holds where it holds anything.
-struct Variant<'de> {
+/// The name of a variant, its place among those of its type, and what it holds where it holds anything.
+struct Variant<'p, 'de> {
+    place: &'p Node<'p, 'de>,
     name: &'de str,
+    index: u32,
     content: Option<&'de Value>,
 }
 
-impl<'de> EnumAccess<'de> for Variant<'de> {
+impl<'p, 'de> Variant<'p, 'de> {
+    #[inline(never)]
+    fn of(place: &'p Node<'p, 'de>, variants: &'static [&'static str]) -> Result<Self, Fault> {
+        let choice = match place.value {
+            Value::String(name) => Some((name, None)),
+            // A variant with content is an object with its name for the only key.
+            Value::Object(map) if map.len() == 1 => map.iter().next().map(|(name, content)| (name, Some(content))),
+            _ => None,
+        };
+        let known = choice.and_then(|(name, content)| {
+            let (index, _) = (0..).zip(variants).find(|(_, variant)| *variant == name)?;
+            Some(Variant { place, name, index, content })
+        });
+        known.ok_or_else(|| de::Error::unknown_variant("", variants))
+    }
+}
+
+impl<'v, 'p, 'de> EnumAccess<'de> for &'v Variant<'p, 'de> {
     type Error = Fault;
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
-        Ok((seed.deserialize(de::value::BorrowedStrDeserializer::<Fault>::new(self.name))?, self))
+        Ok((seed.deserialize(U32Deserializer::<Fault>::new(self.index))?, self))
     }
 }
 
 /// A variant holds nothing or one value: no type that is read here has another kind.
-impl<'de> VariantAccess<'de> for Variant<'de> {
+impl<'de> VariantAccess<'de> for &Variant<'_, 'de> {
     type Error = Fault;
 
+    #[inline(never)]
     fn unit_variant(self) -> Result<(), Fault> {
         match self.content {
             None => Ok(()),
-            Some(_) => Err(Fault::new(format!("expected `{}` alone, as a string", self.name))),
+            Some(_) => Err(Fault::new(format!("expected `{}` alone, as a string", self.name), None)),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        let Some(content) = self.content else {
-            return Err(Fault::new(format!("expected an object with `{}` for its key", self.name)));
-        };
-        seed.deserialize(Node(content)).map_err(|fault| fault.under(Step::Key(self.name.to_owned())))
+        let content = self
+            .content
+            .ok_or_else(|| Fault::new(format!("expected an object with `{}` for its key", self.name), None))?;
+        self.place.at_key(self.name, content).read(seed).ok_or(Fault(None))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
@@ -389,7 +475,9 @@ mod tests {
     }
 
     fn problem(value: Value) -> String {
-        read::<Sample>(&value, "settings").unwrap_err().to_string()
+        let problems = read::<Sample>(&value, "settings").unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].to_string()
     }
 
     #[test]
@@ -421,7 +509,7 @@ mod tests {
     #[test]
     fn every_problem_is_reported_at_once() {
         let document = json!({"days": "x", "cacheCapacity": 1, "knd": "Secret", "inner": [{"name": 1}, {}]});
-        let problems = read_all::<Sample>(&document, "settings").unwrap_err();
+        let problems = read::<Sample>(&document, "settings").unwrap_err();
         let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, ["settings.cacheCapacity", "settings.days", "settings.inner[0].name", "settings.knd"]);
     }

@@ -56,7 +56,7 @@ fn validate_settings(settings: &[u8]) -> Answer {
 pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
     match parse(settings)? {
         Value::Null => Ok(()),
-        document => Settings::from_value(document).map(drop).map_err(|problems| ReviewError { problems }),
+        document => Ok(Settings::from_value(document).map(drop)?),
     }
 }
 

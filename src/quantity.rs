@@ -1,14 +1,15 @@
 //! Quantities of storage, as Kubernetes writes them: `1Gi`, `1.5T`, `1e9`, `128974848000m`, or a bare number.
 
+use std::fmt;
+
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// A quantity greater than zero, kept as it was written: what is rendered is what the user wrote.
 ///
 /// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to
 /// `Ei`), a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(try_from = "Value")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "integer"], "examples" = ["2Gi"])))]
 pub struct Quantity(String);
@@ -92,17 +93,29 @@ impl Factor {
     }
 }
 
-impl TryFrom<Value> for Quantity {
-    type Error = &'static str;
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Notation)
+    }
+}
 
-    fn try_from(value: Value) -> Result<Self, Self::Error> {
-        let parsed = match &value {
-            Value::String(text) => Quantity::parse(text),
-            // A fraction that is no text was rounded when it was read, if only a little.
-            Value::Number(number) if number.is_u64() => Quantity::parse(&number.to_string()),
-            Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        parsed.ok_or("expected a quantity greater than zero, such as `2Gi`")
+/// Reads a quantity from a string or a whole number. A fraction that is no string was rounded when it was read, if only
+/// a little.
+struct Notation;
+
+impl Visitor<'_> for Notation {
+    type Value = Quantity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quantity greater than zero, such as `2Gi`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
+        Quantity::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Other("something else"), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Quantity, E> {
+        self.visit_str(&number.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::claim::Claim;
 use crate::credentials::Credentials;
 use crate::decision::Unselected;
-use crate::document::read;
+use crate::document::{read, read_part};
 use crate::evidence::{ClaimEvidence, DataSource, Evidence};
 use crate::names;
 use crate::patch::DataSourcePatch;
@@ -48,6 +48,12 @@ impl ReviewError {
 impl From<Problem> for ReviewError {
     fn from(problem: Problem) -> Self {
         ReviewError { problems: vec![problem] }
+    }
+}
+
+impl From<Vec<Problem>> for ReviewError {
+    fn from(problems: Vec<Problem>) -> Self {
+        ReviewError { problems }
     }
 }
 
@@ -96,8 +102,7 @@ impl Review {
             return Err(Problem::new(keyed("", unknown), "unknown key").hint(hint).into());
         }
         let mut take = |key| review.remove(key).filter(|value| !value.is_null());
-        let settings = take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value);
-        let settings = settings.map_err(|problems| ReviewError { problems })?;
+        let settings = take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
         let evidence: Option<Evidence> = take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {
             let problem = Problem::new("evidence", "is of no use while the gate is off");
@@ -166,9 +171,13 @@ pub(crate) enum Operation {
 #[serde(rename_all = "camelCase")]
 struct Envelope {
     operation: Operation,
+    #[serde(default)]
     uid: Option<String>,
+    #[serde(default)]
     kind: Option<GroupKind>,
+    #[serde(default)]
     sub_resource: Option<String>,
+    #[serde(default)]
     namespace: Option<String>,
 }
 
@@ -180,23 +189,25 @@ struct GroupKind {
 }
 
 impl Request {
-    fn read(document: Value, settings: &Settings) -> Result<Request, Problem> {
+    fn read(document: Value, settings: &Settings) -> Result<Request, ReviewError> {
         match document.get("kind").and_then(Value::as_str) {
             Some("PersistentVolumeClaim") => Request::create(document, settings),
             Some("AdmissionReview") => match document {
                 Value::Object(mut review) => match review.remove("request") {
                     Some(request @ Value::Object(_)) => Request::admission(request, "request.request", settings),
-                    _ => Err(Problem::new("request.request", "is missing")),
+                    _ => Err(Problem::new("request.request", "is missing").into()),
                 },
-                _ => Err(Problem::new("request", "expected an object")),
+                _ => Err(Problem::new("request", "expected an object").into()),
             },
-            Some(_) => Err(Problem::new("request.kind", "expected `PersistentVolumeClaim` or `AdmissionReview`")),
+            Some(_) => {
+                Err(Problem::new("request.kind", "expected `PersistentVolumeClaim` or `AdmissionReview`").into())
+            }
             None => Request::admission(document, "request", settings),
         }
     }
 
     /// The request to create a bare claim.
-    fn create(claim: Value, settings: &Settings) -> Result<Request, Problem> {
+    fn create(claim: Value, settings: &Settings) -> Result<Request, ReviewError> {
         let subject = Subject::read(&claim, "request", None, settings)?;
         let metadata = |key: &str| claim.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
         let mut request = Map::new();
@@ -209,8 +220,8 @@ impl Request {
         Ok(Request { operation, uid: None, subject, before, document: Value::Object(request) })
     }
 
-    fn admission(document: Value, path: &str, settings: &Settings) -> Result<Request, Problem> {
-        let envelope: Envelope = read(&document, path)?;
+    fn admission(document: Value, path: &str, settings: &Settings) -> Result<Request, ReviewError> {
+        let envelope: Envelope = read_part(&document, path)?;
         let about_claim = (envelope.kind.as_ref())
             .is_none_or(|kind| kind.group.is_empty() && kind.kind == "PersistentVolumeClaim")
             && envelope.sub_resource.as_deref().unwrap_or_default().is_empty();
@@ -255,7 +266,7 @@ impl Request {
 
 impl Subject {
     /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
-    fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Problem> {
+    fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, ReviewError> {
         if let Some(unselected) = Claim::unselected(object, namespace, settings) {
             return Ok(Subject::Other(unselected));
         }
@@ -264,11 +275,11 @@ impl Subject {
         }
         let claim = Claim::read(object, path, namespace)?;
         if !names::is_label(&claim.namespace) {
-            return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace"));
+            return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace").into());
         }
         if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
             let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
-            return Err(problem.hint("write at most 253 lower case letters, digits, `-` and `.`"));
+            return Err(problem.hint("write at most 253 lower case letters, digits, `-` and `.`").into());
         }
         Ok(Subject::Claim(Box::new(claim)))
     }

@@ -6,13 +6,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::credentials::MoverKey;
-use crate::document::{overlay, read_all};
+use crate::document::{overlay, read};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
+use crate::review::parse;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 
@@ -158,6 +159,9 @@ fn every_hour() -> String {
     "1h".to_owned()
 }
 
+/// The schedule that is always there.
+const HOURLY: (&str, &str) = ("hourly", "0 * * * *");
+
 /// A SecretStore or ClusterSecretStore.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -189,7 +193,7 @@ pub(crate) struct RemoteReference {
     /// The item.
     pub key: String,
     /// Its property, where the item has several.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub property: Option<String>,
 }
 
@@ -404,8 +408,9 @@ pub(crate) struct LedgerSettings {
 
 impl Default for Settings {
     fn default() -> Self {
+        // One by one: from an array a map is sorted, by code of its own.
         let mut schedules = BTreeMap::new();
-        schedules.insert("hourly".to_owned(), Template::text("0 * * * *"));
+        schedules.insert(HOURLY.0.to_owned(), Template::text(HOURLY.1));
         Settings {
             profile: Profile::Default,
             gate: Gate::Evidence,
@@ -466,36 +471,24 @@ const DATABASE_OPERATORS: [&str; 11] = [
     "rabbitmq.com",
 ];
 
-impl Profile {
-    /// The settings that a profile starts from, where they differ from [`Settings::default`].
-    fn preset(self) -> Map<String, Value> {
-        let preset = match self {
-            Profile::Default => json!({ "schedules": { "hourly": "0 * * * *" } }),
-            Profile::Seed => json!({
-                "schedules": { "hourly": "0 * * * *" },
-                "gate": "none",
-                "restore": {
-                    "mode": "side",
-                    "copyMethod": "Direct",
-                    "storageClassName": "longhorn",
-                    "volumeSnapshotClassName": "longhorn",
-                    "accessModes": ["ReadWriteOnce"],
-                },
-                "backup": {
-                    "copyMethod": "Direct",
-                    "storageClassName": "longhorn",
-                    "volumeSnapshotClassName": "longhorn",
-                    "cacheStorageClassName": "longhorn",
-                    "cacheAccessModes": ["ReadWriteOnce"],
-                },
-            }),
-        };
-        match preset {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        }
+/// What the profile `seed` sets, where that differs from [`Settings::default`].
+const SEED: &str = r#"{
+    "gate": "none",
+    "restore": {
+        "mode": "side",
+        "copyMethod": "Direct",
+        "storageClassName": "longhorn",
+        "volumeSnapshotClassName": "longhorn",
+        "accessModes": ["ReadWriteOnce"]
+    },
+    "backup": {
+        "copyMethod": "Direct",
+        "storageClassName": "longhorn",
+        "volumeSnapshotClassName": "longhorn",
+        "cacheStorageClassName": "longhorn",
+        "cacheAccessModes": ["ReadWriteOnce"]
     }
-}
+}"#;
 
 impl Settings {
     /// Reads settings out of a JSON object; what is absent comes from the profile.
@@ -507,9 +500,15 @@ impl Settings {
         let Value::Object(given) = document else {
             return Err(vec![Problem::new("settings", "expected an object")]);
         };
-        let profile = given.get("profile").and_then(Value::as_str);
-        let profile = if profile == Some("seed") { Profile::Seed } else { Profile::Default };
-        let settings: Settings = read_all(&Value::Object(overlay(profile.preset(), given)), "settings")?;
+        let is_seed = given.get("profile").is_some_and(|profile| profile == "seed");
+        let given = match is_seed.then(|| parse(SEED.as_bytes())) {
+            Some(Ok(Value::Object(preset))) => overlay(preset, given),
+            _ => given,
+        };
+        let mut settings: Settings = read(&Value::Object(given), "settings")?;
+        if !settings.schedules.contains_key(HOURLY.0) {
+            settings.schedules.insert(HOURLY.0.to_owned(), Template::text(HOURLY.1));
+        }
         let problems = settings.problems();
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }

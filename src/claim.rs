@@ -1,7 +1,5 @@
 //! What of a claim matters: whether it is selected, where its data comes from, what of it is backed up.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,6 +8,7 @@ use crate::document::read_part;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::settings::{PREFIX, Settings};
+use crate::small_map::SmallMap;
 
 /// A PersistentVolumeClaim: what the policy reads of it.
 #[derive(Debug, Clone)]
@@ -23,9 +22,9 @@ pub(crate) struct Claim {
     /// When it was created, in RFC 3339; absent until the API server has stored it.
     pub creation_timestamp: Option<String>,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: SmallMap<String, String>,
     /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: SmallMap<String, String>,
     /// The API groups of its owners.
     pub owner_groups: Vec<String>,
     /// How it may be mounted. A mode that this version does not know is no fault of the claim.
@@ -88,8 +87,8 @@ struct Metadata {
     namespace: Option<String>,
     uid: Option<String>,
     creation_timestamp: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
-    annotations: Option<BTreeMap<String, String>>,
+    labels: Option<SmallMap<String, String>>,
+    annotations: Option<SmallMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
 }
 
@@ -200,7 +199,7 @@ impl Claim {
 
     /// The value of our annotation `volsync-policy.io/<key>`.
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        let ours = |(name, _): &(&String, &String)| name.strip_prefix(PREFIX) == Some(key);
+        let ours = |(name, _): &&(String, String)| name.strip_prefix(PREFIX) == Some(key);
         self.annotations.iter().find(ours).map(|(_, value)| value.as_str())
     }
 

@@ -1,7 +1,5 @@
 //! Base credentials: read once, written into one Secret, seen nowhere else.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -9,6 +7,7 @@ use serde_json::Value;
 
 use crate::problem::{Problem, nearest};
 use crate::settings::S3Identity;
+use crate::small_map::SmallMap;
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///
@@ -112,7 +111,7 @@ const KEYS: [&str; 50] = [
 ///
 /// It has neither `Debug` nor `Display` nor `Serialize`: the only way out is into the Secret of a plan.
 pub(crate) struct Credentials {
-    values: BTreeMap<MoverKey, Result<SecretBytes, Flaw>>,
+    values: SmallMap<MoverKey, Result<SecretBytes, Flaw>>,
     ignored: Vec<String>,
 }
 
@@ -169,7 +168,7 @@ impl Credentials {
         if secret.get("kind").is_some_and(|kind| kind != "Secret") {
             return Err(wrong(".kind", "expected `Secret`"));
         }
-        let mut credentials = Credentials { values: BTreeMap::new(), ignored: Vec::new() };
+        let mut credentials = Credentials { values: SmallMap::new(), ignored: Vec::new() };
         for (field, decode) in [("data", decode as fn(&str) -> _), ("stringData", |text| Ok(text.as_bytes().to_vec()))]
         {
             let entries = match secret.get(field) {
@@ -180,7 +179,7 @@ impl Credentials {
             for (name, value) in entries {
                 let value = value.as_str().ok_or(Flaw::Malformed).and_then(decode).and_then(usable);
                 match MoverKey::parse(name) {
-                    Some(key) => drop(credentials.values.insert(key, value)),
+                    Some(key) => credentials.values.insert(key, value),
                     None if credentials.ignored.contains(name) => {}
                     None => credentials.ignored.push(name.clone()),
                 }
@@ -202,7 +201,7 @@ impl Credentials {
     pub(crate) fn for_claim(&self, path: &str, identity: S3Identity) -> Result<ClaimCredentials, Vec<Need>> {
         let repository = self.get(&MoverKey::REPOSITORY).and_then(|base| join(base.reveal(), path));
         let on_s3 = repository.as_ref().map_or(true, |url| url.reveal().starts_with(b"s3:"));
-        let mut needs = BTreeMap::new();
+        let mut needs = SmallMap::new();
         for key in required(on_s3 && identity == S3Identity::Keys) {
             if let Err(flaw) = self.get(&key) {
                 needs.insert(key, flaw);
@@ -216,13 +215,13 @@ impl Credentials {
                 (Ok(value), _) => values.push((key.clone(), value.clone())),
                 // An optional key that is empty is as good as absent; one that cannot be read was meant to be there.
                 (Err(Flaw::Empty | Flaw::Missing), _) => {}
-                (Err(Flaw::Malformed), _) => drop(needs.insert(key.clone(), Flaw::Malformed)),
+                (Err(Flaw::Malformed), _) => needs.insert(key.clone(), Flaw::Malformed),
             }
         }
         if needs.is_empty() {
             return Ok(values);
         }
-        Err(needs.into_iter().map(|(key, flaw)| Need { key, flaw }).collect())
+        Err(needs.iter().map(|(key, flaw)| Need { key: key.clone(), flaw: *flaw }).collect())
     }
 
     fn get(&self, key: &MoverKey) -> Result<&SecretBytes, Flaw> {

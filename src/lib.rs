@@ -48,6 +48,7 @@ mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod settings;
+mod small_map;
 mod step;
 mod template;
 

@@ -1,7 +1,5 @@
 //! The three manifests that VolSync works from. Everything in them was decided elsewhere.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Serialize;
@@ -16,6 +14,7 @@ use crate::settings::{
     AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, SecurityContext,
     StoreReference,
 };
+use crate::small_map::SmallMap;
 
 /// The manifests of one claim.
 pub struct Manifests {
@@ -60,9 +59,9 @@ pub(crate) struct Object<S> {
 pub(crate) struct Metadata {
     name: String,
     namespace: String,
-    labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<String, String>,
+    labels: SmallMap<String, String>,
+    #[serde(skip_serializing_if = "SmallMap::is_empty")]
+    annotations: SmallMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     owner_references: Vec<OwnerReference>,
 }
@@ -196,8 +195,8 @@ struct TemplatedData {
 
 #[derive(Serialize)]
 struct ExternalSecretMetadata {
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
+    labels: SmallMap<String, String>,
+    annotations: SmallMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -333,7 +332,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
     let repository = format!("{base}/{}", protection.repository_path);
     // It takes annotations for templates too, over the credentials: braces that came from a claim must stay braces.
     let escaped = |text: &str| text.replace("{{", r#"{{ "{{" }}"#);
-    let mut annotations = BTreeMap::new();
+    let mut annotations = SmallMap::new();
     annotations.extend(metadata.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
     Object {
         api_version: "external-secrets.io/v1",

@@ -1,7 +1,5 @@
 //! What one claim's protection looks like: every name, class and schedule of its manifests, or why it has none.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::claim::{ANNOTATIONS, Claim, Source};
@@ -16,6 +14,7 @@ use crate::schedule::Schedule;
 use crate::settings::{
     AccessMode, CopyMethod, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings, StorageClassSettings,
 };
+use crate::small_map::SmallMap;
 use crate::template::{Scope, Template};
 
 /// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
@@ -57,8 +56,8 @@ pub(crate) struct Protection<'a> {
     pub backup: Classes,
     pub security_context: Option<SecurityContext>,
     pub service_account: Option<String>,
-    pub labels: BTreeMap<String, String>,
-    pub annotations: BTreeMap<String, String>,
+    pub labels: SmallMap<String, String>,
+    pub annotations: SmallMap<String, String>,
 }
 
 /// The classes that a restore or a backup uses.
@@ -183,15 +182,15 @@ impl<'a> Protection<'a> {
             Some(name) => Ok(Some(name)),
             None => class_name(general, path),
         };
-        let mut labels = BTreeMap::new();
+        let mut labels = SmallMap::new();
         for (key, template) in &settings.metadata.labels {
             let path = keyed("settings.metadata.labels", key);
             match text(template, &path)? {
-                value if names::is_label_value(&value) => drop(labels.insert(key.clone(), value)),
+                value if names::is_label_value(&value) => labels.insert(key.clone(), value),
                 _ => return Err(Problem::new(path, "does not give the value of a label for this claim")),
             }
         }
-        let mut annotations = BTreeMap::new();
+        let mut annotations = SmallMap::new();
         for (key, template) in &settings.metadata.annotations {
             annotations.insert(key.clone(), text(template, &keyed("settings.metadata.annotations", key))?);
         }

@@ -3,7 +3,6 @@
 mod checks;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +13,7 @@ use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
 use crate::review::parse;
+use crate::small_map::SmallMap;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub label: String,
     /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
-    pub schedules: BTreeMap<String, Template>,
+    pub schedules: SmallMap<String, Template>,
     /// Namespaces in which no claim is selected.
     pub exclude_namespaces: Vec<Cow<'static, str>>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
@@ -58,7 +58,7 @@ pub(crate) struct Settings {
     /// As whom VolSync's movers run, in restores and backups alike.
     pub mover: MoverSettings,
     /// What differs for claims of a storage class, by its name.
-    pub storage_classes: BTreeMap<String, StorageClassSettings>,
+    pub storage_classes: SmallMap<String, StorageClassSettings>,
     /// What is added to all three manifests.
     pub metadata: MetadataSettings,
     /// The memory of what was backed up, beside the data.
@@ -152,7 +152,7 @@ pub(crate) struct ExternalSecretSettings {
     pub refresh_interval: String,
     /// For each key that the restic mover reads, where its value stands in the store. `RESTIC_REPOSITORY` is the base
     /// repository, to which the claim's path is added.
-    pub data: BTreeMap<MoverKey, RemoteReference>,
+    pub data: SmallMap<MoverKey, RemoteReference>,
 }
 
 fn every_hour() -> String {
@@ -392,9 +392,9 @@ pub(crate) struct StorageClassSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct MetadataSettings {
     /// Labels; the values are templates.
-    pub labels: BTreeMap<String, Template>,
+    pub labels: SmallMap<String, Template>,
     /// Annotations; the values are templates.
-    pub annotations: BTreeMap<String, Template>,
+    pub annotations: SmallMap<String, Template>,
 }
 
 /// The memory of what was backed up.
@@ -409,7 +409,7 @@ pub(crate) struct LedgerSettings {
 impl Default for Settings {
     fn default() -> Self {
         // One by one: from an array a map is sorted, by code of its own.
-        let mut schedules = BTreeMap::new();
+        let mut schedules = SmallMap::new();
         schedules.insert(HOURLY.0.to_owned(), Template::text(HOURLY.1));
         Settings {
             profile: Profile::Default,
@@ -424,7 +424,7 @@ impl Default for Settings {
             restore: RestoreSettings::default(),
             backup: BackupSettings::default(),
             mover: MoverSettings::default(),
-            storage_classes: BTreeMap::new(),
+            storage_classes: SmallMap::new(),
             metadata: MetadataSettings::default(),
             ledger: LedgerSettings::default(),
         }

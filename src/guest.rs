@@ -1,7 +1,7 @@
 //! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::code::Code;
 use crate::plan;
@@ -105,19 +105,19 @@ fn respond(payload: &[u8]) -> Result<ValidationResponse, ReviewError> {
 /// is a review of its request.
 fn raw_review(mut payload: Value) -> Result<Value, Problem> {
     let mut take = |key| payload.get_mut(key).map(Value::take).unwrap_or_default();
-    let (mut review, settings) = (take("request"), take("settings"));
-    if let Value::Object(keys) = &mut review {
-        keys.remove("uid");
-        if keys.get("kind").is_some_and(|kind| kind == "AdmissionReview") {
-            keys.remove("kind");
-            keys.remove("apiVersion");
-        }
-        if keys.insert("settings".to_owned(), settings).is_some() {
-            let problem = Problem::new("settings", "stand in the policy's configuration");
-            return Err(problem.hint("leave them out of the review"));
-        }
+    let (given, settings) = (take("request"), take("settings"));
+    let Value::Object(given) = given else { return Ok(given) };
+    let is_admission = given.get("kind").is_some_and(|kind| kind == "AdmissionReview");
+    let is_around = |key: &str| key == "uid" || is_admission && matches!(key, "kind" | "apiVersion");
+    let mut review = Map::new();
+    for (key, value) in given.into_iter().filter(|(key, _)| !is_around(key)) {
+        review.insert(key, value);
     }
-    Ok(review)
+    if review.insert("settings".to_owned(), settings).is_some() {
+        let problem = Problem::new("settings", "stand in the policy's configuration");
+        return Err(problem.hint("leave them out of the review"));
+    }
+    Ok(Value::Object(review))
 }
 
 /// Whether the claim may be created or changed, and the claim as it should be.

@@ -101,7 +101,8 @@ impl Review {
             let hint = hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")));
             return Err(Problem::new(keyed("", unknown), "unknown key").hint(hint).into());
         }
-        let mut take = |key| review.remove(key).filter(|value| !value.is_null());
+        // Taken, not removed: the module would carry what balances a tree for it.
+        let mut take = |key| review.get_mut(key).map(Value::take).filter(|value| !value.is_null());
         let settings = take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
         let evidence: Option<Evidence> = take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {
@@ -193,7 +194,7 @@ impl Request {
         match document.get("kind").and_then(Value::as_str) {
             Some("PersistentVolumeClaim") => Request::create(document, settings),
             Some("AdmissionReview") => match document {
-                Value::Object(mut review) => match review.remove("request") {
+                Value::Object(mut review) => match review.get_mut("request").map(Value::take) {
                     Some(request @ Value::Object(_)) => Request::admission(request, "request.request", settings),
                     _ => Err(Problem::new("request.request", "is missing").into()),
                 },

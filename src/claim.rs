@@ -21,9 +21,9 @@ pub(crate) struct Claim {
     pub uid: Option<String>,
     /// When it was created, in RFC 3339; absent until the API server has stored it.
     pub creation_timestamp: Option<String>,
-    /// Its labels.
-    pub labels: SmallMap<String, String>,
-    /// Its annotations.
+    /// The value of the label that selects it.
+    pub label: String,
+    /// Its annotations that are ours, without [`PREFIX`].
     pub annotations: SmallMap<String, String>,
     /// The API groups of its owners.
     pub owner_groups: Vec<String>,
@@ -73,49 +73,54 @@ pub(crate) const ANNOTATIONS: [&str; 10] = [
 ];
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    metadata: Metadata,
-    #[serde(default)]
-    spec: Spec,
+struct Document<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    spec: Spec<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    name: Option<String>,
-    namespace: Option<String>,
-    uid: Option<String>,
-    creation_timestamp: Option<String>,
-    labels: Option<SmallMap<String, String>>,
-    annotations: Option<SmallMap<String, String>>,
-    owner_references: Option<Vec<OwnerReference>>,
+struct Metadata<'a> {
+    name: Option<&'a str>,
+    namespace: Option<&'a str>,
+    uid: Option<&'a str>,
+    creation_timestamp: Option<&'a str>,
+    #[serde(borrow)]
+    labels: Option<SmallMap<&'a str, &'a str>>,
+    #[serde(borrow)]
+    annotations: Option<SmallMap<&'a str, &'a str>>,
+    #[serde(borrow)]
+    owner_references: Option<Vec<OwnerReference<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct OwnerReference {
-    api_version: String,
+struct OwnerReference<'a> {
+    api_version: &'a str,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Spec {
+struct Spec<'a> {
     access_modes: Option<Vec<String>>,
-    storage_class_name: Option<String>,
-    volume_mode: Option<String>,
-    volume_name: Option<String>,
-    data_source: Option<Reference>,
-    data_source_ref: Option<Reference>,
+    storage_class_name: Option<&'a str>,
+    volume_mode: Option<&'a str>,
+    volume_name: Option<&'a str>,
+    #[serde(borrow)]
+    data_source: Option<Reference<'a>>,
+    #[serde(borrow)]
+    data_source_ref: Option<Reference<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Reference {
-    api_group: Option<String>,
-    kind: String,
-    name: String,
-    namespace: Option<String>,
+struct Reference<'a> {
+    api_group: Option<&'a str>,
+    kind: &'a str,
+    name: &'a str,
+    namespace: Option<&'a str>,
 }
 
 fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
@@ -148,50 +153,58 @@ impl Claim {
     }
 
     /// Reads the claim at `path`; `namespace` is the request's, which a new claim need not repeat.
-    pub(crate) fn read(object: &Value, path: &str, namespace: Option<&str>) -> Result<Claim, Vec<Problem>> {
+    pub(crate) fn read(
+        object: &Value,
+        path: &str,
+        namespace: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Claim, Vec<Problem>> {
         let Document { metadata, spec } = read_part(object, path)?;
-        let namespace =
-            match (namespace.filter(|name| !name.is_empty()), metadata.namespace.filter(|name| !name.is_empty())) {
-                (Some(requested), Some(written)) if requested != written => {
-                    let problem =
-                        Problem::new(format!("{path}.metadata.namespace"), "differs from the request's namespace");
-                    return Err(vec![problem]);
-                }
-                (Some(namespace), _) => namespace.to_owned(),
-                (None, Some(namespace)) => namespace,
-                (None, None) => return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is missing")]),
-            };
-        let uid = metadata.uid.filter(|uid| !uid.is_empty());
+        let wrong = |key: &str, message: &str| vec![Problem::new(format!("{path}.metadata.{key}"), message)];
+        let written = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+        let namespace = match (written(namespace), written(metadata.namespace)) {
+            (Some(requested), Some(written)) if requested != written => {
+                return Err(wrong("namespace", "differs from the request's namespace"));
+            }
+            (Some(namespace), _) | (None, Some(namespace)) => namespace,
+            (None, None) => return Err(wrong("namespace", "is missing")),
+        };
+        let uid = written(metadata.uid);
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
-            return Err(vec![Problem::new(format!("{path}.metadata.uid"), "is not the uid of an object")]);
+            return Err(wrong("uid", "is not the uid of an object"));
         }
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
             None => Source::None,
             Some(reference)
-                if reference.api_group.as_deref() == Some(VOLSYNC)
+                if reference.api_group == Some(VOLSYNC)
                     && reference.kind == "ReplicationDestination"
-                    && reference.namespace.as_ref().is_none_or(|elsewhere| *elsewhere == namespace) =>
+                    && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>
             {
-                Source::Ours(reference.name)
+                Source::Ours(reference.name.to_owned())
             }
             Some(_) => Source::Foreign,
         };
-        let annotations = metadata.annotations.unwrap_or_default();
-        let names_volume = spec.volume_name.is_some_and(|volume| !volume.is_empty());
-        let group = |owner: OwnerReference| owner.api_version.split_once('/').map(|(group, _)| group.to_owned());
+        let labels = metadata.labels.unwrap_or_default();
+        let given = metadata.annotations.unwrap_or_default();
+        let mut annotations = SmallMap::new();
+        annotations.extend(given.iter().filter_map(|(key, value)| {
+            let key = key.strip_prefix(PREFIX)?;
+            Some((key.to_owned(), (*value).to_owned()))
+        }));
+        let group = |owner: &OwnerReference<'_>| owner.api_version.split_once('/').map(|(group, _)| group.to_owned());
         Ok(Claim {
             namespace,
-            name: metadata.name.filter(|name| !name.is_empty()),
+            name: written(metadata.name),
             uid,
-            creation_timestamp: metadata.creation_timestamp,
-            labels: metadata.labels.unwrap_or_default(),
-            owner_groups: metadata.owner_references.unwrap_or_default().into_iter().filter_map(group).collect(),
+            creation_timestamp: metadata.creation_timestamp.map(str::to_owned),
+            label: labels.get(settings.label.as_str()).copied().unwrap_or_default().to_owned(),
+            owner_groups: metadata.owner_references.iter().flatten().filter_map(group).collect(),
             access_modes: spec.access_modes.unwrap_or_default(),
             request: request.and_then(|request| read_part(request, path).ok()),
-            storage_class_name: spec.storage_class_name.filter(|class| !class.is_empty()),
-            block: spec.volume_mode.as_deref() == Some("Block"),
-            fixed_volume: names_volume && !annotations.contains_key(BOUND_BY_CONTROLLER),
+            storage_class_name: written(spec.storage_class_name),
+            block: spec.volume_mode == Some("Block"),
+            fixed_volume: written(spec.volume_name).is_some() && !given.contains_key(BOUND_BY_CONTROLLER),
             annotations,
             source,
         })
@@ -199,8 +212,7 @@ impl Claim {
 
     /// The value of our annotation `volsync-policy.io/<key>`.
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        let ours = |(name, _): &&(String, String)| name.strip_prefix(PREFIX) == Some(key);
-        self.annotations.iter().find(ours).map(|(_, value)| value.as_str())
+        self.annotations.get(key).map(String::as_str)
     }
 
     /// What tells this incarnation of the claim from the one before it, for the trigger of its restore: when it was

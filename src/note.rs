@@ -27,7 +27,7 @@ pub enum Note {
     RestoredAside,
     /// The claim is not restored.
     NotRestored,
-    /// An annotation that looks like ours and is none.
+    /// An annotation that looks like ours and is none: its key without our prefix, and the one that was likely meant.
     AnnotationUnknown(String, Option<&'static str>),
     /// The claim has no name yet.
     NameUnknown,
@@ -159,9 +159,9 @@ impl fmt::Display for Note {
             ),
             Note::NotRestored => f.write_str("the policy restores nothing into this claim"),
             Note::AnnotationUnknown(key, Some(meant)) => {
-                write!(f, "the annotation `{key}` is not known; did you mean `{PREFIX}{meant}`?")
+                write!(f, "the annotation `{PREFIX}{key}` is not known; did you mean `{PREFIX}{meant}`?")
             }
-            Note::AnnotationUnknown(key, None) => write!(f, "the annotation `{key}` is not known"),
+            Note::AnnotationUnknown(key, None) => write!(f, "the annotation `{PREFIX}{key}` is not known"),
             Note::NameUnknown => f.write_str(
                 "a claim of a generated name gets a new one each time, so it is backed up and never restored",
             ),

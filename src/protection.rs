@@ -124,7 +124,7 @@ impl<'a> Standing<'a> {
             Subject::Terminating => return Standing::Terminating,
             Subject::Claim(claim) => claim,
         };
-        let label = claim.labels.get(&settings.label).map(String::as_str).unwrap_or_default();
+        let label = claim.label.as_str();
         let Some(schedule) = settings.schedules.get(label) else {
             let values = one_of(settings.schedules.keys().map(String::as_str));
             let path = keyed("metadata.labels", &settings.label);
@@ -436,10 +436,9 @@ fn wrong_annotation(key: &str, message: &str) -> Problem {
     Problem::new(keyed("metadata.annotations", &format!("{PREFIX}{key}")), message)
 }
 
-/// Annotations that are meant for the policy and that it does not know: the key, and the one that was likely meant.
+/// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one that was
+/// likely meant.
 pub(crate) fn unknown_annotations(claim: &Claim) -> impl Iterator<Item = (&str, Option<&'static str>)> {
-    claim.annotations.keys().filter_map(|key| {
-        let ours = key.strip_prefix(PREFIX)?;
-        (!ANNOTATIONS.contains(&ours)).then(|| (key.as_str(), nearest(ours, ANNOTATIONS)))
-    })
+    let unknown = claim.annotations.keys().filter(|key| !ANNOTATIONS.contains(&key.as_str()));
+    unknown.map(|key| (key.as_str(), nearest(key, ANNOTATIONS)))
 }

@@ -274,7 +274,7 @@ impl Subject {
         if Claim::is_terminating(object) {
             return Ok(Subject::Terminating);
         }
-        let claim = Claim::read(object, path, namespace)?;
+        let claim = Claim::read(object, path, namespace, settings)?;
         if !names::is_label(&claim.namespace) {
             return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace").into());
         }

@@ -3,7 +3,7 @@
 //!
 //! `serde_json` stops at the first error and quotes values ("invalid type: string \"hunter2\""), and a review carries
 //! credentials. So its tree is read through a deserializer of our own. A part that cannot be read is noted and passed
-//! over as if it were absent, and what was noted is the answer.
+//! over as if it were absent, and what was noted is the answer. An object that cannot be without it is given up there.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
@@ -322,18 +322,34 @@ impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// The elements of a list, up to the first that cannot be read.
+/// The elements of a list.
 struct Items<'p, 'de> {
     list: &'p Node<'p, 'de>,
     items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
 }
 
+impl<'p, 'de> Items<'p, 'de> {
+    fn next(&mut self) -> Option<Node<'p, 'de>> {
+        let (index, value) = self.items.next()?;
+        Some(Node { value, step: Step::Index(self.list, index), reading: self.list.reading })
+    }
+}
+
 impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = Fault;
 
+    /// The next element that can be read.
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Fault> {
+        while let Some(node) = self.next() {
+            if let Some(element) = node.read(PhantomData) {
+                return Ok(Some(element));
+            }
+        }
+        Ok(None)
+    }
+
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some((index, value)) = self.items.next() else { return Ok(None) };
-        Ok(Node { value, step: Step::Index(self.list, index), reading: self.list.reading }.read(seed))
+        self.next().map(|node| node.read(seed).ok_or(Fault(None))).transpose()
     }
 }
 
@@ -459,6 +475,7 @@ mod tests {
         days: Option<u32>,
         kind: Option<Kind>,
         inner: Vec<Inner>,
+        counts: std::collections::BTreeMap<String, u16>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -502,16 +519,46 @@ mod tests {
         );
         assert_eq!(
             problem(json!({"a/b": 1})),
-            "settings[\"a/b\"]: unknown key; known here: cacheCapacity, days, kind, inner"
+            "settings[\"a/b\"]: unknown key; known here: cacheCapacity, days, kind, inner, counts"
         );
     }
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let document = json!({"days": "x", "cacheCapacity": 1, "knd": "Secret", "inner": [{"name": 1}, {}]});
+        let document = json!({
+            "days": "x", "cacheCapacity": 1, "knd": "Secret",
+            "inner": [{"name": 1}, {"name": "a", "nme": 0}, {}], "counts": {"a": -1, "b": 1, "c": "1"},
+        });
         let problems = read::<Sample>(&document, "settings").unwrap_err();
-        let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
-        assert_eq!(paths, ["settings.cacheCapacity", "settings.days", "settings.inner[0].name", "settings.knd"]);
+        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "settings.cacheCapacity: expected a string",
+                "settings.counts.a: expected a whole number, zero or more",
+                "settings.counts.c: expected a whole number, zero or more",
+                "settings.days: expected a whole number, zero or more",
+                "settings.inner[0].name: expected a string",
+                "settings.inner[1].nme: unknown key; did you mean `name`?",
+                "settings.inner[2]: `name` is missing",
+                "settings.knd: unknown key; did you mean `kind`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hostile_document_is_told_of_as_far_as_a_person_reads() {
+        let document: Map<String, Value> = (0..1_000).map(|nth| (format!("key-{nth}"), Value::Null)).collect();
+        assert_eq!(read::<Sample>(&Value::Object(document), "settings").unwrap_err().len(), Reading::MOST);
+    }
+
+    #[test]
+    fn of_an_object_that_others_define_a_part_is_read() {
+        let document = json!({"days": 7, "kind": null, "inner": [{"name": "a", "other": 1}], "other": {"days": "x"}});
+        let sample: Sample = read_part(&document, "request").unwrap();
+        assert_eq!((sample.days, sample.inner.len(), sample.cache_capacity), (Some(7), 1, None));
+        let problems = read_part::<Sample>(&json!({"other": 1, "inner": [{"other": 1}]}), "request").unwrap_err();
+        assert_eq!(problems[0].to_string(), "request.inner[0]: `name` is missing");
     }
 
     #[test]

@@ -115,11 +115,12 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
     }
 }
 
-/// The module is paid for by every request and every page load. The design wants 350,000; with the gate it is more.
-const LARGEST_MODULE: u64 = 405_000;
+/// The module is paid for by every request and every page load. In bytes; a twentieth more is no reason to look into
+/// it. The page has a limit of its own, in what it takes on the wire.
+const SIZE: u64 = 361_000;
 
 #[test]
-fn it_is_no_larger_than_the_design_allows() {
+fn it_is_as_small_as_it_was() {
     let bytes = std::fs::read(module()).unwrap();
     let of_section = |payload: Payload<'_>| match payload {
         // Read by people, and run by nobody.
@@ -128,14 +129,14 @@ fn it_is_no_larger_than_the_design_allows() {
     };
     let size: u64 = Parser::new(0).parse_all(&bytes).map(|payload| of_section(payload.unwrap())).sum();
     assert!(
-        size <= LARGEST_MODULE,
-        "{size} bytes; a build with `profile.wasm.strip = false` shows which functions grew"
+        size <= SIZE + SIZE / 20,
+        "{size} bytes, not {SIZE}; a build with `profile.wasm.strip = false` shows which functions grew"
     );
 }
 
 /// What a plan of the example claim takes in the module, in units of wasmtime's fuel. A twentieth more is no reason to
 /// look into it.
-const FUEL: u64 = 288_000;
+const FUEL: u64 = 292_000;
 
 #[test]
 fn a_plan_takes_as_many_instructions_as_it_did() {

@@ -1,5 +1,7 @@
 //! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -30,6 +32,16 @@ fn plan_review(review: &[u8]) -> Answer {
     Ok(plan(&review).to_json())
 }
 
+/// As the operation `plan`, for one of many reviews under the same settings: see [`Review::under`].
+///
+/// # Errors
+///
+/// As the operation's.
+pub fn plan_under(settings: &Arc<Settings>, review: &[u8]) -> Answer {
+    let review = Review::under(settings, review).map_err(|error| error.to_json())?;
+    Ok(plan(&review).to_json())
+}
+
 /// The version of Kubewarden's protocol.
 fn protocol_version(_: &[u8]) -> Answer {
     Ok(br#""v1""#.to_vec())
@@ -44,20 +56,8 @@ struct SettingsResponse {
 
 /// Settings in, whether they are valid out, with everything that is wrong.
 fn validate_settings(settings: &[u8]) -> Answer {
-    let message = check_settings(settings).err().map(|error| error.to_string());
+    let message = Settings::from_json(settings).err().map(|error| error.to_string());
     Ok(to_json(&SettingsResponse { valid: message.is_none(), message }))
-}
-
-/// Whether settings are valid: JSON, of which all may be left out.
-///
-/// # Errors
-///
-/// Everything that is wrong, each with its path.
-pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
-    match parse(settings)? {
-        Value::Null => Ok(()),
-        document => Ok(Settings::from_value(document).map(drop)?),
-    }
 }
 
 /// Kubewarden's answer to a request (policy-sdk-rust, src/response.rs).

@@ -65,7 +65,7 @@ pub use problem::{Problem, keyed, nearest};
 pub use quantity::Quantity;
 pub use retain::Retain;
 pub use review::{LONGEST_REVIEW, Review, ReviewError};
-pub use settings::{Gate, RestoreMode};
+pub use settings::{Gate, RestoreMode, Settings};
 pub use step::{Recording, Step};
 
 use manifests::SecretManifest;

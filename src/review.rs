@@ -1,6 +1,7 @@
 //! A review: the admission request, the base credentials, the settings and the evidence that one plan is made from.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -26,7 +27,7 @@ pub struct Review {
     /// The base credentials, where the caller has them.
     pub(crate) credentials: Option<Credentials>,
     /// What the administrator decided.
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     /// What an observer found out; without it manifests are generated and nothing is released.
     pub(crate) evidence: Option<Evidence>,
 }
@@ -79,6 +80,19 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
+    /// As [`Review::from_json`], for one of many reviews under the same settings, which it does not repeat.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its path; never a value. It may hold no settings of its own.
+    pub fn under(settings: &Arc<Settings>, bytes: &[u8]) -> Result<Review, ReviewError> {
+        let mut parts = Parts::of(parse(bytes)?)?;
+        if parts.take("settings").is_some() {
+            return Err(Problem::new("settings", "are given already").hint("leave them out of the review").into());
+        }
+        parts.read(Arc::clone(settings))
+    }
+
     /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
     /// for one whose name is not known yet, or that is none of the policy's.
     pub fn data_source(&self) -> Option<DataSource> {
@@ -92,25 +106,44 @@ impl Review {
     }
 
     pub(crate) fn from_value(document: Value) -> Result<Review, ReviewError> {
-        const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
-        let Value::Object(mut review) = document else {
-            return Err(Problem::new("", "expected an object").into());
+        let mut parts = Parts::of(document)?;
+        let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
+        parts.read(Arc::new(settings))
+    }
+}
+
+/// A review that has yet to be read, by the keys of its parts.
+struct Parts(Map<String, Value>);
+
+impl Parts {
+    const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
+
+    fn of(document: Value) -> Result<Parts, Problem> {
+        let Value::Object(parts) = document else { return Err(Problem::new("", "expected an object")) };
+        let Some(unknown) = parts.keys().find(|key| !Parts::KEYS.contains(&key.as_str())) else {
+            return Ok(Parts(parts));
         };
-        if let Some(unknown) = review.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let hint = nearest(unknown, KEYS).map(|key| format!("did you mean `{key}`?"));
-            let hint = hint.unwrap_or_else(|| format!("known here: {}", KEYS.join(", ")));
-            return Err(Problem::new(keyed("", unknown), "unknown key").hint(hint).into());
-        }
-        // Taken, not removed: the module would carry what balances a tree for it.
-        let mut take = |key| review.get_mut(key).map(Value::take).filter(|value| !value.is_null());
-        let settings = take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
-        let evidence: Option<Evidence> = take("evidence").map(|given| read(&given, "evidence")).transpose()?;
+        let hint = nearest(unknown, Parts::KEYS).map(|key| format!("did you mean `{key}`?"));
+        let hint = hint.unwrap_or_else(|| format!("known here: {}", Parts::KEYS.join(", ")));
+        Err(Problem::new(keyed("", unknown), "unknown key").hint(hint))
+    }
+
+    /// Takes a part out; nothing where it is absent or null. Its key stays, for the module would carry what balances a
+    /// tree to remove it.
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
+    }
+
+    /// Reads what is left of it under its settings.
+    fn read(mut self, settings: Arc<Settings>) -> Result<Review, ReviewError> {
+        let evidence: Option<Evidence> = self.take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {
             let problem = Problem::new("evidence", "is of no use while the gate is off");
             return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
         }
-        let credentials = take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
-        let request = take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
+        let credentials = self.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
+        let request =
+            self.take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
         let request = Request::read(request, &settings)?;
         if let Some(seen) = evidence.as_ref().and_then(|evidence| evidence.claim.as_ref()) {
             request.check(seen, &settings)?;

@@ -12,7 +12,7 @@ use crate::document::{overlay, read};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
-use crate::review::parse;
+use crate::review::{ReviewError, parse};
 use crate::small_map::SmallMap;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
@@ -29,40 +29,40 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Where everything starts that is not set here.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// What releases a backup.
-    pub gate: Gate,
+    pub(crate) gate: Gate,
     /// The label that selects a claim; its value names one of `schedules`.
-    pub label: String,
+    pub(crate) label: String,
     /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
-    pub schedules: SmallMap<String, Template>,
+    pub(crate) schedules: SmallMap<String, Template>,
     /// Namespaces in which no claim is selected.
-    pub exclude_namespaces: Vec<Cow<'static, str>>,
+    pub(crate) exclude_namespaces: Vec<Cow<'static, str>>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
     /// a copy of their files is no backup: database operators bring their own.
-    pub refuse_owners: Vec<Cow<'static, str>>,
+    pub(crate) refuse_owners: Vec<Cow<'static, str>>,
     /// Where a claim's repository stands below the base repository: path segments, of which one holds
     /// `{{ request.namespace }}` and one `{{ request.name }}`.
-    pub repository_path: Identity,
+    pub(crate) repository_path: Identity,
     /// The names of the three manifests.
-    pub names: NameSettings,
+    pub(crate) names: NameSettings,
     /// What carries the credentials into the claim's namespace.
-    pub credentials: CredentialSettings,
+    pub(crate) credentials: CredentialSettings,
     /// How a claim is restored.
-    pub restore: RestoreSettings,
+    pub(crate) restore: RestoreSettings,
     /// How a claim is backed up.
-    pub backup: BackupSettings,
+    pub(crate) backup: BackupSettings,
     /// As whom VolSync's movers run, in restores and backups alike.
-    pub mover: MoverSettings,
+    pub(crate) mover: MoverSettings,
     /// What differs for claims of a storage class, by its name.
-    pub storage_classes: SmallMap<String, StorageClassSettings>,
+    pub(crate) storage_classes: SmallMap<String, StorageClassSettings>,
     /// What is added to all three manifests.
-    pub metadata: MetadataSettings,
+    pub(crate) metadata: MetadataSettings,
     /// The memory of what was backed up, beside the data.
-    pub ledger: LedgerSettings,
+    pub(crate) ledger: LedgerSettings,
 }
 
 /// Where settings start.
@@ -491,6 +491,18 @@ const SEED: &str = r#"{
 }"#;
 
 impl Settings {
+    /// Reads settings from JSON: an object of which all may be left out, or null.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its path below `settings`.
+    pub fn from_json(bytes: &[u8]) -> Result<Settings, ReviewError> {
+        match parse(bytes)? {
+            Value::Null => Ok(Settings::default()),
+            document => Ok(Settings::from_value(document)?),
+        }
+    }
+
     /// Reads settings out of a JSON object; what is absent comes from the profile.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use volsync_policy::{Acceptance, Code, nearest};
 
 use crate::args::{Explain, Input};
 use crate::outcome::Outcome;
+use crate::plan::{Manifest, Manifests, Note, Object, Plan, SecretManifest, Verdict};
 use crate::planner::{Planned, plan_all};
 
 const CLAIM: Style = Style::new().bold();
@@ -47,13 +48,13 @@ fn explain_code(name: &str) -> anyhow::Result<Outcome> {
 fn explain_claims(input: &Input) -> anyhow::Result<Outcome> {
     plan_all(input, |planned| {
         let mut out = anstream::stdout().lock();
-        let code = planned.text("/verdict/code");
+        let Verdict { code, message, .. } = &planned.plan.verdict;
         writeln!(out, "{CLAIM}{}{CLAIM:#}: {CODE}{code}{CODE:#}", planned.name())?;
-        writeln!(out, "  {}", planned.text("/verdict/message"))?;
+        writeln!(out, "  {message}")?;
         for (topic, sentence) in sentences(planned) {
             writeln!(out, "  {topic:<9}{sentence}")?;
         }
-        for (code, message) in planned.notes() {
+        for Note { code, message } in &planned.plan.notes {
             writeln!(out, "  {:<9}{code}: {message}", "note")?;
         }
         writeln!(out)?;
@@ -62,32 +63,24 @@ fn explain_claims(input: &Input) -> anyhow::Result<Outcome> {
 }
 
 fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
+    let Planned { plan: plan @ Plan { verdict, manifests, .. }, .. } = planned;
     let mut sentences = Vec::new();
-    if let Some(problem) = planned.problem() {
-        sentences.push(("problem", problem.to_string()));
-    }
-    if planned.text("/verdict/admission") == "deny" {
+    sentences.extend(verdict.problem.as_ref().map(|problem| ("problem", problem.to_string())));
+    if verdict.admission == "deny" {
         sentences.push(("claim", "is refused at admission".to_owned()));
-    } else if planned.plan.get("patch").is_some_and(Value::is_array) && !is_bound(planned) {
+    } else if plan.patch.is_some() && !is_bound(planned) {
         let sentence = "gets `spec.dataSourceRef` when it is created, and stays Pending until it is restored";
         sentences.push(("claim", sentence.to_owned()));
     }
-    sentences.extend(secret(planned).map(|sentence| ("secret", sentence)));
-    let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
-    let kept = || is_served.then(|| "what is there stays as it is".to_owned());
-    sentences.extend(restore(planned).or_else(kept).map(|sentence| ("restore", sentence)));
-    sentences.extend(backup(planned).or_else(kept).map(|sentence| ("backup", sentence)));
-    match planned.text("/verdict/wayOut") {
-        "" => {}
-        way_out => sentences.push(("way out", way_out.to_owned())),
-    }
-    match planned.text("/verdict/hold") {
-        "" => {}
-        hold => {
-            let (namespace, name) = planned.names();
-            sentences.push(("hold", format!("{hold}; a person accepts it with")));
-            sentences.push(("", accept_command(namespace, name, hold)));
-        }
+    sentences.extend(manifests.as_ref().and_then(secret).map(|sentence| ("secret", sentence)));
+    let kept = || manifests.is_some().then(|| "what is there stays as it is".to_owned());
+    sentences.extend(restore(plan).or_else(kept).map(|sentence| ("restore", sentence)));
+    sentences.extend(backup(plan).or_else(kept).map(|sentence| ("backup", sentence)));
+    sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.clone())));
+    if let Some(hold) = &verdict.hold {
+        let (namespace, name) = planned.names();
+        sentences.push(("hold", format!("{hold}; a person accepts it with")));
+        sentences.push(("", accept_command(namespace, name, hold)));
     }
     sentences
 }
@@ -97,28 +90,22 @@ fn is_bound(planned: &Planned) -> bool {
     planned.evidence.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
 }
 
-/// The name of a manifest that is rendered.
-fn name<'a>(planned: &'a Planned, which: &str) -> &'a str {
-    planned.text(&format!("/manifests/{which}/object/metadata/name"))
-}
-
-fn secret(planned: &Planned) -> Option<String> {
-    let list = |key: &str| planned.plan.pointer(&format!("/manifests/secret/{key}")).and_then(Value::as_array);
-    let name = planned.text("/manifests/secret/name");
-    let kept: Vec<&str> = list("keeps").into_iter().flatten().filter_map(Value::as_str).collect();
-    Some(match planned.text("/manifests/secret/action") {
-        "apply" if kept.is_empty() => format!("{name} is applied"),
-        "apply" => format!("{name} is applied, and keeps the {} that it has", kept.join(", ")),
-        "keep" if list("needs").is_some_and(|needs| !needs.is_empty()) => format!("{name} cannot be rendered"),
+fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
+    let SecretManifest { action, name, needs, keeps, .. } = secret;
+    Some(match action.as_str() {
+        "apply" if keeps.is_empty() => format!("{name} is applied"),
+        "apply" => format!("{name} is applied, and keeps the {} that it has", keeps.join(", ")),
+        "keep" if !needs.is_empty() => format!("{name} cannot be rendered"),
         "keep" => format!("{name} is not applied; what is there stays as it is"),
         _ => return None,
     })
 }
 
 /// What is done with the ReplicationDestination, unless it stays as it is.
-fn restore(planned: &Planned) -> Option<String> {
-    Some(match planned.text("/verdict/restore") {
-        "apply" => format!("{} is created", name(planned, "destination")),
+fn restore(plan: &Plan) -> Option<String> {
+    let destination = || object(plan, |manifests| &manifests.destination);
+    Some(match plan.verdict.restore.as_str() {
+        "apply" => format!("{} is created", text(&destination(), "/metadata/name")),
         "consume" => "its image is taken away, so that no later claim binds from it".to_owned(),
         "delete" => "the ReplicationDestination is deleted".to_owned(),
         _ => return None,
@@ -126,15 +113,29 @@ fn restore(planned: &Planned) -> Option<String> {
 }
 
 /// What is done with the ReplicationSource, unless it stays as it is.
-fn backup(planned: &Planned) -> Option<String> {
-    let name = name(planned, "source");
-    let schedule = planned.text("/manifests/source/object/spec/trigger/schedule");
-    Some(match planned.text("/verdict/backup") {
+fn backup(plan: &Plan) -> Option<String> {
+    let source = object(plan, |manifests| &manifests.source);
+    let (name, schedule) = (text(&source, "/metadata/name"), text(&source, "/spec/trigger/schedule"));
+    Some(match plan.verdict.backup.as_str() {
         "release" => format!("{name} runs: at once where it is new, then `{schedule}`"),
         "pause" => format!("{name} is paused; then `{schedule}`"),
         "withhold" => "none is made for now".to_owned(),
-        "delete" if planned.steps().any(|step| step == "deleteSource") => "the ReplicationSource is deleted".to_owned(),
+        "delete" if plan.steps().any(|step| step == "deleteSource") => "the ReplicationSource is deleted".to_owned(),
         "delete" => "the ReplicationSource is deleted as soon as no backup is under way".to_owned(),
         _ => return None,
     })
+}
+
+/// The object of a manifest; null where it is not rendered.
+fn object(plan: &Plan, manifest: fn(&Manifests) -> &Manifest) -> Value {
+    plan.manifests
+        .as_ref()
+        .and_then(|manifests| manifest(manifests).object.as_ref())
+        .map(Object::read)
+        .unwrap_or_default()
+}
+
+/// What stands at a JSON pointer, if it is text.
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

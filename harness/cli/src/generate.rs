@@ -5,9 +5,11 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::args::{Generate, Output};
 use crate::outcome::{Outcome, warn};
+use crate::plan::{Object, Verdict};
 use crate::planner::{Planned, plan_all};
 
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
@@ -24,12 +26,12 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                 let manifests = manifests(planned, arguments.with_claim);
                 for Manifest { which, object } in &manifests {
                     if arguments.output == Output::Json {
-                        serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
-                        out.write_all(b"\n")?;
+                        writeln!(out, "{object}")?;
                         continue;
                     }
                     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-                    let yaml = serde_saphyr::to_string_with_options(object, options)
+                    let object: Value = serde_json::from_str(object.get())?;
+                    let yaml = serde_saphyr::to_string_with_options(&object, options)
                         .context("a manifest cannot be written as YAML")?;
                     let comment = comment(planned, which);
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
@@ -63,38 +65,34 @@ fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
 
 /// What a person must know beside the manifests goes to standard error.
 fn speak(planned: &Planned) {
+    let Planned { place, plan, .. } = planned;
     let name = planned.name();
-    if planned.plan.get("manifests").is_none_or(Value::is_null) {
-        warn(&format!("{}: {name}: {}", planned.place, planned.text("/verdict/message")));
+    if plan.manifests.is_none() {
+        warn(&format!("{place}: {name}: {}", plan.verdict.message));
     }
-    if let Some(problem) = planned.problem() {
-        warn(&format!("{}: {name}: {problem}", planned.place));
+    if let Some(problem) = &plan.verdict.problem {
+        warn(&format!("{place}: {name}: {problem}"));
     }
-    planned.notes().for_each(|(_, message)| warn(&format!("{name}: {message}")));
+    plan.notes.iter().for_each(|note| warn(&format!("{name}: {}", note.message)));
 }
 
 /// What the manifests leave out: that there are none, and what else a host would do.
 fn speak_of_the_rest(planned: &Planned) {
+    let Planned { place, plan, .. } = planned;
     let name = planned.name();
-    let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
-    if is_served && !planned.steps().any(|step| applied(step).is_some()) {
-        let verdict = format!("{}: {}", planned.text("/verdict/code"), planned.text("/verdict/message"));
-        warn(&format!("{}: {name}: nothing is applied; {verdict}", planned.place));
+    if plan.manifests.is_some() && !plan.steps().any(applies) {
+        let Verdict { code, message, .. } = &plan.verdict;
+        warn(&format!("{place}: {name}: nothing is applied; {code}: {message}"));
     }
-    let rest: Vec<&str> = planned.steps().filter(|step| applied(step).is_none()).map(in_words).collect();
+    let rest: Vec<&str> = plan.steps().filter(|step| !applies(step)).map(in_words).collect();
     if !rest.is_empty() {
         warn(&format!("{name}: `kubectl apply` does not do what a host would do too: {}", rest.join("; ")));
     }
 }
 
-/// Which of the plan's manifests a step applies.
-fn applied(step: &str) -> Option<&'static str> {
-    match step {
-        "applySecret" => Some("secret"),
-        "applyDestination" => Some("destination"),
-        "applySource" => Some("source"),
-        _ => None,
-    }
+/// Whether a step applies a manifest.
+fn applies(step: &str) -> bool {
+    matches!(step, "applySecret" | "applyDestination" | "applySource")
 }
 
 /// A step that applies nothing, in words.
@@ -116,23 +114,22 @@ fn in_words(step: &str) -> &str {
 }
 
 struct Manifest<'a> {
-    /// The plan's name for it, or `claim`.
-    which: &'static str,
-    object: Cow<'a, Value>,
+    /// The step that applies it, or `claim`.
+    which: &'a str,
+    object: Cow<'a, RawValue>,
 }
 
 /// The objects to apply, in the order of the plan's steps. The claim, where it is asked for, stands before the
 /// ReplicationSource that backs it up, or last.
 fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
-    let is_served = planned.plan.get("manifests").is_some_and(Value::is_object);
-    let mut claim = (with_claim && is_served).then(|| claim(planned)).flatten();
+    let Some(rendered) = &planned.plan.manifests else { return Vec::new() };
+    let mut claim = with_claim.then(|| claim(planned)).flatten();
     let mut manifests = Vec::new();
-    for which in planned.steps().filter_map(applied) {
-        if which == "source" {
+    for which in planned.plan.steps() {
+        if which == "applySource" {
             manifests.extend(claim.take());
         }
-        let object = planned.at("/manifests").and_then(|all| all.get(which)?.get("object"));
-        let object = object.filter(|object| object.is_object()).map(Cow::Borrowed);
+        let object = rendered.applied_by(which).map(|object| Cow::Borrowed(object.text()));
         manifests.extend(object.map(|object| Manifest { which, object }));
     }
     manifests.extend(claim);
@@ -143,10 +140,12 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
 fn comment(planned: &Planned, which: &str) -> Vec<String> {
     let name = planned.name();
     match which {
-        "secret" => vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")],
-        "destination" => destination_comment(planned, &name),
-        "source" => source_comment(planned, &name),
-        _ if planned.plan.get("patch").is_some_and(Value::is_array) => {
+        "applySecret" => {
+            vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")]
+        }
+        "applyDestination" => destination_comment(planned, &name),
+        "applySource" => source_comment(planned, &name),
+        _ if planned.plan.patch.is_some() => {
             vec![format!("{name} itself, which stays Pending until it is restored.")]
         }
         _ => vec![format!("{name} itself.")],
@@ -158,7 +157,8 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
         format!("Restores {name} once, from its newest backup. Never edit it, and delete it together with the claim:"),
         "a claim that is created again would bind from what this one restored.".to_owned(),
     ];
-    if let Some(reference) = planned.plan.pointer("/patch/0/value") {
+    let patch = planned.plan.patch.as_ref().map(Object::read);
+    if let Some(reference) = patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
         comment.push("The claim waits for it if it is created with (--with-claim prints it so):".to_owned());
         comment.push(format!("  spec: {{dataSourceRef: {reference}}}"));
     }
@@ -166,10 +166,10 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
 }
 
 fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
-    let verdict = format!("{}: {}", planned.text("/verdict/code"), planned.text("/verdict/message"));
-    let mut comment = vec![format!("Backs {name} up. {verdict}")];
-    if planned.text("/manifests/source/action") == "pause" {
-        comment.push(format!("To un-pause: {}", planned.text("/verdict/wayOut")));
+    let Verdict { code, message, backup, way_out, .. } = &planned.plan.verdict;
+    let mut comment = vec![format!("Backs {name} up. {code}: {message}")];
+    if backup == "pause" {
+        comment.push(format!("To un-pause: {}", way_out.as_deref().unwrap_or_default()));
     }
     comment
 }
@@ -177,9 +177,9 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 /// The claim as the plan's patch leaves it.
 fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
-    if let Some(patch) = planned.plan.get("patch").filter(|patch| patch.is_array()) {
-        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).ok()?;
+    if let Some(patch) = &planned.plan.patch {
+        let patch: json_patch::Patch = serde_json::from_value(patch.read()).ok()?;
         json_patch::patch(&mut object, &patch).ok()?;
     }
-    Some(Manifest { which: "claim", object: Cow::Owned(object) })
+    Some(Manifest { which: "claim", object: Cow::Owned(to_raw_value(&object).ok()?) })
 }

@@ -9,6 +9,7 @@ mod evidence;
 mod explain;
 mod generate;
 mod outcome;
+mod plan;
 mod planner;
 mod progress;
 mod test;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 use volsync_policy::{Problem, ReviewError};
 use volsync_policy_cases::claim_of;
 use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
@@ -14,9 +14,10 @@ use crate::args::{self, Claims, Input};
 use crate::documents::{self, Document};
 use crate::evidence::Given;
 use crate::outcome::{Outcome, complain, warn};
+use crate::plan::Plan;
 use crate::progress::Progress;
 
-/// One claim and its plan, as JSON that holds credentials: what is printed of it is chosen by name.
+/// One claim and its plan. It holds credentials: what is printed of it is chosen by name.
 pub(crate) struct Planned {
     /// The claim, or the request about it.
     pub(crate) request: Value,
@@ -24,22 +25,12 @@ pub(crate) struct Planned {
     pub(crate) place: String,
     /// The plan as the engine gave it.
     pub(crate) json: Vec<u8>,
-    pub(crate) plan: Value,
+    pub(crate) plan: Plan,
     /// The evidence that it was made from.
     pub(crate) evidence: Option<Value>,
 }
 
 impl Planned {
-    /// What stands at a JSON pointer of the plan, if it is text.
-    pub(crate) fn text(&self, pointer: &str) -> &str {
-        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// What stands at a JSON pointer of the plan. No key of a plan needs an escape, so nothing is looked for in one.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
-        pointer.split('/').skip(1).try_fold(&self.plan, |value, key| value.get(key))
-    }
-
     /// The claim itself.
     pub(crate) fn claim(&self) -> &Value {
         claim_of(&self.request)
@@ -61,35 +52,8 @@ impl Planned {
         format!("{namespace}/{name}")
     }
 
-    /// The names of the steps, in their order.
-    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
-        let steps = self.plan.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        steps.iter().filter_map(|step| step.as_str().or_else(|| step.as_object()?.keys().next().map(String::as_str)))
-    }
-
-    /// The notes, each with its code.
-    pub(crate) fn notes(&self) -> impl Iterator<Item = (&str, &str)> {
-        let notes = self.plan.get("notes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        notes.iter().filter_map(|note| Some((note.get("code")?.as_str()?, note.get("message")?.as_str()?)))
-    }
-
-    /// What is wrong with the claim, where something is.
-    pub(crate) fn problem(&self) -> Option<Problem> {
-        Problem::deserialize(self.at("/verdict/problem")?).ok()
-    }
-
-    /// Whether the policy has anything to do with the claim.
-    pub(crate) fn is_selected(&self) -> bool {
-        self.text("/verdict/code") != "NotSelected"
-    }
-
-    /// Whether the claim does not get what its label asks for.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.plan.get("refused") != Some(&Value::Bool(false))
-    }
-
     fn outcome(&self) -> Outcome {
-        if self.is_refused() { Outcome::Refused } else { Outcome::Planned }
+        if self.plan.refused { Outcome::Refused } else { Outcome::Planned }
     }
 }
 
@@ -106,7 +70,7 @@ pub(crate) fn plan_all(
     for request in requests(&input.claims) {
         let Some(request) = seen.request(request) else { continue };
         let Some(planned) = seen.sound(planner.plan(request)) else { continue };
-        if !planned.is_selected() {
+        if !planned.plan.is_selected() {
             seen.unselected();
             continue;
         }
@@ -198,9 +162,9 @@ pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<
 
 /// What the reviews are made from, beside the requests, and what plans them.
 pub(crate) struct Planner<'a> {
-    engine: &'a dyn Engine,
-    /// The part that is the same for every claim.
-    same: Map<String, Value>,
+    plan: volsync_policy_engine::Planner<'a>,
+    settings: Option<Value>,
+    credentials: Option<Value>,
     evidence: Option<Given>,
 }
 
@@ -211,10 +175,8 @@ impl<'a> Planner<'a> {
         settings: Option<Value>,
         credentials: Option<Value>,
     ) -> anyhow::Result<Self> {
-        engine.check_settings(settings.as_ref().unwrap_or(&Value::Null)).map_err(anyhow::Error::msg)?;
-        let same = [("settings", settings), ("credentials", credentials)];
-        let same = same.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        Ok(Planner { engine, same, evidence: None })
+        let plan = engine.under(settings.as_ref().unwrap_or(&Value::Null)).map_err(anyhow::Error::msg)?;
+        Ok(Planner { plan, settings, credentials, evidence: None })
     }
 
     fn of(engine: &'a dyn Engine, input: &Input) -> anyhow::Result<Self> {
@@ -232,10 +194,11 @@ impl<'a> Planner<'a> {
 
     pub(crate) fn plan(&self, Document { value: request, place }: Document) -> anyhow::Result<Planned> {
         let evidence = self.evidence(&request)?;
-        let review = Review { request: &request, same: &self.same, evidence: evidence.as_ref() };
-        match self.engine.call("plan", &serde_json::to_vec(&review)?) {
+        let credentials = self.credentials.as_ref();
+        let review = Review { request: &request, credentials, settings: None, evidence: evidence.as_ref() };
+        match (self.plan)(&serde_json::to_vec(&review)?) {
             Ok(json) => {
-                let plan = serde_json::from_slice(&json).context("the engine's answer is not JSON")?;
+                let plan = serde_json::from_slice(&json).context("the engine's answer is no plan")?;
                 Ok(Planned { request, place, json, plan, evidence })
             }
             Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
@@ -250,7 +213,8 @@ impl<'a> Planner<'a> {
             Some(Given::File(evidence)) => return Ok(Some(evidence.clone())),
             Some(Given::Preset(preset)) => preset,
         };
-        let review = serde_json::to_vec(&Review { request, same: &self.same, evidence: None })?;
+        let (credentials, settings) = (self.credentials.as_ref(), self.settings.as_ref());
+        let review = serde_json::to_vec(&Review { request, credentials, settings, evidence: None })?;
         Ok(Some(serde_json::to_value(preset.expand(request, &review))?))
     }
 }
@@ -304,8 +268,9 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
 #[derive(Serialize)]
 struct Review<'a> {
     request: &'a Value,
-    #[serde(flatten)]
-    same: &'a Map<String, Value>,
+    credentials: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Value>,
 }

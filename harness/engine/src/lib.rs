@@ -20,6 +20,9 @@ pub use native::Native;
 #[cfg(not(target_family = "wasm"))]
 pub use wasm::{Limits, Used, Wasm};
 
+/// Takes a review, an object of JSON without settings, and gives its plan.
+pub type Planner<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
+
 /// Something that runs the policy's operations.
 pub trait Engine: Send + Sync {
     /// Its name, as `--engine` takes it.
@@ -32,6 +35,20 @@ pub trait Engine: Send + Sync {
     /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine
     /// could not bring it to an end. Either concerns this call alone.
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
+
+    /// Plans reviews under settings that they do not repeat; null stands for none.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the settings, a line each; or why there is no answer.
+    fn under(&self, settings: &Value) -> Result<Planner<'_>, String> {
+        self.check_settings(settings)?;
+        let rest = format!(",\"settings\":{settings}}}");
+        Ok(Box::new(move |review| {
+            let open = review.strip_suffix(b"}").unwrap_or(review);
+            self.call("plan", &[open, rest.as_bytes()].concat())
+        }))
+    }
 
     /// Asks whether settings are valid; null stands for none.
     ///

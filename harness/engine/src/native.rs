@@ -1,8 +1,12 @@
 //! The policy as native code.
 
-use volsync_policy::guest::OPERATIONS;
+use std::sync::Arc;
 
-use crate::{CallError, Engine};
+use serde_json::Value;
+use volsync_policy::Settings;
+use volsync_policy::guest::{OPERATIONS, plan_under};
+
+use crate::{CallError, Engine, Planner};
 
 /// The policy as native code, in this process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,5 +22,12 @@ impl Engine for Native {
             // In the words of the waPC guest's own dispatcher.
             .ok_or_else(|| CallError::Refused(format!("No handler registered for function {operation}")))?;
         run(payload).map_err(|error| CallError::Refused(error.to_string()))
+    }
+
+    /// Reads the settings once.
+    fn under(&self, settings: &Value) -> Result<Planner<'_>, String> {
+        let settings = Settings::from_json(settings.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let settings = Arc::new(settings);
+        Ok(Box::new(move |review| plan_under(&settings, review).map_err(|error| CallError::Refused(error.to_string()))))
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::{Retain, keyed};
+use volsync_policy::{Problem, Retain, keyed};
 
+use crate::plan::{Manifest, Manifests, Object, Plan, SecretManifest};
 use crate::planner::Planned;
 
 /// What other settings do to a claim, the most dangerous first.
@@ -108,7 +109,7 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn is_selected(&self) -> bool {
-        self.old.is_selected() || self.new.is_selected()
+        self.old.plan.is_selected() || self.new.plan.is_selected()
     }
 
     /// Namespace and name of the claim.
@@ -118,84 +119,80 @@ impl Pair {
 
     /// What the new settings do to the claim, and by which changes.
     pub(super) fn effects(&self) -> Vec<(Effect, Change)> {
-        let mut effects = self.effects_on_standing();
-        effects.extend(self.effect_on_gate());
-        if is_served(&self.old) && is_served(&self.new) {
-            effects.extend(self.effect_on_restore());
-            effects.extend(self.effects_on_manifests());
+        let (old, new) = (&self.old.plan, &self.new.plan);
+        let mut effects = effects_on_standing(old, new);
+        effects.extend(effect_on_gate(&old.verdict.backup, &new.verdict.backup));
+        if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
+            effects.extend(effect_on_restore(restore(old), restore(new)));
+            effects.extend(effects_on_manifests(old_manifests, new_manifests));
         }
         effects
     }
-
-    fn effects_on_standing(&self) -> Vec<(Effect, Change)> {
-        let effect = match (standing(&self.old), standing(&self.new)) {
-            (Standing::Protected, Standing::Unselected) => Effect::Unselected,
-            (Standing::Protected | Standing::Unselected, Standing::Refused) => Effect::Refused,
-            (Standing::Unselected | Standing::Refused, Standing::Protected) => Effect::Protected,
-            // Nothing is lost: it was not protected before.
-            (Standing::Refused, Standing::Unselected) => Effect::Changed,
-            _ => return Vec::new(),
-        };
-        let changes = [
-            Change::between("code", self.old.text("/verdict/code"), self.new.text("/verdict/code")),
-            Change::between("problem", problem(&self.old), problem(&self.new)),
-        ];
-        changes.into_iter().flatten().map(|change| (effect, change)).collect()
-    }
-
-    fn effect_on_gate(&self) -> Option<(Effect, Change)> {
-        let (old, new) = (self.old.text("/verdict/backup"), self.new.text("/verdict/backup"));
-        let effect = match (old, new) {
-            (_, "release") => Effect::Ungated,
-            ("release", "pause") => Effect::Changed,
-            _ => return None,
-        };
-        Change::between("backup", old, new).map(|change| (effect, change))
-    }
-
-    fn effect_on_restore(&self) -> Option<(Effect, Change)> {
-        let (old, new) = (restore(&self.old), restore(&self.new));
-        let effect = if old == "populate" { Effect::NotRestored } else { Effect::Changed };
-        Change::between("restore", old, new).map(|change| (effect, change))
-    }
-
-    fn effects_on_manifests(&self) -> Vec<(Effect, Change)> {
-        let mut changes = Vec::new();
-        let (old, new) = (manifests(&self.old), manifests(&self.new));
-        // That there is only one of a kind follows from the restore, or from the Secret's kind, which differ then.
-        for (kind, old) in &old {
-            if let Some(new) = new.get(kind) {
-                compare(kind, old, new, &mut changes);
-            }
-        }
-        let is_reduced = retain(&self.old).zip(retain(&self.new)).is_some_and(|(old, new)| new.is_reduced_from(&old));
-        let of_retain = if is_reduced { Effect::RetentionReduced } else { Effect::Changed };
-        changes.into_iter().map(|change| (Effect::of(&change.field, of_retain), change)).collect()
-    }
 }
 
-fn standing(planned: &Planned) -> Standing {
-    match (planned.is_selected(), planned.is_refused()) {
+fn effects_on_standing(old: &Plan, new: &Plan) -> Vec<(Effect, Change)> {
+    let effect = match (standing(old), standing(new)) {
+        (Standing::Protected, Standing::Unselected) => Effect::Unselected,
+        (Standing::Protected | Standing::Unselected, Standing::Refused) => Effect::Refused,
+        (Standing::Unselected | Standing::Refused, Standing::Protected) => Effect::Protected,
+        // Nothing is lost: it was not protected before.
+        (Standing::Refused, Standing::Unselected) => Effect::Changed,
+        _ => return Vec::new(),
+    };
+    let changes = [
+        Change::between("code", old.verdict.code.as_str(), new.verdict.code.as_str()),
+        Change::between("problem", problem(old), problem(new)),
+    ];
+    changes.into_iter().flatten().map(|change| (effect, change)).collect()
+}
+
+fn effect_on_gate(old: &str, new: &str) -> Option<(Effect, Change)> {
+    let effect = match (old, new) {
+        (_, "release") => Effect::Ungated,
+        ("release", "pause") => Effect::Changed,
+        _ => return None,
+    };
+    Change::between("backup", old, new).map(|change| (effect, change))
+}
+
+fn effect_on_restore(old: &str, new: &str) -> Option<(Effect, Change)> {
+    let effect = if old == "populate" { Effect::NotRestored } else { Effect::Changed };
+    Change::between("restore", old, new).map(|change| (effect, change))
+}
+
+fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change)> {
+    let mut changes = Vec::new();
+    let is_reduced = retain(old).zip(retain(new)).is_some_and(|(old, new)| new.is_reduced_from(&old));
+    let (old, new) = (manifests(old), manifests(new));
+    // That there is only one of a kind follows from the restore, or from the Secret's kind, which differ then.
+    for (kind, old) in &old {
+        if let Some(new) = new.get(kind) {
+            compare(kind, old, new, &mut changes);
+        }
+    }
+    let of_retain = if is_reduced { Effect::RetentionReduced } else { Effect::Changed };
+    changes.into_iter().map(|change| (Effect::of(&change.field, of_retain), change)).collect()
+}
+
+fn standing(plan: &Plan) -> Standing {
+    match (plan.is_selected(), plan.refused) {
         (false, _) => Standing::Unselected,
         (true, true) => Standing::Refused,
-        (true, false) if is_served(planned) => Standing::Protected,
+        (true, false) if plan.manifests.is_some() => Standing::Protected,
         (true, false) => Standing::Terminating,
     }
 }
 
-fn is_served(planned: &Planned) -> bool {
-    planned.plan.get("manifests").is_some_and(Value::is_object)
-}
-
 /// Why the claim is refused, where it is.
-fn problem(planned: &Planned) -> Option<String> {
-    let no_secret = planned.notes().find(|(code, _)| *code == "CredentialsMissing");
-    planned.problem().map(|problem| problem.to_string()).or(no_secret.map(|(_, message)| message.to_owned()))
+fn problem(plan: &Plan) -> Option<String> {
+    let no_secret = plan.notes.iter().find(|note| note.code == "CredentialsMissing");
+    let problem = plan.verdict.problem.as_ref().map(Problem::to_string);
+    problem.or_else(|| no_secret.map(|note| note.message.clone()))
 }
 
 /// Where the claim is restored to, in the word of settings.
-fn restore(planned: &Planned) -> &'static str {
-    let mode = planned.notes().find_map(|(code, _)| match code {
+fn restore(plan: &Plan) -> &'static str {
+    let mode = plan.notes.iter().find_map(|note| match note.code.as_str() {
         "NotRestored" => Some("none"),
         "RestoredAside" => Some("side"),
         _ => None,
@@ -203,39 +200,40 @@ fn restore(planned: &Planned) -> &'static str {
     mode.unwrap_or("populate")
 }
 
-fn retain(planned: &Planned) -> Option<Retain> {
-    serde_json::from_value(planned.plan.pointer("/manifests/source/object/spec/restic/retain")?.clone()).ok()
+fn retain(manifests: &Manifests) -> Option<Retain> {
+    let source = manifests.source.object.as_ref()?.read();
+    serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
-fn manifests(planned: &Planned) -> BTreeMap<&'static str, Value> {
-    let manifest = |which: &str| {
-        let mut object = planned.plan.pointer(&format!("/manifests/{which}/object"))?.clone();
+fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
+    let manifest = |manifest: &Manifest| {
+        let mut object = manifest.object.as_ref()?.read();
         // The gate says `paused`, and the Secret's name says `repository`.
         object.get_mut("spec")?.as_object_mut()?.remove("paused");
         object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
         Some(object)
     };
+    let secret_object = manifests.secret.object.as_ref().map(Object::read).unwrap_or_default();
     let manifests = [
-        ("Secret", Some(secret(planned))),
-        ("ExternalSecret", external_secret(planned)),
-        ("ReplicationDestination", manifest("destination")),
-        ("ReplicationSource", manifest("source")),
+        ("Secret", Some(secret(&manifests.secret, &secret_object))),
+        ("ExternalSecret", external_secret(&secret_object)),
+        ("ReplicationDestination", manifest(&manifests.destination)),
+        ("ReplicationSource", manifest(&manifests.source)),
     ];
     manifests.into_iter().filter_map(|(kind, object)| Some((kind, object?))).collect()
 }
 
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.
-fn secret(planned: &Planned) -> Value {
-    let at = |key: &str| planned.plan.pointer(&format!("/manifests/secret/{key}")).unwrap_or(&Value::Null);
-    let needs: Vec<&Value> = at("needs").as_array().into_iter().flatten().filter_map(|need| need.get("key")).collect();
-    let kind = at("object").get("kind").map_or_else(|| json!("Secret"), Value::clone);
-    json!({"kind": kind, "name": at("name"), "needs": needs, "repositoryPath": at("repositoryPath")})
+fn secret(SecretManifest { name, repository_path, needs, .. }: &SecretManifest, object: &Value) -> Value {
+    let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
+    let kind = object.get("kind").map_or_else(|| json!("Secret"), Value::clone);
+    json!({"kind": kind, "name": name, "needs": needs, "repositoryPath": repository_path})
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.
-fn external_secret(planned: &Planned) -> Option<Value> {
-    let spec = planned.plan.pointer("/manifests/secret/object/spec")?;
+fn external_secret(object: &Value) -> Option<Value> {
+    let spec = object.get("spec")?;
     let item = |item: &Value| Some((item.get("secretKey")?.as_str()?.to_owned(), item.get("remoteRef")?.clone()));
     let data: Map<String, Value> = spec.get("data")?.as_array()?.iter().filter_map(item).collect();
     let (store, interval) = (spec.get("secretStoreRef"), spec.get("refreshInterval"));

@@ -1,0 +1,120 @@
+//! A plan, as far as the command reads what an engine answers. Objects stay text until somebody looks into one.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use volsync_policy::Problem;
+
+#[derive(Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) verdict: Verdict,
+    /// Whether the claim does not get what its label asks for.
+    pub(crate) refused: bool,
+    /// The change to the claim, where there is one.
+    pub(crate) patch: Option<Object>,
+    /// Where the claim is served.
+    pub(crate) manifests: Option<Manifests>,
+    steps: Vec<Step>,
+    pub(crate) notes: Vec<Note>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Verdict {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    /// What is wrong with the claim, where something is.
+    pub(crate) problem: Option<Problem>,
+    pub(crate) way_out: Option<String>,
+    pub(crate) hold: Option<String>,
+    pub(crate) admission: String,
+    pub(crate) restore: String,
+    pub(crate) backup: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Manifests {
+    pub(crate) secret: SecretManifest,
+    pub(crate) destination: Manifest,
+    pub(crate) source: Manifest,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SecretManifest {
+    pub(crate) action: String,
+    pub(crate) name: String,
+    pub(crate) repository_path: String,
+    pub(crate) object: Option<Object>,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) keeps: Vec<String>,
+}
+
+/// A key without which there is no Secret.
+#[derive(Deserialize)]
+pub(crate) struct Need {
+    pub(crate) key: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) object: Option<Object>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Note {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Step {
+    Alone(String),
+    With(BTreeMap<String, IgnoredAny>),
+}
+
+/// An object of the plan, as the engine wrote it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Object(Box<RawValue>);
+
+impl Object {
+    pub(crate) fn text(&self) -> &RawValue {
+        &self.0
+    }
+
+    pub(crate) fn read(&self) -> Value {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+}
+
+impl Plan {
+    /// The names of the steps, in their order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Alone(name) => Some(name.as_str()),
+            Step::With(content) => content.keys().next().map(String::as_str),
+        })
+    }
+
+    /// Whether the policy has anything to do with the claim.
+    pub(crate) fn is_selected(&self) -> bool {
+        self.verdict.code != "NotSelected"
+    }
+}
+
+impl Manifests {
+    /// The object that a step `apply…` applies.
+    pub(crate) fn applied_by(&self, step: &str) -> Option<&Object> {
+        match step {
+            "applySecret" => self.secret.object.as_ref(),
+            "applyDestination" => self.destination.object.as_ref(),
+            "applySource" => self.source.object.as_ref(),
+            _ => None,
+        }
+    }
+}

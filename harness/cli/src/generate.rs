@@ -13,9 +13,9 @@ use crate::plan::{Object, Verdict};
 use crate::planner::{Planned, plan_all};
 
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    // Each claim is written at once: whoever reads can start before we have read the last.
     plan_all(&arguments.input, |planned| {
-        // Each claim is written at once: whoever reads can start before we have read the last.
-        let mut out = BufWriter::new(io::stdout().lock());
         match arguments.output {
             Output::Plan => {
                 write_plan(&mut out, planned)?;

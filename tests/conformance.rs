@@ -9,9 +9,10 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use volsync_policy::ReviewError;
 use volsync_policy::guest::OPERATIONS;
 use volsync_policy_cases::Operation;
-use volsync_policy_engine::{CallError, Engine, Native};
+use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 use volsync_policy_tests::kubewarden::{ADMISSION, AdmissionResponse, DEADLINE, RAW, SettingsResponse};
 use volsync_policy_tests::{Question, cases, module, questions, root};
 
@@ -55,6 +56,24 @@ impl Engine for Raw {
 fn in_words(response: &AdmissionResponse) -> String {
     let AdmissionResponse { allowed: _, message, code, patch: _, audit_annotations, warnings } = response;
     format!("{message:?} {code:?} {audit_annotations:?} {warnings:?}")
+}
+
+#[test]
+fn settings_that_are_read_once_decide_as_those_of_each_review() {
+    let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
+    for (question, review, settings) in reviews() {
+        for engine in [&Native as &dyn Engine, &wasm] {
+            let each = engine.call("plan", question.payload.to_string().as_bytes());
+            match engine.under(&settings) {
+                Ok(plan) => assert_eq!(plan(review.to_string().as_bytes()), each, "{}", question.name),
+                Err(problems) => {
+                    let Err(CallError::Refused(refused)) = each else { panic!("{}", question.name) };
+                    let refused: ReviewError = serde_json::from_str(&refused).unwrap();
+                    assert_eq!(problems, refused.to_string());
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -20,17 +20,15 @@ pub(crate) struct Input {
 /// The claims that single calls are measured with.
 pub(crate) fn inputs() -> anyhow::Result<[Input; 2]> {
     let claim = example()?;
-    let review = |claim: &Value| review(claim, &Value::Null);
     Ok([
         Input { name: "the seed's claim", review: review(&claim)? },
         Input { name: "a claim of 100 KiB", review: review(&grown(claim.clone()))? },
     ])
 }
 
-/// A review of `claim` at its creation; null settings are the default ones.
-pub(crate) fn review(claim: &Value, settings: &Value) -> anyhow::Result<Vec<u8>> {
-    let credentials = yaml(CREDENTIALS)?;
-    Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": credentials, "settings": settings }))?)
+/// A review of `claim` at its creation, under the default settings unless others are read beforehand.
+pub(crate) fn review(claim: &Value) -> anyhow::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": yaml(CREDENTIALS)? }))?)
 }
 
 /// Claims as an API server has them, each with the creation that names its restore: as many as anybody takes.

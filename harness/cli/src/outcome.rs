@@ -1,8 +1,10 @@
 //! How a command ends: exit codes, and what is said on standard error.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -47,6 +49,10 @@ pub(crate) fn warn(message: &str) {
 }
 
 fn say(style: Style, word: &str, message: &str) {
+    static IS_PLAIN: LazyLock<bool> = LazyLock::new(|| AutoStream::choice(&io::stderr()) == ColorChoice::Never);
+    let (on, off) = if *IS_PLAIN { (Style::new(), Style::new()) } else { (style, style) };
+    // A line is written as a whole: pieces would mix with those of others, and each costs a call of the system.
+    let line = format!("{on}{word}{off:#}: {message}\n");
     // Where standard error is gone there is nobody left to tell.
-    drop(writeln!(anstream::stderr(), "{style}{word}{style:#}: {message}"));
+    drop(anstream::stderr().write_all(line.as_bytes()));
 }

@@ -1,7 +1,5 @@
 //! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,7 +7,7 @@ use crate::code::Code;
 use crate::plan;
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
-use crate::review::{Review, ReviewError, parse};
+use crate::review::{Review, ReviewError, Shared, parse};
 use crate::settings::Settings;
 
 /// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
@@ -32,13 +30,13 @@ fn plan_review(review: &[u8]) -> Answer {
     Ok(plan(&review).to_json())
 }
 
-/// As the operation `plan`, for one of many reviews under the same settings: see [`Review::under`].
+/// As the operation `plan`, for one of many reviews: see [`Review::under`].
 ///
 /// # Errors
 ///
 /// As the operation's.
-pub fn plan_under(settings: &Arc<Settings>, review: &[u8]) -> Answer {
-    let review = Review::under(settings, review).map_err(|error| error.to_json())?;
+pub fn plan_under(shared: &Shared, review: &[u8]) -> Answer {
+    let review = Review::under(shared, review).map_err(|error| error.to_json())?;
     Ok(plan(&review).to_json())
 }
 
@@ -56,8 +54,20 @@ struct SettingsResponse {
 
 /// Settings in, whether they are valid out, with everything that is wrong.
 fn validate_settings(settings: &[u8]) -> Answer {
-    let message = Settings::from_json(settings).err().map(|error| error.to_string());
+    let message = check_settings(settings).err().map(|error| error.to_string());
     Ok(to_json(&SettingsResponse { valid: message.is_none(), message }))
+}
+
+/// Whether settings are valid: JSON, of which all may be left out.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its path.
+pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
+    match parse(settings)? {
+        Value::Null => Ok(()),
+        document => Ok(Settings::from_value(document).map(drop)?),
+    }
 }
 
 /// Kubewarden's answer to a request (policy-sdk-rust, src/response.rs).

@@ -64,8 +64,8 @@ pub use plan::{Admission, Plan};
 pub use problem::{Problem, keyed, nearest};
 pub use quantity::Quantity;
 pub use retain::Retain;
-pub use review::{LONGEST_REVIEW, Review, ReviewError};
-pub use settings::{Gate, RestoreMode, Settings};
+pub use review::{LONGEST_REVIEW, Review, ReviewError, Shared};
+pub use settings::{Gate, RestoreMode};
 pub use step::{Recording, Step};
 
 use manifests::SecretManifest;
@@ -75,7 +75,7 @@ use protection::Standing;
 pub fn plan(review: &Review) -> Plan {
     let Review { request, credentials, settings, evidence } = review;
     let standing = Standing::of(request, settings);
-    let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_ref(), evidence.as_ref()));
+    let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_deref(), evidence.as_ref()));
     let asked = standing.asked(secret.as_ref(), evidence.as_ref());
     let verdict = decide(&asked, evidence.as_ref());
     let steps = Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks);

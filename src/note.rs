@@ -70,7 +70,7 @@ impl Note {
                 Some(_) => notes.push(Note::CredentialsMissing(needs)),
             }
             notes.extend((verdict.applies_secret && !manifests.secret.kept().is_empty()).then_some(Note::PasswordKept));
-            let ignored = review.credentials.as_ref().map(Credentials::ignored).unwrap_or_default();
+            let ignored = review.credentials.as_deref().map(Credentials::ignored).unwrap_or_default();
             if !ignored.is_empty() {
                 let names = ignored.iter().map(|key| key.escape_default().to_string());
                 notes.push(Note::CredentialsIgnored(names.collect()));

@@ -25,7 +25,7 @@ pub struct Review {
     /// What is asked of the API server.
     pub(crate) request: Request,
     /// The base credentials, where the caller has them.
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
     /// What the administrator decided.
     pub(crate) settings: Arc<Settings>,
     /// What an observer found out; without it manifests are generated and nothing is released.
@@ -80,17 +80,13 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
-    /// As [`Review::from_json`], for one of many reviews under the same settings, which it does not repeat.
+    /// Reads one of many reviews from JSON: an object of `request` and `evidence`, as in [`Review::from_json`].
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value. It may hold no settings of its own.
-    pub fn under(settings: &Arc<Settings>, bytes: &[u8]) -> Result<Review, ReviewError> {
-        let mut parts = Parts::of(parse(bytes)?)?;
-        if parts.take("settings").is_some() {
-            return Err(Problem::new("settings", "are given already").hint("leave them out of the review").into());
-        }
-        parts.read(Arc::clone(settings))
+    /// Everything that is wrong, each with its path; never a value.
+    pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Review, ReviewError> {
+        Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
     }
 
     /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
@@ -106,25 +102,47 @@ impl Review {
     }
 
     pub(crate) fn from_value(document: Value) -> Result<Review, ReviewError> {
-        let mut parts = Parts::of(document)?;
-        let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
-        parts.read(Arc::new(settings))
+        let mut parts = Parts::of(document, &["request", "credentials", "settings", "evidence"])?;
+        let shared = Shared::of(&mut parts)?;
+        parts.read(shared)
     }
 }
 
-/// A review that has yet to be read, by the keys of its parts.
+/// What many reviews have in common, read and checked once: settings and base credentials.
+#[derive(Clone)]
+pub struct Shared {
+    settings: Arc<Settings>,
+    credentials: Option<Arc<Credentials>>,
+}
+
+impl Shared {
+    /// Reads it from JSON: an object of `settings` and `credentials`, as in [`Review::from_json`].
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its path; never a value.
+    pub fn from_json(bytes: &[u8]) -> Result<Shared, ReviewError> {
+        Shared::of(&mut Parts::of(parse(bytes)?, &["settings", "credentials"])?)
+    }
+
+    fn of(parts: &mut Parts) -> Result<Shared, ReviewError> {
+        let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
+        let credentials = parts.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
+        Ok(Shared { settings: Arc::new(settings), credentials: credentials.map(Arc::new) })
+    }
+}
+
+/// What has yet to be read, by its keys.
 struct Parts(Map<String, Value>);
 
 impl Parts {
-    const KEYS: [&str; 4] = ["request", "credentials", "settings", "evidence"];
-
-    fn of(document: Value) -> Result<Parts, Problem> {
+    fn of(document: Value, keys: &[&str]) -> Result<Parts, Problem> {
         let Value::Object(parts) = document else { return Err(Problem::new("", "expected an object")) };
-        let Some(unknown) = parts.keys().find(|key| !Parts::KEYS.contains(&key.as_str())) else {
+        let Some(unknown) = parts.keys().find(|key| !keys.contains(&key.as_str())) else {
             return Ok(Parts(parts));
         };
-        let hint = nearest(unknown, Parts::KEYS).map(|key| format!("did you mean `{key}`?"));
-        let hint = hint.unwrap_or_else(|| format!("known here: {}", Parts::KEYS.join(", ")));
+        let hint = nearest(unknown, keys.iter().copied()).map(|key| format!("did you mean `{key}`?"));
+        let hint = hint.unwrap_or_else(|| format!("known here: {}", keys.join(", ")));
         Err(Problem::new(keyed("", unknown), "unknown key").hint(hint))
     }
 
@@ -134,14 +152,13 @@ impl Parts {
         self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
     }
 
-    /// Reads what is left of it under its settings.
-    fn read(mut self, settings: Arc<Settings>) -> Result<Review, ReviewError> {
+    /// Reads what is left of a review.
+    fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
         let evidence: Option<Evidence> = self.take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {
             let problem = Problem::new("evidence", "is of no use while the gate is off");
             return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
         }
-        let credentials = self.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
         let request =
             self.take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
         let request = Request::read(request, &settings)?;

@@ -12,7 +12,7 @@ use crate::document::{overlay, read};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
-use crate::review::{ReviewError, parse};
+use crate::review::parse;
 use crate::small_map::SmallMap;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
@@ -29,40 +29,40 @@ pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where everything starts that is not set here.
-    pub(crate) profile: Profile,
+    pub profile: Profile,
     /// What releases a backup.
-    pub(crate) gate: Gate,
+    pub gate: Gate,
     /// The label that selects a claim; its value names one of `schedules`.
-    pub(crate) label: String,
+    pub label: String,
     /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
-    pub(crate) schedules: SmallMap<String, Template>,
+    pub schedules: SmallMap<String, Template>,
     /// Namespaces in which no claim is selected.
-    pub(crate) exclude_namespaces: Vec<Cow<'static, str>>,
+    pub exclude_namespaces: Vec<Cow<'static, str>>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
     /// a copy of their files is no backup: database operators bring their own.
-    pub(crate) refuse_owners: Vec<Cow<'static, str>>,
+    pub refuse_owners: Vec<Cow<'static, str>>,
     /// Where a claim's repository stands below the base repository: path segments, of which one holds
     /// `{{ request.namespace }}` and one `{{ request.name }}`.
-    pub(crate) repository_path: Identity,
+    pub repository_path: Identity,
     /// The names of the three manifests.
-    pub(crate) names: NameSettings,
+    pub names: NameSettings,
     /// What carries the credentials into the claim's namespace.
-    pub(crate) credentials: CredentialSettings,
+    pub credentials: CredentialSettings,
     /// How a claim is restored.
-    pub(crate) restore: RestoreSettings,
+    pub restore: RestoreSettings,
     /// How a claim is backed up.
-    pub(crate) backup: BackupSettings,
+    pub backup: BackupSettings,
     /// As whom VolSync's movers run, in restores and backups alike.
-    pub(crate) mover: MoverSettings,
+    pub mover: MoverSettings,
     /// What differs for claims of a storage class, by its name.
-    pub(crate) storage_classes: SmallMap<String, StorageClassSettings>,
+    pub storage_classes: SmallMap<String, StorageClassSettings>,
     /// What is added to all three manifests.
-    pub(crate) metadata: MetadataSettings,
+    pub metadata: MetadataSettings,
     /// The memory of what was backed up, beside the data.
-    pub(crate) ledger: LedgerSettings,
+    pub ledger: LedgerSettings,
 }
 
 /// Where settings start.
@@ -491,18 +491,6 @@ const SEED: &str = r#"{
 }"#;
 
 impl Settings {
-    /// Reads settings from JSON: an object of which all may be left out, or null.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong, each with its path below `settings`.
-    pub fn from_json(bytes: &[u8]) -> Result<Settings, ReviewError> {
-        match parse(bytes)? {
-            Value::Null => Ok(Settings::default()),
-            document => Ok(Settings::from_value(document)?),
-        }
-    }
-
     /// Reads settings out of a JSON object; what is absent comes from the profile.
     ///
     /// # Errors

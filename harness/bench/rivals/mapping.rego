@@ -5,7 +5,7 @@ schedules := {"hourly": "0 * * * *"}
 
 claim := input.request
 
-base := input.credentials.stringData
+base := data.credentials.stringData
 
 secret_name := sprintf("%s-volsync-secret", [claim.metadata.name])
 

@@ -26,9 +26,14 @@ pub(crate) fn inputs() -> anyhow::Result<[Input; 2]> {
     ])
 }
 
-/// A review of `claim` at its creation, under the default settings unless others are read beforehand.
-pub(crate) fn review(claim: &Value) -> anyhow::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": yaml(CREDENTIALS)? }))?)
+/// A review of `claim` at its creation, under the default settings.
+fn review(claim: &Value) -> anyhow::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": credentials()? }))?)
+}
+
+/// What is in [`CREDENTIALS`].
+pub(crate) fn credentials() -> anyhow::Result<Value> {
+    yaml(CREDENTIALS)
 }
 
 /// Claims as an API server has them, each with the creation that names its restore: as many as anybody takes.

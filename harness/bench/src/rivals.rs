@@ -1,4 +1,5 @@
-//! The same mapping in policy languages, natively: a review in, the seed profile's manifests out, bytes to bytes.
+//! The same mapping in policy languages, natively: a claim in, the seed profile's manifests out, bytes to bytes. What
+//! claims have in common is read beforehand: programs, settings and credentials.
 
 use std::fs;
 use std::sync::Arc;
@@ -7,20 +8,21 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy_engine::{Engine, Native};
 
-use crate::inputs::{one_claim, review};
+use crate::inputs::{credentials, one_claim};
 use crate::race::{Contender, race};
 use crate::report::Report;
 
 /// The policy is to be so many times as fast.
 const GOAL: &str = "≥ 10";
 
-/// Measures the languages' interpreters, each with its program compiled beforehand, as ours has its settings read.
+/// Measures the languages' interpreters.
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
-    report.section("The same manifests from the same review, natively; the others check and explain nothing");
-    let (review, settings) = (review(&one_claim()?)?, json!({ "profile": "seed" }));
-    let plan = Native.under(&settings).map_err(anyhow::Error::msg)?;
-    let mut rego = Rego::load()?;
-    let cel = Cel::load()?;
+    report.section("The same manifests from the same claim, natively; the others check and explain nothing");
+    let (review, credentials) = (serde_json::to_vec(&json!({ "request": one_claim()? }))?, credentials()?);
+    let shared = json!({ "settings": { "profile": "seed" }, "credentials": credentials });
+    let plan = Native.under(&shared).map_err(anyhow::Error::msg)?;
+    let mut rego = Rego::load(&credentials)?;
+    let cel = Cel::load(&credentials)?;
     let expected = manifests(&plan(&review)?)?;
     for (name, answer) in [("Rego", rego.manifests(&review)?), ("CEL", cel.manifests(&review)?)] {
         let answer: Value = serde_json::from_slice(&answer)?;
@@ -47,10 +49,11 @@ fn manifests(plan: &[u8]) -> anyhow::Result<Value> {
 struct Rego(regorus::Engine);
 
 impl Rego {
-    fn load() -> anyhow::Result<Self> {
+    fn load(credentials: &Value) -> anyhow::Result<Self> {
         const POLICY: &str = "harness/bench/rivals/mapping.rego";
         let mut engine = regorus::Engine::new();
         engine.add_policy(POLICY.to_owned(), fs::read_to_string(POLICY).context(POLICY)?)?;
+        engine.add_data_json(&json!({ "credentials": credentials }).to_string())?;
         Ok(Rego(engine))
     }
 
@@ -63,24 +66,25 @@ impl Rego {
 
 struct Cel {
     program: cel::Program,
-    functions: cel::Context<'static, 'static>,
+    context: cel::Context<'static, 'static>,
 }
 
 impl Cel {
-    fn load() -> anyhow::Result<Self> {
+    fn load(credentials: &Value) -> anyhow::Result<Self> {
         const PROGRAM: &str = "harness/bench/rivals/mapping.cel";
         let mut language = cel::Env::stdlib();
         language.add_extension(cel::extensions::encoders).map_err(|error| anyhow::anyhow!("{error}"))?;
         let program = language.compile(&fs::read_to_string(PROGRAM).context(PROGRAM)?)?;
-        Ok(Cel { program, functions: cel::Context::with_env(Arc::new(language)) })
+        let mut context = cel::Context::with_env(Arc::new(language));
+        let base = credentials.get("stringData");
+        context.add_variable("base", base).map_err(|error| anyhow::anyhow!("{error}"))?;
+        Ok(Cel { program, context })
     }
 
     fn manifests(&self, review: &[u8]) -> anyhow::Result<Vec<u8>> {
         let review: Value = serde_json::from_slice(review)?;
-        let mut context = self.functions.new_inner_scope();
-        for (name, pointer) in [("claim", "/request"), ("base", "/credentials/stringData")] {
-            context.add_variable(name, review.pointer(pointer)).map_err(|error| anyhow::anyhow!("{error}"))?;
-        }
+        let mut context = self.context.new_inner_scope();
+        context.add_variable("claim", review.get("request")).map_err(|error| anyhow::anyhow!("{error}"))?;
         let manifests = self.program.execute(&context).map_err(|error| anyhow::anyhow!("{error}"))?;
         let manifests = manifests.json().map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok(serde_json::to_vec(&manifests)?)

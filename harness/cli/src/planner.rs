@@ -163,20 +163,20 @@ pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<
 /// What the reviews are made from, beside the requests, and what plans them.
 pub(crate) struct Planner<'a> {
     plan: volsync_policy_engine::Planner<'a>,
-    settings: Option<Value>,
-    credentials: Option<Value>,
+    /// The part that is the same for every claim.
+    shared: Value,
     evidence: Option<Given>,
 }
 
 impl<'a> Planner<'a> {
-    /// Settings are the same for every claim: what is wrong with them is said once.
+    /// Settings and credentials are the same for every claim: what is wrong with them is said once.
     pub(crate) fn new(
         engine: &'a dyn Engine,
         settings: Option<Value>,
         credentials: Option<Value>,
     ) -> anyhow::Result<Self> {
-        let plan = engine.under(settings.as_ref().unwrap_or(&Value::Null)).map_err(anyhow::Error::msg)?;
-        Ok(Planner { plan, settings, credentials, evidence: None })
+        let shared = json!({ "settings": settings, "credentials": credentials });
+        Ok(Planner { plan: engine.under(&shared).map_err(anyhow::Error::msg)?, shared, evidence: None })
     }
 
     fn of(engine: &'a dyn Engine, input: &Input) -> anyhow::Result<Self> {
@@ -194,8 +194,7 @@ impl<'a> Planner<'a> {
 
     pub(crate) fn plan(&self, Document { value: request, place }: Document) -> anyhow::Result<Planned> {
         let evidence = self.evidence(&request)?;
-        let credentials = self.credentials.as_ref();
-        let review = Review { request: &request, credentials, settings: None, evidence: evidence.as_ref() };
+        let review = Review { request: &request, shared: None, evidence: evidence.as_ref() };
         match (self.plan)(&serde_json::to_vec(&review)?) {
             Ok(json) => {
                 let plan = serde_json::from_slice(&json).context("the engine's answer is no plan")?;
@@ -213,8 +212,7 @@ impl<'a> Planner<'a> {
             Some(Given::File(evidence)) => return Ok(Some(evidence.clone())),
             Some(Given::Preset(preset)) => preset,
         };
-        let (credentials, settings) = (self.credentials.as_ref(), self.settings.as_ref());
-        let review = serde_json::to_vec(&Review { request, credentials, settings, evidence: None })?;
+        let review = serde_json::to_vec(&Review { request, shared: Some(&self.shared), evidence: None })?;
         Ok(Some(serde_json::to_value(preset.expand(request, &review))?))
     }
 }
@@ -268,9 +266,8 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
 #[derive(Serialize)]
 struct Review<'a> {
     request: &'a Value,
-    credentials: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    settings: Option<&'a Value>,
+    #[serde(flatten)]
+    shared: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Value>,
 }

@@ -15,12 +15,13 @@ mod wasm;
 use std::fmt;
 
 use serde_json::Value;
+use volsync_policy::ReviewError;
 
 pub use native::Native;
 #[cfg(not(target_family = "wasm"))]
 pub use wasm::{Limits, Used, Wasm};
 
-/// Takes a review, an object of JSON without settings, and gives its plan.
+/// Takes a review, an object of JSON without what it shares with others, and gives its plan.
 pub type Planner<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
 
 /// Something that runs the policy's operations.
@@ -36,18 +37,28 @@ pub trait Engine: Send + Sync {
     /// could not bring it to an end. Either concerns this call alone.
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
 
-    /// Plans reviews under settings that they do not repeat; null stands for none.
+    /// Plans many reviews; `shared` holds what they have in common, an object of `settings` and `credentials`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the settings, a line each; or why there is no answer.
-    fn under(&self, settings: &Value) -> Result<Planner<'_>, String> {
-        self.check_settings(settings)?;
-        let rest = format!(",\"settings\":{settings}}}");
-        Ok(Box::new(move |review| {
+    /// Everything that is wrong with what they share, a line each; or why there is no answer.
+    fn under(&self, shared: &Value) -> Result<Planner<'_>, String> {
+        let shared = shared.to_string();
+        let inner = shared.strip_prefix('{').unwrap_or(&shared).to_owned();
+        let plan = move |review: &[u8]| {
             let open = review.strip_suffix(b"}").unwrap_or(review);
-            self.call("plan", &[open, rest.as_bytes()].concat())
-        }))
+            let separator: &[u8] = if inner == "}" { b"" } else { b"," };
+            self.call("plan", &[open, separator, inner.as_bytes()].concat())
+        };
+        // What is wrong whatever the claim.
+        match plan(br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{}}}"#) {
+            Ok(_) => Ok(Box::new(plan)),
+            Err(CallError::Failed(error)) => Err(error),
+            Err(CallError::Refused(problems)) => Err(match serde_json::from_str::<ReviewError>(&problems) {
+                Ok(error) => error.to_string(),
+                Err(_) => problems,
+            }),
+        }
     }
 
     /// Asks whether settings are valid; null stands for none.

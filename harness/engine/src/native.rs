@@ -1,9 +1,7 @@
 //! The policy as native code.
 
-use std::sync::Arc;
-
 use serde_json::Value;
-use volsync_policy::Settings;
+use volsync_policy::Shared;
 use volsync_policy::guest::{OPERATIONS, plan_under};
 
 use crate::{CallError, Engine, Planner};
@@ -24,10 +22,10 @@ impl Engine for Native {
         run(payload).map_err(|error| CallError::Refused(error.to_string()))
     }
 
-    /// Reads the settings once.
-    fn under(&self, settings: &Value) -> Result<Planner<'_>, String> {
-        let settings = Settings::from_json(settings.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        let settings = Arc::new(settings);
-        Ok(Box::new(move |review| plan_under(&settings, review).map_err(|error| CallError::Refused(error.to_string()))))
+    /// Reads what is shared once.
+    fn under(&self, shared: &Value) -> Result<Planner<'_>, String> {
+        let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let plan = move |review: &[u8]| plan_under(&shared, review);
+        Ok(Box::new(move |review| plan(review).map_err(|error| CallError::Refused(error.to_string()))))
     }
 }

@@ -5,8 +5,7 @@
 #![cfg(target_arch = "wasm32")]
 
 use js_sys::{Error, JSON, Reflect};
-use volsync_policy::Settings;
-use volsync_policy::guest::OPERATIONS;
+use volsync_policy::guest::{self, OPERATIONS};
 use volsync_policy::{Review, ReviewError};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
@@ -39,7 +38,7 @@ pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &J
 pub fn validate_settings(
     #[wasm_bindgen(unchecked_param_type = "Settings | string")] settings: &JsValue,
 ) -> Result<JsValue, JsValue> {
-    Settings::from_json(json(settings)?.as_bytes()).map_or_else(|error| problems(&error), |_| JSON::parse("[]"))
+    guest::check_settings(json(settings)?.as_bytes()).map_or_else(|error| problems(&error), |()| JSON::parse("[]"))
 }
 
 /// Runs one of the module's operations on bytes, as every other engine does.

@@ -8,7 +8,7 @@ use crate::document::read_part;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::settings::{PREFIX, Settings};
-use crate::small_map::SmallMap;
+use crate::vec_map::VecMap;
 
 /// A PersistentVolumeClaim: what the policy reads of it.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Claim {
     /// The value of the label that selects it.
     pub label: String,
     /// Its annotations that are ours, without [`PREFIX`].
-    pub annotations: SmallMap<String, String>,
+    pub annotations: VecMap<String, String>,
     /// The API groups of its owners.
     pub owner_groups: Vec<String>,
     /// How it may be mounted. A mode that this version does not know is no fault of the claim.
@@ -88,9 +88,9 @@ struct Metadata<'a> {
     uid: Option<&'a str>,
     creation_timestamp: Option<&'a str>,
     #[serde(borrow)]
-    labels: Option<SmallMap<&'a str, &'a str>>,
+    labels: Option<VecMap<&'a str, &'a str>>,
     #[serde(borrow)]
-    annotations: Option<SmallMap<&'a str, &'a str>>,
+    annotations: Option<VecMap<&'a str, &'a str>>,
     #[serde(borrow)]
     owner_references: Option<Vec<OwnerReference<'a>>>,
 }
@@ -163,7 +163,7 @@ impl Claim {
         let wrong = |key: &str, message: &str| vec![Problem::new(format!("{path}.metadata.{key}"), message)];
         let written = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         let namespace = match (written(namespace), written(metadata.namespace)) {
-            (Some(requested), Some(written)) if requested != written => {
+            (Some(requested), Some(own)) if requested != own => {
                 return Err(wrong("namespace", "differs from the request's namespace"));
             }
             (Some(namespace), _) | (None, Some(namespace)) => namespace,
@@ -187,7 +187,7 @@ impl Claim {
         };
         let labels = metadata.labels.unwrap_or_default();
         let given = metadata.annotations.unwrap_or_default();
-        let mut annotations = SmallMap::new();
+        let mut annotations = VecMap::new();
         annotations.extend(given.iter().filter_map(|(key, value)| {
             let key = key.strip_prefix(PREFIX)?;
             Some((key.to_owned(), (*value).to_owned()))

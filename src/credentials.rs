@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::problem::{Problem, nearest};
 use crate::settings::S3Identity;
-use crate::small_map::SmallMap;
+use crate::vec_map::VecMap;
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///
@@ -111,7 +111,7 @@ const KEYS: [&str; 50] = [
 ///
 /// It has neither `Debug` nor `Display` nor `Serialize`: the only way out is into the Secret of a plan.
 pub(crate) struct Credentials {
-    values: SmallMap<MoverKey, Result<SecretBytes, Flaw>>,
+    values: VecMap<MoverKey, Result<SecretBytes, Flaw>>,
     ignored: Vec<String>,
 }
 
@@ -168,7 +168,7 @@ impl Credentials {
         if secret.get("kind").is_some_and(|kind| kind != "Secret") {
             return Err(wrong(".kind", "expected `Secret`"));
         }
-        let mut credentials = Credentials { values: SmallMap::new(), ignored: Vec::new() };
+        let mut credentials = Credentials { values: VecMap::new(), ignored: Vec::new() };
         for (field, decode) in [("data", decode as fn(&str) -> _), ("stringData", |text| Ok(text.as_bytes().to_vec()))]
         {
             let entries = match secret.get(field) {
@@ -201,7 +201,7 @@ impl Credentials {
     pub(crate) fn for_claim(&self, path: &str, identity: S3Identity) -> Result<ClaimCredentials, Vec<Need>> {
         let repository = self.get(&MoverKey::REPOSITORY).and_then(|base| join(base.reveal(), path));
         let on_s3 = repository.as_ref().map_or(true, |url| url.reveal().starts_with(b"s3:"));
-        let mut needs = SmallMap::new();
+        let mut needs = VecMap::new();
         for key in required(on_s3 && identity == S3Identity::Keys) {
             if let Err(flaw) = self.get(&key) {
                 needs.insert(key, flaw);

@@ -19,36 +19,49 @@ use crate::problem::{Problem, keyed, nearest, one_of};
 
 /// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
-    Reading::of(value, root, Others::Refused)
+    Reading::of(value, root, UnknownKeys::Refused)
 }
 
 /// As [`read`], for an object that others define and of which a part is read: it may have any other key.
 pub(crate) fn read_part<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
-    Reading::of(value, root, Others::Ignored)
+    Reading::of(value, root, UnknownKeys::Ignored)
 }
 
 /// What becomes of the keys of an object that its type does not name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Others {
+enum UnknownKeys {
     Refused,
     Ignored,
 }
 
 /// One reading of a document, and what is wrong with it.
 struct Reading {
-    others: Others,
+    unknown_keys: UnknownKeys,
     problems: RefCell<Vec<Problem>>,
+    /// How many more there are.
+    untold: Cell<usize>,
 }
 
 impl Reading {
     /// So many problems are told; a hostile document has millions.
     const MOST: usize = 100;
 
-    fn of<'de, T: Deserialize<'de>>(value: &'de Value, root: &str, others: Others) -> Result<T, Vec<Problem>> {
-        let reading = Reading { others, problems: RefCell::default() };
+    fn of<'de, T: Deserialize<'de>>(
+        value: &'de Value,
+        root: &str,
+        unknown_keys: UnknownKeys,
+    ) -> Result<T, Vec<Problem>> {
+        let reading = Reading { unknown_keys, problems: RefCell::default(), untold: Cell::default() };
         let read = Node { value, step: Step::Root(root), reading: &reading }.read(PhantomData::<T>);
-        let problems = reading.problems.into_inner();
+        let (mut problems, untold) = (reading.problems.into_inner(), reading.untold.get());
+        if untold > 0 {
+            problems.push(Problem::new(root, format!("has {untold} more problems")));
+        }
         read.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+
+    fn is_full(&self) -> bool {
+        self.problems.borrow().len() == Reading::MOST
     }
 }
 
@@ -76,16 +89,17 @@ impl<'p, 'de> Node<'p, 'de> {
         seed.deserialize(self).map_err(|fault| self.note(fault)).ok()
     }
 
+    // Not inlined, as all that does not depend on a type: each type's reader would hold it once a field.
     #[inline(never)]
     fn note(&self, Fault(fault): Fault) {
-        let mut problems = self.reading.problems.borrow_mut();
-        if let Some(fault) = fault
-            && problems.len() < Reading::MOST
-        {
-            let (path, Found { message, hint }) = (self.path(), *fault);
-            let place = problems.partition_point(|known| known.path <= path);
-            problems.insert(place, Problem { path, message, hint });
+        let Some(fault) = fault else { return };
+        if self.reading.is_full() {
+            return self.reading.untold.update(|untold| untold + 1);
         }
+        let (path, Found { message, hint }) = (self.path(), *fault);
+        let mut problems = self.reading.problems.borrow_mut();
+        let place = problems.partition_point(|known| known.path <= path);
+        problems.insert(place, Problem { path, message, hint });
     }
 
     fn path(&self) -> String {
@@ -149,9 +163,9 @@ impl de::Error for Fault {
         Self::invalid_type(unexpected, expected)
     }
 
-    /// A struct cannot be without a field: [`Fields`] knows which.
+    /// Of a struct [`Fields`] knows what is missing.
     fn invalid_length(_: usize, _: &dyn de::Expected) -> Self {
-        Fault(None)
+        Fault::expected("more elements")
     }
 
     fn unknown_variant(_: &str, known: &'static [&'static str]) -> Self {
@@ -222,7 +236,8 @@ impl<'p, 'de> Deserializer<'de> for &'p Node<'p, 'de> {
     }
 
     /// The derived readers also take a struct as the list of its fields, in far less code: no names to compare, and
-    /// nothing that could stand there twice. So it is handed to them as that list, in their own order.
+    /// nothing that could stand there twice. So it is handed to them as that list, in their own order. What is absent
+    /// then needs a default, an `Option` too; and `deny_unknown_fields` says nothing, [`UnknownKeys`] does.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -280,13 +295,13 @@ impl<'p, 'de> Fields<'p, 'de> {
         absent: &'p Cell<Option<&'static str>>,
     ) -> Result<Self, Fault> {
         let Value::Object(map) = object.value else { return Err(Fault::expected("an object")) };
-        if object.reading.others == Others::Refused {
+        if object.reading.unknown_keys == UnknownKeys::Refused {
             for (other, value) in map.iter().filter(|(key, _)| !names.contains(&key.as_str())) {
-                let hint = match nearest(other, names.iter().copied()) {
+                let hint = (!object.reading.is_full()).then(|| match nearest(other, names.iter().copied()) {
                     Some(name) => format!("did you mean `{name}`?"),
                     None => format!("known here: {}", names.join(", ")),
-                };
-                object.at_key(other, value).note(Fault::new("unknown key".to_owned(), Some(hint)));
+                });
+                object.at_key(other, value).note(Fault::new("unknown key".to_owned(), hint));
             }
         }
         Ok(Fields { object, map, names: names.iter(), absent })
@@ -549,7 +564,9 @@ mod tests {
     #[test]
     fn a_hostile_document_is_told_of_as_far_as_a_person_reads() {
         let document: Map<String, Value> = (0..1_000).map(|nth| (format!("key-{nth}"), Value::Null)).collect();
-        assert_eq!(read::<Sample>(&Value::Object(document), "settings").unwrap_err().len(), Reading::MOST);
+        let problems = read::<Sample>(&Value::Object(document), "settings").unwrap_err();
+        assert_eq!(problems.len(), Reading::MOST + 1);
+        assert_eq!(problems[Reading::MOST].to_string(), "settings: has 900 more problems");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::plan;
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
-use crate::review::{Review, ReviewError, Shared, parse};
+use crate::review::{Review, ReviewError, parse};
 use crate::settings::Settings;
 
 /// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
@@ -27,16 +27,6 @@ pub const OPERATIONS: [(&str, Operation); 4] = [
 /// A review in, its plan out.
 fn plan_review(review: &[u8]) -> Answer {
     let review = Review::from_json(review).map_err(|error| error.to_json())?;
-    Ok(plan(&review).to_json())
-}
-
-/// As the operation `plan`, for one of many reviews: see [`Review::under`].
-///
-/// # Errors
-///
-/// As the operation's.
-pub fn plan_under(shared: &Shared, review: &[u8]) -> Answer {
-    let review = Review::under(shared, review).map_err(|error| error.to_json())?;
     Ok(plan(&review).to_json())
 }
 
@@ -118,9 +108,10 @@ fn raw_review(mut payload: Value) -> Result<Value, Problem> {
     let (given, settings) = (take("request"), take("settings"));
     let Value::Object(given) = given else { return Ok(given) };
     let is_admission = given.get("kind").is_some_and(|kind| kind == "AdmissionReview");
-    let is_around = |key: &str| key == "uid" || is_admission && matches!(key, "kind" | "apiVersion");
+    let is_envelope = |key: &str| key == "uid" || is_admission && matches!(key, "kind" | "apiVersion");
+    // Copied, not removed from: see `Parts::take`.
     let mut review = Map::new();
-    for (key, value) in given.into_iter().filter(|(key, _)| !is_around(key)) {
+    for (key, value) in given.into_iter().filter(|(key, _)| !is_envelope(key)) {
         review.insert(key, value);
     }
     if review.insert("settings".to_owned(), settings).is_some() {

@@ -48,9 +48,9 @@ mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod settings;
-mod small_map;
 mod step;
 mod template;
+mod vec_map;
 
 pub use code::{Acceptance, Code};
 pub use decision::{Ask, Asked, Backup, Released, Restore, Unselected, Verdict, decide, hold};

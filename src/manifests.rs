@@ -14,7 +14,7 @@ use crate::settings::{
     AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, SecurityContext,
     StoreReference,
 };
-use crate::small_map::SmallMap;
+use crate::vec_map::VecMap;
 
 /// The manifests of one claim.
 pub struct Manifests {
@@ -59,9 +59,9 @@ pub(crate) struct Object<S> {
 pub(crate) struct Metadata {
     name: String,
     namespace: String,
-    labels: SmallMap<String, String>,
-    #[serde(skip_serializing_if = "SmallMap::is_empty")]
-    annotations: SmallMap<String, String>,
+    labels: VecMap<String, String>,
+    #[serde(skip_serializing_if = "VecMap::is_empty")]
+    annotations: VecMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     owner_references: Vec<OwnerReference>,
 }
@@ -195,8 +195,8 @@ struct TemplatedData {
 
 #[derive(Serialize)]
 struct ExternalSecretMetadata {
-    labels: SmallMap<String, String>,
-    annotations: SmallMap<String, String>,
+    labels: VecMap<String, String>,
+    annotations: VecMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -332,7 +332,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
     let repository = format!("{base}/{}", protection.repository_path);
     // It takes annotations for templates too, over the credentials: braces that came from a claim must stay braces.
     let escaped = |text: &str| text.replace("{{", r#"{{ "{{" }}"#);
-    let mut annotations = SmallMap::new();
+    let mut annotations = VecMap::new();
     annotations.extend(metadata.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
     Object {
         api_version: "external-secrets.io/v1",

@@ -14,8 +14,8 @@ use crate::schedule::Schedule;
 use crate::settings::{
     AccessMode, CopyMethod, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings, StorageClassSettings,
 };
-use crate::small_map::SmallMap;
 use crate::template::{Scope, Template};
+use crate::vec_map::VecMap;
 
 /// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
 pub(crate) enum Standing<'a> {
@@ -56,8 +56,8 @@ pub(crate) struct Protection<'a> {
     pub backup: Classes,
     pub security_context: Option<SecurityContext>,
     pub service_account: Option<String>,
-    pub labels: SmallMap<String, String>,
-    pub annotations: SmallMap<String, String>,
+    pub labels: VecMap<String, String>,
+    pub annotations: VecMap<String, String>,
 }
 
 /// The classes that a restore or a backup uses.
@@ -182,7 +182,7 @@ impl<'a> Protection<'a> {
             Some(name) => Ok(Some(name)),
             None => class_name(general, path),
         };
-        let mut labels = SmallMap::new();
+        let mut labels = VecMap::new();
         for (key, template) in &settings.metadata.labels {
             let path = keyed("settings.metadata.labels", key);
             match text(template, &path)? {
@@ -190,7 +190,7 @@ impl<'a> Protection<'a> {
                 _ => return Err(Problem::new(path, "does not give the value of a label for this claim")),
             }
         }
-        let mut annotations = SmallMap::new();
+        let mut annotations = VecMap::new();
         for (key, template) in &settings.metadata.annotations {
             annotations.insert(key.clone(), text(template, &keyed("settings.metadata.annotations", key))?);
         }
@@ -436,8 +436,8 @@ fn wrong_annotation(key: &str, message: &str) -> Problem {
     Problem::new(keyed("metadata.annotations", &format!("{PREFIX}{key}")), message)
 }
 
-/// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one that was
-/// likely meant.
+/// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one that
+/// was likely meant.
 pub(crate) fn unknown_annotations(claim: &Claim) -> impl Iterator<Item = (&str, Option<&'static str>)> {
     let unknown = claim.annotations.keys().filter(|key| !ANNOTATIONS.contains(&key.as_str()));
     unknown.map(|key| (key.as_str(), nearest(key, ANNOTATIONS)))

@@ -111,10 +111,14 @@ impl Visitor<'_> for Notation {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-        Quantity::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Other("something else"), &self))
+        Quantity::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Quantity, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Quantity, E> {
         self.visit_str(&number.to_string())
     }
 }

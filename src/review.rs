@@ -146,8 +146,8 @@ impl Parts {
         Err(Problem::new(keyed("", unknown), "unknown key").hint(hint))
     }
 
-    /// Takes a part out; nothing where it is absent or null. Its key stays, for the module would carry what balances a
-    /// tree to remove it.
+    /// Takes a part out; nothing where it is absent or null. Its key stays: to remove one would put the balancing of
+    /// trees into the module.
     fn take(&mut self, key: &str) -> Option<Value> {
         self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
     }

@@ -13,9 +13,9 @@ use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
 use crate::review::parse;
-use crate::small_map::SmallMap;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
+use crate::vec_map::VecMap;
 
 /// The label and annotation keys that are ours begin with this.
 pub(crate) const PREFIX: &str = "volsync-policy.io/";
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub label: String,
     /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
     /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
-    pub schedules: SmallMap<String, Template>,
+    pub schedules: VecMap<String, Template>,
     /// Namespaces in which no claim is selected.
     pub exclude_namespaces: Vec<Cow<'static, str>>,
     /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
@@ -58,7 +58,7 @@ pub(crate) struct Settings {
     /// As whom VolSync's movers run, in restores and backups alike.
     pub mover: MoverSettings,
     /// What differs for claims of a storage class, by its name.
-    pub storage_classes: SmallMap<String, StorageClassSettings>,
+    pub storage_classes: VecMap<String, StorageClassSettings>,
     /// What is added to all three manifests.
     pub metadata: MetadataSettings,
     /// The memory of what was backed up, beside the data.
@@ -152,15 +152,12 @@ pub(crate) struct ExternalSecretSettings {
     pub refresh_interval: String,
     /// For each key that the restic mover reads, where its value stands in the store. `RESTIC_REPOSITORY` is the base
     /// repository, to which the claim's path is added.
-    pub data: SmallMap<MoverKey, RemoteReference>,
+    pub data: VecMap<MoverKey, RemoteReference>,
 }
 
 fn every_hour() -> String {
     "1h".to_owned()
 }
-
-/// The schedule that is always there.
-const HOURLY: (&str, &str) = ("hourly", "0 * * * *");
 
 /// A SecretStore or ClusterSecretStore.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -392,9 +389,9 @@ pub(crate) struct StorageClassSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct MetadataSettings {
     /// Labels; the values are templates.
-    pub labels: SmallMap<String, Template>,
+    pub labels: VecMap<String, Template>,
     /// Annotations; the values are templates.
-    pub annotations: SmallMap<String, Template>,
+    pub annotations: VecMap<String, Template>,
 }
 
 /// The memory of what was backed up.
@@ -408,8 +405,7 @@ pub(crate) struct LedgerSettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        // One by one: from an array a map is sorted, by code of its own.
-        let mut schedules = SmallMap::new();
+        let mut schedules = VecMap::new();
         schedules.insert(HOURLY.0.to_owned(), Template::text(HOURLY.1));
         Settings {
             profile: Profile::Default,
@@ -424,7 +420,7 @@ impl Default for Settings {
             restore: RestoreSettings::default(),
             backup: BackupSettings::default(),
             mover: MoverSettings::default(),
-            storage_classes: SmallMap::new(),
+            storage_classes: VecMap::new(),
             metadata: MetadataSettings::default(),
             ledger: LedgerSettings::default(),
         }
@@ -470,6 +466,9 @@ const DATABASE_OPERATORS: [&str; 11] = [
     "pxc.percona.com",
     "rabbitmq.com",
 ];
+
+/// The schedule that is always there.
+const HOURLY: (&str, &str) = ("hourly", "0 * * * *");
 
 /// What the profile `seed` sets, where that differs from [`Settings::default`].
 const SEED: &str = r#"{

@@ -31,8 +31,9 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
     let credentials = arguments.claims.credentials.as_deref().map(documents::read_one).transpose()?;
     let (old_settings, new_settings) = (documents::read_one(&arguments.old)?, documents::read_one(&arguments.new)?);
     let planner = |file: &Path, settings: &Value| {
+        let checked = engine.check_settings(settings).map_err(anyhow::Error::msg);
+        checked.with_context(|| file.display().to_string())?;
         Planner::new(engine.as_ref(), Some(settings.clone()), credentials.clone())
-            .with_context(|| file.display().to_string())
     };
     let (old, new) = (planner(&arguments.old, &old_settings)?, planner(&arguments.new, &new_settings)?);
     let mut seen = Seen::new();

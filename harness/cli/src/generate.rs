@@ -5,16 +5,14 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
 use crate::args::{Generate, Output};
 use crate::outcome::{Outcome, warn};
-use crate::plan::{Object, Verdict};
+use crate::plan::{Verdict, applies};
 use crate::planner::{Planned, plan_all};
 
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     let mut out = BufWriter::new(io::stdout().lock());
-    // Each claim is written at once: whoever reads can start before we have read the last.
     plan_all(&arguments.input, |planned| {
         match arguments.output {
             Output::Plan => {
@@ -26,17 +24,18 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                 let manifests = manifests(planned, arguments.with_claim);
                 for Manifest { which, object } in &manifests {
                     if arguments.output == Output::Json {
-                        writeln!(out, "{object}")?;
+                        serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
+                        out.write_all(b"\n")?;
                         continue;
                     }
                     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-                    let object: Value = serde_json::from_str(object.get())?;
-                    let yaml = serde_saphyr::to_string_with_options(&object, options)
+                    let yaml = serde_saphyr::to_string_with_options(object, options)
                         .context("a manifest cannot be written as YAML")?;
                     let comment = comment(planned, which);
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
                     write!(out, "---\n{comment}{yaml}")?;
                 }
+                // At once: whoever reads can start before we have read the last claim.
                 out.flush()?;
                 speak(planned);
                 speak_of_the_rest(planned);
@@ -90,11 +89,6 @@ fn speak_of_the_rest(planned: &Planned) {
     }
 }
 
-/// Whether a step applies a manifest.
-fn applies(step: &str) -> bool {
-    matches!(step, "applySecret" | "applyDestination" | "applySource")
-}
-
 /// A step that applies nothing, in words.
 fn in_words(step: &str) -> &str {
     match step {
@@ -116,7 +110,7 @@ fn in_words(step: &str) -> &str {
 struct Manifest<'a> {
     /// The step that applies it, or `claim`.
     which: &'a str,
-    object: Cow<'a, RawValue>,
+    object: Cow<'a, Value>,
 }
 
 /// The objects to apply, in the order of the plan's steps. The claim, where it is asked for, stands before the
@@ -129,7 +123,7 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
         if which == "applySource" {
             manifests.extend(claim.take());
         }
-        let object = rendered.applied_by(which).map(|object| Cow::Borrowed(object.text()));
+        let object = rendered.applied_by(which).map(Cow::Borrowed);
         manifests.extend(object.map(|object| Manifest { which, object }));
     }
     manifests.extend(claim);
@@ -157,8 +151,7 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
         format!("Restores {name} once, from its newest backup. Never edit it, and delete it together with the claim:"),
         "a claim that is created again would bind from what this one restored.".to_owned(),
     ];
-    let patch = planned.plan.patch.as_ref().map(Object::read);
-    if let Some(reference) = patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
+    if let Some(reference) = planned.plan.patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
         comment.push("The claim waits for it if it is created with (--with-claim prints it so):".to_owned());
         comment.push(format!("  spec: {{dataSourceRef: {reference}}}"));
     }
@@ -178,8 +171,8 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
     if let Some(patch) = &planned.plan.patch {
-        let patch: json_patch::Patch = serde_json::from_value(patch.read()).ok()?;
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).ok()?;
         json_patch::patch(&mut object, &patch).ok()?;
     }
-    Some(Manifest { which: "claim", object: Cow::Owned(to_raw_value(&object).ok()?) })
+    Some(Manifest { which: "claim", object: Cow::Owned(object) })
 }

@@ -1,11 +1,10 @@
-//! A plan, as far as the command reads what an engine answers. Objects stay text until somebody looks into one.
+//! A plan, as far as the command reads what an engine answers.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use volsync_policy::Problem;
 
 #[derive(Deserialize)]
@@ -14,7 +13,7 @@ pub(crate) struct Plan {
     /// Whether the claim does not get what its label asks for.
     pub(crate) refused: bool,
     /// The change to the claim, where there is one.
-    pub(crate) patch: Option<Object>,
+    pub(crate) patch: Option<Value>,
     /// Where the claim is served.
     pub(crate) manifests: Option<Manifests>,
     steps: Vec<Step>,
@@ -48,7 +47,7 @@ pub(crate) struct SecretManifest {
     pub(crate) action: String,
     pub(crate) name: String,
     pub(crate) repository_path: String,
-    pub(crate) object: Option<Object>,
+    pub(crate) object: Option<Value>,
     pub(crate) needs: Vec<Need>,
     pub(crate) keeps: Vec<String>,
 }
@@ -61,7 +60,7 @@ pub(crate) struct Need {
 
 #[derive(Deserialize)]
 pub(crate) struct Manifest {
-    pub(crate) object: Option<Object>,
+    pub(crate) object: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -75,21 +74,6 @@ pub(crate) struct Note {
 enum Step {
     Alone(String),
     With(BTreeMap<String, IgnoredAny>),
-}
-
-/// An object of the plan, as the engine wrote it.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Object(Box<RawValue>);
-
-impl Object {
-    pub(crate) fn text(&self) -> &RawValue {
-        &self.0
-    }
-
-    pub(crate) fn read(&self) -> Value {
-        serde_json::from_str(self.0.get()).unwrap_or_default()
-    }
 }
 
 impl Plan {
@@ -107,9 +91,14 @@ impl Plan {
     }
 }
 
+/// Whether a step applies a manifest.
+pub(crate) fn applies(step: &str) -> bool {
+    matches!(step, "applySecret" | "applyDestination" | "applySource")
+}
+
 impl Manifests {
-    /// The object that a step `apply…` applies.
-    pub(crate) fn applied_by(&self, step: &str) -> Option<&Object> {
+    /// The object that a step applies.
+    pub(crate) fn applied_by(&self, step: &str) -> Option<&Value> {
         match step {
             "applySecret" => self.secret.object.as_ref(),
             "applyDestination" => self.destination.object.as_ref(),

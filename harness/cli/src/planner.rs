@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use volsync_policy::{Problem, ReviewError};
 use volsync_policy_cases::claim_of;
-use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
+use volsync_policy_engine::{CallError, Engine, Limits, Native, PlanFn, Wasm};
 
 use crate::args::{self, Claims, Input};
 use crate::documents::{self, Document};
@@ -162,7 +162,7 @@ pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<
 
 /// What the reviews are made from, beside the requests, and what plans them.
 pub(crate) struct Planner<'a> {
-    plan: volsync_policy_engine::Planner<'a>,
+    plan: PlanFn<'a>,
     /// The part that is the same for every claim.
     shared: Value,
     evidence: Option<Given>,
@@ -197,7 +197,9 @@ impl<'a> Planner<'a> {
         let review = Review { request: &request, shared: None, evidence: evidence.as_ref() };
         match (self.plan)(&serde_json::to_vec(&review)?) {
             Ok(json) => {
-                let plan = serde_json::from_slice(&json).context("the engine's answer is no plan")?;
+                // The library's own message could quote what it read.
+                let plan = serde_json::from_slice(&json)
+                    .map_err(|_| anyhow::anyhow!("{place}: the engine's answer is no plan"))?;
                 Ok(Planned { request, place, json, plan, evidence })
             }
             Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),

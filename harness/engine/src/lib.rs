@@ -15,14 +15,14 @@ mod wasm;
 use std::fmt;
 
 use serde_json::Value;
-use volsync_policy::ReviewError;
+use volsync_policy::{Problem, ReviewError};
 
 pub use native::Native;
 #[cfg(not(target_family = "wasm"))]
 pub use wasm::{Limits, Used, Wasm};
 
 /// Takes a review, an object of JSON without what it shares with others, and gives its plan.
-pub type Planner<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
+pub type PlanFn<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
 
 /// Something that runs the policy's operations.
 pub trait Engine: Send + Sync {
@@ -42,22 +42,24 @@ pub trait Engine: Send + Sync {
     /// # Errors
     ///
     /// Everything that is wrong with what they share, a line each; or why there is no answer.
-    fn under(&self, shared: &Value) -> Result<Planner<'_>, String> {
-        let shared = shared.to_string();
-        let inner = shared.strip_prefix('{').unwrap_or(&shared).to_owned();
+    fn under(&self, shared: &Value) -> Result<PlanFn<'_>, String> {
+        let shared = shared.clone();
         let plan = move |review: &[u8]| {
-            let open = review.strip_suffix(b"}").unwrap_or(review);
-            let separator: &[u8] = if inner == "}" { b"" } else { b"," };
-            self.call("plan", &[open, separator, inner.as_bytes()].concat())
+            let (Ok(Value::Object(mut review)), Some(shared)) = (serde_json::from_slice(review), shared.as_object())
+            else {
+                return self.call("plan", review);
+            };
+            for (key, value) in shared {
+                if review.insert(key.clone(), value.clone()).is_some() {
+                    return Err(CallError::Refused(given_twice(key)));
+                }
+            }
+            self.call("plan", &serde_json::to_vec(&review).unwrap_or_default())
         };
         // What is wrong whatever the claim.
         match plan(br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{}}}"#) {
             Ok(_) => Ok(Box::new(plan)),
-            Err(CallError::Failed(error)) => Err(error),
-            Err(CallError::Refused(problems)) => Err(match serde_json::from_str::<ReviewError>(&problems) {
-                Ok(error) => error.to_string(),
-                Err(_) => problems,
-            }),
+            Err(error) => Err(in_words(&error)),
         }
     }
 
@@ -71,6 +73,21 @@ pub trait Engine: Send + Sync {
             self.call("validate_settings", settings.to_string().as_bytes()).map_err(|error| error.to_string())?;
         let answer: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
         answer.get("message").and_then(Value::as_str).map_or(Ok(()), |message| Err(message.to_owned()))
+    }
+}
+
+/// The refusal of a review that repeats what it shares, in the words of [`volsync_policy::Review::under`].
+fn given_twice(key: &str) -> String {
+    let hint = Some("known here: request, evidence".to_owned());
+    ReviewError { problems: vec![Problem { path: key.to_owned(), message: "unknown key".to_owned(), hint }] }.to_json()
+}
+
+/// Why there is no answer: the operation's problems a line each.
+fn in_words(error: &CallError) -> String {
+    match error {
+        CallError::Refused(problems) => serde_json::from_str::<ReviewError>(problems)
+            .map_or_else(|_| problems.clone(), |problems| problems.to_string()),
+        CallError::Failed(_) => error.to_string(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The policy as native code.
 
 use serde_json::Value;
-use volsync_policy::Shared;
-use volsync_policy::guest::{OPERATIONS, plan_under};
+use volsync_policy::guest::OPERATIONS;
+use volsync_policy::{Review, Shared, plan};
 
-use crate::{CallError, Engine, Planner};
+use crate::{CallError, Engine, PlanFn};
 
 /// The policy as native code, in this process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,9 +23,11 @@ impl Engine for Native {
     }
 
     /// Reads what is shared once.
-    fn under(&self, shared: &Value) -> Result<Planner<'_>, String> {
+    fn under(&self, shared: &Value) -> Result<PlanFn<'_>, String> {
         let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        let plan = move |review: &[u8]| plan_under(&shared, review);
-        Ok(Box::new(move |review| plan(review).map_err(|error| CallError::Refused(error.to_string()))))
+        Ok(Box::new(move |review| match Review::under(&shared, review) {
+            Ok(review) => Ok(plan(&review).to_json()),
+            Err(error) => Err(CallError::Refused(error.to_json())),
+        }))
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use volsync_policy::{Problem, Retain, keyed};
 
-use crate::plan::{Manifest, Manifests, Object, Plan, SecretManifest};
+use crate::plan::{Manifest, Manifests, Plan, SecretManifest};
 use crate::planner::Planned;
 
 /// What other settings do to a claim, the most dangerous first.
@@ -201,23 +201,22 @@ fn restore(plan: &Plan) -> &'static str {
 }
 
 fn retain(manifests: &Manifests) -> Option<Retain> {
-    let source = manifests.source.object.as_ref()?.read();
-    serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
+    let retain = manifests.source.object.as_ref()?.pointer("/spec/restic/retain")?;
+    serde_json::from_value(retain.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
 fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
     let manifest = |manifest: &Manifest| {
-        let mut object = manifest.object.as_ref()?.read();
+        let mut object = manifest.object.clone()?;
         // The gate says `paused`, and the Secret's name says `repository`.
         object.get_mut("spec")?.as_object_mut()?.remove("paused");
         object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
         Some(object)
     };
-    let secret_object = manifests.secret.object.as_ref().map(Object::read).unwrap_or_default();
     let manifests = [
-        ("Secret", Some(secret(&manifests.secret, &secret_object))),
-        ("ExternalSecret", external_secret(&secret_object)),
+        ("Secret", Some(secret(&manifests.secret))),
+        ("ExternalSecret", external_secret(&manifests.secret)),
         ("ReplicationDestination", manifest(&manifests.destination)),
         ("ReplicationSource", manifest(&manifests.source)),
     ];
@@ -225,15 +224,15 @@ fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
 }
 
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.
-fn secret(SecretManifest { name, repository_path, needs, .. }: &SecretManifest, object: &Value) -> Value {
+fn secret(SecretManifest { name, repository_path, object, needs, .. }: &SecretManifest) -> Value {
     let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
-    let kind = object.get("kind").map_or_else(|| json!("Secret"), Value::clone);
+    let kind = object.as_ref().and_then(|object| object.get("kind")).map_or_else(|| json!("Secret"), Value::clone);
     json!({"kind": kind, "name": name, "needs": needs, "repositoryPath": repository_path})
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.
-fn external_secret(object: &Value) -> Option<Value> {
-    let spec = object.get("spec")?;
+fn external_secret(secret: &SecretManifest) -> Option<Value> {
+    let spec = secret.object.as_ref()?.get("spec")?;
     let item = |item: &Value| Some((item.get("secretKey")?.as_str()?.to_owned(), item.get("remoteRef")?.clone()));
     let data: Map<String, Value> = spec.get("data")?.as_array()?.iter().filter_map(item).collect();
     let (store, interval) = (spec.get("secretStoreRef"), spec.get("refreshInterval"));

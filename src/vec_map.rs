@@ -8,14 +8,14 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-/// A map, as the list of its entries in the order of their keys.
+/// A map, as the list of its entries in the order of their keys: an entry that is not the last moves all behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SmallMap<K, V>(Vec<(K, V)>);
+pub(crate) struct VecMap<K, V>(Vec<(K, V)>);
 
-impl<K, V> SmallMap<K, V> {
+impl<K, V> VecMap<K, V> {
     /// A map of nothing.
     pub(crate) const fn new() -> Self {
-        SmallMap(Vec::new())
+        VecMap(Vec::new())
     }
 
     /// Whether there is nothing in it.
@@ -34,7 +34,7 @@ impl<K, V> SmallMap<K, V> {
     }
 }
 
-impl<K: Ord, V> SmallMap<K, V> {
+impl<K: Ord, V> VecMap<K, V> {
     /// Sets the value of `key`, whatever it was.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let place = self.0.partition_point(|(known, _)| *known < key);
@@ -62,19 +62,19 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 }
 
-impl<K, V> Default for SmallMap<K, V> {
+impl<K, V> Default for VecMap<K, V> {
     fn default() -> Self {
-        SmallMap::new()
+        VecMap::new()
     }
 }
 
-impl<K: Ord, V> Extend<(K, V)> for SmallMap<K, V> {
+impl<K: Ord, V> Extend<(K, V)> for VecMap<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         entries.into_iter().for_each(|(key, value)| self.insert(key, value));
     }
 }
 
-impl<'a, K, V> IntoIterator for &'a SmallMap<K, V> {
+impl<'a, K, V> IntoIterator for &'a VecMap<K, V> {
     type Item = &'a (K, V);
     type IntoIter = std::slice::Iter<'a, (K, V)>;
 
@@ -83,13 +83,13 @@ impl<'a, K, V> IntoIterator for &'a SmallMap<K, V> {
     }
 }
 
-impl<K: Serialize, V: Serialize> Serialize for SmallMap<K, V> {
+impl<K: Serialize, V: Serialize> Serialize for VecMap<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(|(key, value)| (key, value)))
     }
 }
 
-impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for SmallMap<K, V> {
+impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for VecMap<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Entries(PhantomData))
     }
@@ -99,14 +99,14 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Deserialize<'de> for S
 struct Entries<K, V>(PhantomData<(K, V)>);
 
 impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for Entries<K, V> {
-    type Value = SmallMap<K, V>;
+    type Value = VecMap<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut map = SmallMap::new();
+        let mut map = VecMap::new();
         while let Some((key, value)) = entries.next_entry()? {
             map.insert(key, value);
         }
@@ -115,7 +115,7 @@ impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for Entri
 }
 
 #[cfg(feature = "schema")]
-impl<K: schemars::JsonSchema, V: schemars::JsonSchema> schemars::JsonSchema for SmallMap<K, V> {
+impl<K: schemars::JsonSchema, V: schemars::JsonSchema> schemars::JsonSchema for VecMap<K, V> {
     fn inline_schema() -> bool {
         true
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn an_entry_stands_at_its_key_once_and_the_last_value_holds() {
-        let mut map = SmallMap::new();
+        let mut map = VecMap::new();
         for (key, value) in [("b", 1), ("a", 2), ("c", 3), ("b", 4)] {
             map.insert(key, value);
         }

@@ -11,7 +11,7 @@ use volsync_policy::{Acceptance, Code, nearest};
 
 use crate::args::{Explain, Input};
 use crate::outcome::Outcome;
-use crate::plan::{Manifest, Manifests, Note, Plan, SecretManifest, Verdict};
+use crate::plan::{Manifest, Manifests, Note, Object, Plan, SecretManifest, Verdict};
 use crate::planner::{Planned, plan_all};
 
 const CLAIM: Style = Style::new().bold();
@@ -103,9 +103,9 @@ fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
 
 /// What is done with the ReplicationDestination, unless it stays as it is.
 fn restore(plan: &Plan) -> Option<String> {
-    let destination = plan.manifests.as_ref().map(|manifests| &manifests.destination);
+    let destination = || object(plan, |manifests| &manifests.destination);
     Some(match plan.verdict.restore.as_str() {
-        "apply" => format!("{} is created", text(destination, "/metadata/name")),
+        "apply" => format!("{} is created", text(&destination(), "/metadata/name")),
         "consume" => "its image is taken away, so that no later claim binds from it".to_owned(),
         "delete" => "the ReplicationDestination is deleted".to_owned(),
         _ => return None,
@@ -114,8 +114,8 @@ fn restore(plan: &Plan) -> Option<String> {
 
 /// What is done with the ReplicationSource, unless it stays as it is.
 fn backup(plan: &Plan) -> Option<String> {
-    let source = plan.manifests.as_ref().map(|manifests| &manifests.source);
-    let (name, schedule) = (text(source, "/metadata/name"), text(source, "/spec/trigger/schedule"));
+    let source = object(plan, |manifests| &manifests.source);
+    let (name, schedule) = (text(&source, "/metadata/name"), text(&source, "/spec/trigger/schedule"));
     Some(match plan.verdict.backup.as_str() {
         "release" => format!("{name} runs: at once where it is new, then `{schedule}`"),
         "pause" => format!("{name} is paused; then `{schedule}`"),
@@ -126,7 +126,13 @@ fn backup(plan: &Plan) -> Option<String> {
     })
 }
 
-/// What stands at a JSON pointer of a manifest's object, if it is text.
-fn text<'a>(manifest: Option<&'a Manifest>, pointer: &str) -> &'a str {
-    manifest.and_then(|manifest| manifest.object.as_ref()?.pointer(pointer)?.as_str()).unwrap_or_default()
+/// The object of a manifest; null where it is not rendered.
+fn object(plan: &Plan, manifest: fn(&Manifests) -> &Manifest) -> Value {
+    let object = plan.manifests.as_ref().and_then(|manifests| manifest(manifests).object.as_ref());
+    object.map(Object::read).unwrap_or_default()
+}
+
+/// What stands at a JSON pointer, if it is text.
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::args::{Generate, Output};
 use crate::outcome::{Outcome, warn};
-use crate::plan::{Verdict, applies};
+use crate::plan::{Object, Verdict, applies};
 use crate::planner::{Planned, plan_all};
 
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
@@ -24,12 +24,12 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                 let manifests = manifests(planned, arguments.with_claim);
                 for Manifest { which, object } in &manifests {
                     if arguments.output == Output::Json {
-                        serde_json::to_writer(&mut out, object).map_err(io::Error::from)?;
-                        out.write_all(b"\n")?;
+                        writeln!(out, "{object}")?;
                         continue;
                     }
                     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-                    let yaml = serde_saphyr::to_string_with_options(object, options)
+                    let object: Value = serde_json::from_str(object)?;
+                    let yaml = serde_saphyr::to_string_with_options(&object, options)
                         .context("a manifest cannot be written as YAML")?;
                     let comment = comment(planned, which);
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
@@ -110,7 +110,8 @@ fn in_words(step: &str) -> &str {
 struct Manifest<'a> {
     /// The step that applies it, or `claim`.
     which: &'a str,
-    object: Cow<'a, Value>,
+    /// JSON.
+    object: Cow<'a, str>,
 }
 
 /// The objects to apply, in the order of the plan's steps. The claim, where it is asked for, stands before the
@@ -123,7 +124,7 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
         if which == "applySource" {
             manifests.extend(claim.take());
         }
-        let object = rendered.applied_by(which).map(Cow::Borrowed);
+        let object = rendered.applied_by(which).map(|object| Cow::Borrowed(object.text()));
         manifests.extend(object.map(|object| Manifest { which, object }));
     }
     manifests.extend(claim);
@@ -151,7 +152,8 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
         format!("Restores {name} once, from its newest backup. Never edit it, and delete it together with the claim:"),
         "a claim that is created again would bind from what this one restored.".to_owned(),
     ];
-    if let Some(reference) = planned.plan.patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
+    let patch = planned.plan.patch.as_ref().map(Object::read);
+    if let Some(reference) = patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
         comment.push("The claim waits for it if it is created with (--with-claim prints it so):".to_owned());
         comment.push(format!("  spec: {{dataSourceRef: {reference}}}"));
     }
@@ -171,8 +173,8 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
     if let Some(patch) = &planned.plan.patch {
-        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).ok()?;
+        let patch: json_patch::Patch = serde_json::from_str(patch.text()).ok()?;
         json_patch::patch(&mut object, &patch).ok()?;
     }
-    Some(Manifest { which: "claim", object: Cow::Owned(object) })
+    Some(Manifest { which: "claim", object: Cow::Owned(object.to_string()) })
 }

@@ -1,9 +1,9 @@
-//! A plan, as far as the command reads what an engine answers.
+//! A plan, as far as the command reads what an engine answers. Objects stay text until somebody looks into one.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, Error, IgnoredAny};
 use serde_json::Value;
 use volsync_policy::Problem;
 
@@ -13,7 +13,7 @@ pub(crate) struct Plan {
     /// Whether the claim does not get what its label asks for.
     pub(crate) refused: bool,
     /// The change to the claim, where there is one.
-    pub(crate) patch: Option<Value>,
+    pub(crate) patch: Option<Object>,
     /// Where the claim is served.
     pub(crate) manifests: Option<Manifests>,
     steps: Vec<Step>,
@@ -47,7 +47,7 @@ pub(crate) struct SecretManifest {
     pub(crate) action: String,
     pub(crate) name: String,
     pub(crate) repository_path: String,
-    pub(crate) object: Option<Value>,
+    pub(crate) object: Option<Object>,
     pub(crate) needs: Vec<Need>,
     pub(crate) keeps: Vec<String>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Need {
 
 #[derive(Deserialize)]
 pub(crate) struct Manifest {
-    pub(crate) object: Option<Value>,
+    pub(crate) object: Option<Object>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +74,29 @@ pub(crate) struct Note {
 enum Step {
     Alone(String),
     With(BTreeMap<String, IgnoredAny>),
+}
+
+/// An object of the plan, in JSON, its keys in the engine's order. `RawValue` would be this, but where its feature is
+/// switched on serde_json takes an object of a certain key for more than it is, wherever one is read.
+pub(crate) struct Object(String);
+
+impl Object {
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn read(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut text = Vec::new();
+        let written = serde_transcode::transcode(deserializer, &mut serde_json::Serializer::new(&mut text));
+        let text = written.ok().and_then(|()| String::from_utf8(text).ok());
+        text.map(Object).ok_or_else(|| D::Error::custom("expected an object"))
+    }
 }
 
 impl Plan {
@@ -98,7 +121,7 @@ pub(crate) fn applies(step: &str) -> bool {
 
 impl Manifests {
     /// The object that a step applies.
-    pub(crate) fn applied_by(&self, step: &str) -> Option<&Value> {
+    pub(crate) fn applied_by(&self, step: &str) -> Option<&Object> {
         match step {
             "applySecret" => self.secret.object.as_ref(),
             "applyDestination" => self.destination.object.as_ref(),

@@ -49,11 +49,10 @@ pub trait Engine: Send + Sync {
             else {
                 return self.call("plan", review);
             };
-            for (key, value) in shared {
-                if review.insert(key.clone(), value.clone()).is_some() {
-                    return Err(CallError::Refused(given_twice(key)));
-                }
+            if let Some(key) = ["credentials", "settings"].into_iter().find(|key| review.contains_key(*key)) {
+                return Err(CallError::Refused(repeats(key)));
             }
+            review.extend(shared.clone());
             self.call("plan", &serde_json::to_vec(&review).unwrap_or_default())
         };
         // What is wrong whatever the claim.
@@ -76,8 +75,8 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// The refusal of a review that repeats what it shares, in the words of [`volsync_policy::Review::under`].
-fn given_twice(key: &str) -> String {
+/// The refusal of a review that holds what it shares, in the words of [`volsync_policy::Review::under`].
+fn repeats(key: &str) -> String {
     let hint = Some("known here: request, evidence".to_owned());
     ReviewError { problems: vec![Problem { path: key.to_owned(), message: "unknown key".to_owned(), hint }] }.to_json()
 }

@@ -201,14 +201,14 @@ fn restore(plan: &Plan) -> &'static str {
 }
 
 fn retain(manifests: &Manifests) -> Option<Retain> {
-    let retain = manifests.source.object.as_ref()?.pointer("/spec/restic/retain")?;
-    serde_json::from_value(retain.clone()).ok()
+    let source = manifests.source.object.as_ref()?.read();
+    serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
 fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
     let manifest = |manifest: &Manifest| {
-        let mut object = manifest.object.clone()?;
+        let mut object = manifest.object.as_ref()?.read();
         // The gate says `paused`, and the Secret's name says `repository`.
         object.get_mut("spec")?.as_object_mut()?.remove("paused");
         object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
@@ -226,13 +226,14 @@ fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.
 fn secret(SecretManifest { name, repository_path, object, needs, .. }: &SecretManifest) -> Value {
     let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
-    let kind = object.as_ref().and_then(|object| object.get("kind")).map_or_else(|| json!("Secret"), Value::clone);
-    json!({"kind": kind, "name": name, "needs": needs, "repositoryPath": repository_path})
+    let kind = object.as_ref().and_then(|object| object.read().get("kind").cloned());
+    json!({"kind": kind.unwrap_or_else(|| json!("Secret")), "name": name, "needs": needs, "repositoryPath": repository_path})
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.
 fn external_secret(secret: &SecretManifest) -> Option<Value> {
-    let spec = secret.object.as_ref()?.get("spec")?;
+    let object = secret.object.as_ref()?.read();
+    let spec = object.get("spec")?;
     let item = |item: &Value| Some((item.get("secretKey")?.as_str()?.to_owned(), item.get("remoteRef")?.clone()));
     let data: Map<String, Value> = spec.get("data")?.as_array()?.iter().filter_map(item).collect();
     let (store, interval) = (spec.get("secretStoreRef"), spec.get("refreshInterval"));

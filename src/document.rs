@@ -237,7 +237,7 @@ impl<'p, 'de> Deserializer<'de> for &'p Node<'p, 'de> {
 
     /// The derived readers also take a struct as the list of its fields, in far less code: no names to compare, and
     /// nothing that could stand there twice. So it is handed to them as that list, in their own order. What is absent
-    /// then needs a default, an `Option` too; and `deny_unknown_fields` says nothing, [`UnknownKeys`] does.
+    /// then needs a default, an `Option` too; and `deny_unknown_fields` says nothing, `UnknownKeys` does.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -227,7 +227,8 @@ fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
 fn secret(SecretManifest { name, repository_path, object, needs, .. }: &SecretManifest) -> Value {
     let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
     let kind = object.as_ref().and_then(|object| object.read().get("kind").cloned());
-    json!({"kind": kind.unwrap_or_else(|| json!("Secret")), "name": name, "needs": needs, "repositoryPath": repository_path})
+    let kind = kind.unwrap_or_else(|| json!("Secret"));
+    json!({"kind": kind, "name": name, "needs": needs, "repositoryPath": repository_path})
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.

@@ -123,6 +123,11 @@ struct Reference<'a> {
     namespace: Option<&'a str>,
 }
 
+/// Empty is as good as absent, as to the API server.
+fn written(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
 fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
     object.get("metadata")?.get(key)
 }
@@ -161,15 +166,14 @@ impl Claim {
     ) -> Result<Claim, Vec<Problem>> {
         let Document { metadata, spec } = read_part(object, path)?;
         let wrong = |key: &str, message: &str| vec![Problem::new(format!("{path}.metadata.{key}"), message)];
-        let written = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         let namespace = match (written(namespace), written(metadata.namespace)) {
             (Some(requested), Some(own)) if requested != own => {
                 return Err(wrong("namespace", "differs from the request's namespace"));
             }
-            (Some(namespace), _) | (None, Some(namespace)) => namespace,
+            (Some(namespace), _) | (None, Some(namespace)) => namespace.to_owned(),
             (None, None) => return Err(wrong("namespace", "is missing")),
         };
-        let uid = written(metadata.uid);
+        let uid = written(metadata.uid).map(str::to_owned);
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
             return Err(wrong("uid", "is not the uid of an object"));
         }
@@ -195,14 +199,14 @@ impl Claim {
         let group = |owner: &OwnerReference<'_>| owner.api_version.split_once('/').map(|(group, _)| group.to_owned());
         Ok(Claim {
             namespace,
-            name: written(metadata.name),
+            name: written(metadata.name).map(str::to_owned),
             uid,
             creation_timestamp: metadata.creation_timestamp.map(str::to_owned),
             label: labels.get(settings.label.as_str()).copied().unwrap_or_default().to_owned(),
             owner_groups: metadata.owner_references.iter().flatten().filter_map(group).collect(),
             access_modes: spec.access_modes.unwrap_or_default(),
             request: request.and_then(|request| read_part(request, path).ok()),
-            storage_class_name: written(spec.storage_class_name),
+            storage_class_name: written(spec.storage_class_name).map(str::to_owned),
             block: spec.volume_mode == Some("Block"),
             fixed_volume: written(spec.volume_name).is_some() && !given.contains_key(BOUND_BY_CONTROLLER),
             annotations,

@@ -15,7 +15,7 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-use crate::problem::{Problem, keyed, nearest, one_of};
+use crate::problem::{Problem, keyed, known_key, one_of};
 
 /// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
@@ -297,10 +297,7 @@ impl<'p, 'de> Fields<'p, 'de> {
         let Value::Object(map) = object.value else { return Err(Fault::expected("an object")) };
         if object.reading.unknown_keys == UnknownKeys::Refused {
             for (other, value) in map.iter().filter(|(key, _)| !names.contains(&key.as_str())) {
-                let hint = (!object.reading.is_full()).then(|| match nearest(other, names.iter().copied()) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => format!("known here: {}", names.join(", ")),
-                });
+                let hint = (!object.reading.is_full()).then(|| known_key(other, names));
                 object.at_key(other, value).note(Fault::new("unknown key".to_owned(), hint));
             }
         }

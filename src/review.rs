@@ -13,7 +13,7 @@ use crate::document::{read, read_part};
 use crate::evidence::{ClaimEvidence, DataSource, Evidence};
 use crate::names;
 use crate::patch::DataSourcePatch;
-use crate::problem::{Problem, keyed, nearest};
+use crate::problem::{Problem, keyed, known_key};
 use crate::protection::{self, Standing};
 use crate::settings::{Gate, Settings};
 
@@ -138,12 +138,10 @@ struct Parts(Map<String, Value>);
 impl Parts {
     fn of(document: Value, keys: &[&str]) -> Result<Parts, Problem> {
         let Value::Object(parts) = document else { return Err(Problem::new("", "expected an object")) };
-        let Some(unknown) = parts.keys().find(|key| !keys.contains(&key.as_str())) else {
-            return Ok(Parts(parts));
-        };
-        let hint = nearest(unknown, keys.iter().copied()).map(|key| format!("did you mean `{key}`?"));
-        let hint = hint.unwrap_or_else(|| format!("known here: {}", keys.join(", ")));
-        Err(Problem::new(keyed("", unknown), "unknown key").hint(hint))
+        match parts.keys().find(|key| !keys.contains(&key.as_str())) {
+            Some(unknown) => Err(Problem::new(keyed("", unknown), "unknown key").hint(known_key(unknown, keys))),
+            None => Ok(Parts(parts)),
+        }
     }
 
     /// Takes a part out; nothing where it is absent or null. Its key stays: to remove one would put the balancing of

@@ -70,7 +70,10 @@ pub(crate) const KUBELET: [&str; 4] = [
 ];
 
 pub(crate) const CSI_DRIVER: [&str; 3] = ["--root=/run/state/csi", "--socket=/run/state/csi.sock", "--node=node"];
-pub(crate) const CSI_PROVISIONER: [&str; 3] = [CSI, KUBECONFIG, "--extra-create-metadata=true"];
+// Now and then the provisioner leaves its finalizer on a snapshot that it has made a volume of
+// (kubernetes-csi/external-provisioner#1507): VolSync's next run waits until a sweep, by default each five minutes.
+pub(crate) const CSI_PROVISIONER: [&str; 4] =
+    [CSI, KUBECONFIG, "--extra-create-metadata=true", "--snapshot-orphan-sweep-interval=1s"];
 pub(crate) const CSI_SNAPSHOTTER: [&str; 2] = [CSI, KUBECONFIG];
 pub(crate) const SNAPSHOT_CONTROLLER: [&str; 2] = [KUBECONFIG, "--http-endpoint="];
 

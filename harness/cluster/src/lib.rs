@@ -74,7 +74,7 @@ impl Cluster {
         };
         let cluster = Cluster { client, runtime, node, tools };
         let started = cluster.begin(store);
-        started.with_context(|| cluster.node.logs())?;
+        started.with_context(|| cluster.node.logs("error"))?;
         Ok(cluster)
     }
 

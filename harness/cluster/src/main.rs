@@ -2,12 +2,15 @@
 
 use std::env;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use volsync_policy_cluster::{Cluster, Store, Tools};
 
@@ -63,7 +66,7 @@ fn running(target: &Path) -> PathBuf {
     target.join("running")
 }
 
-fn ids(target: &Path) -> anyhow::Result<(u32, u32)> {
+fn ids(target: &Path) -> anyhow::Result<(i32, u32)> {
     let ids = fs::read_to_string(running(target)).context("no cluster is up")?;
     let (keeper, holder) = ids.trim().split_once(' ').context("no cluster is up")?;
     Ok((keeper.parse()?, holder.parse()?))
@@ -99,18 +102,16 @@ fn sh(target: &Path, mut command: Vec<String>) -> anyhow::Result<()> {
 
 fn down(target: &Path) -> anyhow::Result<()> {
     let (keeper, _) = ids(target)?;
+    let process = Pid::from_raw(keeper).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
     // A process that was killed left its file, and another may have its id.
-    let is_it =
-        fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"));
-    if !is_it {
+    let is_it = |_: &OwnedFd| {
+        fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"))
+    };
+    let Some(process) = process.filter(is_it) else {
         return Ok(fs::remove_file(running(target))?);
-    }
-    let status = Command::new("kill").arg(keeper.to_string()).status()?;
-    if !status.success() {
-        bail!("kill {keeper}: {status}");
-    }
-    while running(target).exists() || Path::new("/proc").join(keeper.to_string()).exists() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    };
+    pidfd_send_signal(&process, Signal::TERM)?;
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&Timespec { tv_sec: 60, tv_nsec: 0 }))?;
+    ensure!(ended == 1, "process {keeper} was told to end, and runs on after a minute");
     Ok(())
 }

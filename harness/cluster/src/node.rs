@@ -122,16 +122,18 @@ impl Node {
         Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(enter).build()?)
     }
 
-    /// The last lines that each program printed.
-    pub(crate) fn logs(&self) -> String {
+    /// The last lines that each program printed, and before them its last ones about `subject`.
+    pub(crate) fn logs(&self, subject: &str) -> String {
         let mut logs = String::new();
         for log in fs::read_dir(self.state.join("log")).into_iter().flatten().flatten() {
             let text = fs::read(log.path()).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
-            let lines: Vec<&str> = text.lines().collect();
+            let (about, other): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.contains(subject));
             logs += &format!("--- {}\n", log.file_name().to_string_lossy());
-            for line in lines.get(lines.len().saturating_sub(4)..).unwrap_or_default() {
-                logs.extend(line.chars().take(240).chain(['\n']));
+            for (lines, most) in [(about, 12), (other, 4)] {
+                for line in lines.get(lines.len().saturating_sub(most)..).unwrap_or_default() {
+                    logs.extend(line.chars().take(240).chain(['\n']));
+                }
             }
         }
         logs

@@ -246,7 +246,15 @@ impl<'a> Namespace<'a> {
             let log = self.log(name).unwrap_or_else(|error| error.to_string());
             told += &format!("pod {name}: {}\n{log}\n", text(&pod, "/status/phase"));
         }
-        told + &self.cluster.node.logs()
+        for kind in ["Job", "PersistentVolumeClaim", "VolumeSnapshot"] {
+            for object in self.list(kind).unwrap_or_default() {
+                let [name, deleted] = ["/metadata/name", "/metadata/deletionTimestamp"].map(|at| text(&object, at));
+                let kept_by = object.pointer("/metadata/finalizers").filter(|_| !deleted.is_empty());
+                told += &format!("{kind} {name}: {}\n", object.pointer("/status").unwrap_or_default());
+                told += &kept_by.map(|it| format!("deleted at {deleted}, kept by {it}\n")).unwrap_or_default();
+            }
+        }
+        told + &self.cluster.node.logs(&self.name)
     }
 
     fn api(&self, kind: &str) -> anyhow::Result<Api<DynamicObject>> {

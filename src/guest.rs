@@ -144,7 +144,7 @@ fn hand_out(plan: &Plan) -> ValidationResponse {
     match plan.refusal() {
         Some((code, problem)) => ValidationResponse::refusal(code, &problem),
         None => ValidationResponse {
-            mutated_object: serde_json::from_slice(&plan.to_json()).ok(),
+            mutated_object: str::from_utf8(&plan.to_json()).ok().and_then(|json| serde_json::from_str(json).ok()),
             ..ValidationResponse::acceptance(plan.verdict.code)
         },
     }

@@ -172,8 +172,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.len() > LONGEST_REVIEW {
         return Err(Problem::new("", format!("is longer than {LONGEST_REVIEW} bytes")));
     }
-    // The library's own message could quote what it read.
-    serde_json::from_slice(bytes)
+    // At once: the library would look at each text by itself.
+    let text = str::from_utf8(bytes)
+        .map_err(|error| Problem::new("", format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    // Its own message could quote what it read.
+    serde_json::from_str(text)
         .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
 }
 

@@ -73,12 +73,9 @@ impl Iterator for Documents {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.read_text() {
-                Ok(Some((text, first))) => match self.parse(&text, first) {
-                    Ok(document) if document.value.is_null() => {}
-                    parsed => return Some(parsed),
-                },
-                Ok(None) => return None,
+            match self.read_document() {
+                Ok(Some(Ok(document))) if document.value.is_null() => {}
+                Ok(document) => return document,
                 Err(error) => {
                     // What cannot be read any more is at its end.
                     self.input = Box::new(io::empty());
@@ -94,20 +91,23 @@ impl Documents {
         Documents { name, input, line: String::new(), number: 0, taken: 0 }
     }
 
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.name)
+    }
+
     fn parse(&self, text: &str, first: usize) -> anyhow::Result<Document> {
-        let place = format!("{}:{first}", self.name);
         if let Ok(value) = serde_json::from_str(text) {
-            return Ok(Document { value, place });
+            return Ok(Document { value, place: self.place(first) });
         }
-        serde_saphyr::from_str(text).map(|value| Document { value, place }).map_err(|error| {
+        serde_saphyr::from_str(text).map(|value| Document { value, place: self.place(first) }).map_err(|error| {
             // The library's message shows the lines around the fault, and they may hold credentials.
             let line = error.location().map_or(1, |location| (location.line() as usize).max(1));
             anyhow::anyhow!("{}:{}: this is neither JSON nor YAML that has one meaning", self.name, first + line - 1)
         })
     }
 
-    /// The text of the next document and its first line.
-    fn read_text(&mut self) -> io::Result<Option<(String, usize)>> {
+    /// The next document, or what is wrong with it; the outer error is that of the input.
+    fn read_document(&mut self) -> io::Result<Option<anyhow::Result<Document>>> {
         while let Some(rest) = self.rest()? {
             let content = rest.trim_start_matches('\u{feff}').trim();
             let is_blank = content.is_empty() || content.starts_with(['#', '%']);
@@ -116,12 +116,25 @@ impl Documents {
                 self.take_line();
             } else if let Some(marker) = self.marker() {
                 self.taken += marker;
+            } else if is_flow && let Some(value) = self.read_json() {
+                return Ok(Some(Ok(Document { value, place: self.place(self.number) })));
             } else {
                 let first = self.number;
-                return Ok(Some((if is_flow { self.read_flow()? } else { self.read_block()? }, first)));
+                let text = if is_flow { self.read_flow()? } else { self.read_block()? };
+                return Ok(Some(self.parse(&text, first)));
             }
         }
         Ok(None)
+    }
+
+    /// A document of JSON that ends on the line where it begins, as programs write them.
+    fn read_json(&mut self) -> Option<Value> {
+        let rest = self.line.get(self.taken..)?;
+        let text = rest.trim_start_matches('\u{feff}');
+        let mut documents = serde_json::Deserializer::from_str(text).into_iter();
+        let value = documents.next()?.ok()?;
+        self.taken += rest.len() - text.len() + documents.byte_offset();
+        Some(value)
     }
 
     /// What stands until the braces and brackets that are opened are closed.

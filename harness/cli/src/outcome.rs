@@ -54,5 +54,5 @@ fn say(style: Style, word: &str, message: &str) {
     // A line is written as a whole: pieces would mix with those of others, and each costs a call of the system.
     let line = format!("{on}{word}{off:#}: {message}\n");
     // Where standard error is gone there is nobody left to tell.
-    drop(anstream::stderr().write_all(line.as_bytes()));
+    drop(io::stderr().write_all(line.as_bytes()));
 }

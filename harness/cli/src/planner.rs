@@ -198,8 +198,8 @@ impl<'a> Planner<'a> {
         match (self.plan)(&serde_json::to_vec(&review)?) {
             Ok(json) => {
                 // The library's own message could quote what it read.
-                let plan = serde_json::from_slice(&json)
-                    .map_err(|_| anyhow::anyhow!("{place}: the engine's answer is no plan"))?;
+                let plan = str::from_utf8(&json).ok().and_then(|json| serde_json::from_str(json).ok());
+                let plan = plan.with_context(|| format!("{place}: the engine's answer is no plan"))?;
                 Ok(Planned { request, place, json, plan, evidence })
             }
             Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),

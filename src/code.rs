@@ -1,13 +1,13 @@
 //! Reason codes: what a verdict says, and what a person can do about it. The reference page of them,
 //! `docs/reason-codes.md`, is written from here.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Declares the codes, each with all there is to say about it.
 macro_rules! codes {
     ($($code:ident: $sentence:literal, $way_out:expr, $acceptance:expr;)+) => {
         /// Why a plan is as it is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Code {
             $(#[doc = $sentence] $code,)+
@@ -190,6 +190,13 @@ codes! {
         None, Never;
     AcceptedByOperator: "A person accepted the hold that stood here, so it goes on.",
         None, Never;
+}
+
+// Not derived: that writes out a branch for each.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl Code {

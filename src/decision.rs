@@ -630,7 +630,10 @@ impl Procedure<'_> {
 
     /// Whether the claim requests less than what was backed up had.
     fn is_too_small(&self) -> bool {
-        self.evidence.ledger.memory().is_some_and(|(entry, _)| self.ask.request.bytes() < entry.capacity.bytes())
+        self.evidence
+            .ledger
+            .memory()
+            .is_some_and(|(entry, _)| self.ask.request.trillionths() < entry.capacity.trillionths())
     }
 
     /// With `restore.mode: side` a restore beside the claim is made where rows 21 to 29 decided; it proves nothing.

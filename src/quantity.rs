@@ -1,6 +1,6 @@
 //! Quantities of storage, as Kubernetes writes them: `1Gi`, `1.5T`, `1e9`, `128974848000m`, or a bare number.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
@@ -23,23 +23,23 @@ impl Quantity {
         (is_number && is_positive && Factor::of(suffix).is_some()).then(|| Quantity(text.to_owned()))
     }
 
-    /// In whole bytes, rounded up as Kubernetes does. More than fits counts as the most that does, and of a fraction
-    /// twelve digits count.
-    pub(crate) fn bytes(&self) -> u128 {
+    /// In trillionths of a byte, of which nearly every notation makes a whole number. Less than one counts as one, and
+    /// more than fits as the most that does.
+    pub(crate) fn trillionths(&self) -> u128 {
         let (number, suffix) = split(&self.0);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let fraction = fraction.get(..12).unwrap_or(fraction);
-        let digits = whole.bytes().chain(fraction.bytes()).map(|digit| u128::from(digit.wrapping_sub(b'0')));
-        let mantissa = digits.fold(0_u128, |sum, digit| sum.saturating_mul(10).saturating_add(digit));
         let (two, ten) = match Factor::of(suffix) {
             Some(Factor::Two(power)) => (power, 0),
             Some(Factor::Ten(power)) => (0, power),
             None => (0, 0),
         };
-        let ten = i64::from(ten) - fraction.len() as i64;
-        let scaled = mantissa.saturating_mul(1 << two);
-        let power = 10_u128.saturating_pow(u32::try_from(ten.unsigned_abs()).unwrap_or(u32::MAX));
-        if ten < 0 { scaled.div_ceil(power) } else { scaled.saturating_mul(power) }
+        let written = whole.len() + fraction.len();
+        // Behind what is written as many zeros as a number can have: an exponent may ask for thousands of millions.
+        let counted = (whole.len() as i64 + 12 + i64::from(ten)).clamp(0, written as i64 + 39);
+        let digits = whole.bytes().chain(fraction.bytes()).chain(iter::repeat(b'0')).take(counted as usize);
+        let digits = digits.map(|digit| u128::from(digit.wrapping_sub(b'0')));
+        let amount = digits.fold(0_u128, |sum, digit| sum.saturating_mul(10).saturating_add(digit));
+        amount.saturating_mul(1 << two).max(1)
     }
 
     pub(crate) fn gibibytes(number: u32) -> Self {
@@ -156,28 +156,31 @@ mod tests {
 
     #[test]
     fn quantities_are_compared_by_what_they_amount_to() {
-        let bytes = |text: &str| Quantity::parse(text).unwrap().bytes();
+        let amount = |text: &str| Quantity::parse(text).unwrap().trillionths();
+        let (byte, milli) = (1_000_000_000_000, 1_000_000_000);
         let amounts = [
-            ("1Gi", 1 << 30),
-            ("1.5Gi", 3 << 29),
-            ("+2Ki", 2048),
-            ("1G", 1_000_000_000),
-            ("1e9", 1_000_000_000),
-            ("12e-1", 2),
-            (".5", 1),
-            ("1500m", 2),
-            ("9n", 1),
-            ("1000000u", 1),
-            ("128974848000m", 128_974_848),
-            ("0.1Ei", 115_292_150_460_684_698),
+            ("1Gi", byte << 30),
+            ("1.5Gi", byte * 3 << 29),
+            ("+2Ki", byte * 2048),
+            ("1G", byte * 1_000_000_000),
+            ("1e9", byte * 1_000_000_000),
+            ("12e-1", milli * 1200),
+            ("99999999999999e-13", milli * 9999 + 999_999_999),
+            (".5", milli * 500),
+            ("1500m", milli * 1500),
+            ("9n", 9000),
+            ("1000000u", byte),
+            ("128974848000m", byte * 128_974_848),
+            ("0.1Ei", (byte << 60) / 10),
+            ("00.0001e4", byte),
             ("1e-999999999999", 1),
-            ("1.0000000000001", 1),
+            ("1.0000000000001", byte),
         ];
-        for (text, amount) in amounts {
-            assert_eq!(bytes(text), amount, "{text}");
+        for (text, expected) in amounts {
+            assert_eq!(amount(text), expected, "{text}");
         }
-        assert_eq!(bytes("1e999999999999"), u128::MAX);
-        assert_eq!(bytes(&"9".repeat(99)), u128::MAX);
+        assert_eq!(amount("1e999999999999"), u128::MAX);
+        assert_eq!(amount(&"9".repeat(99)), u128::MAX);
     }
 
     #[test]

@@ -42,10 +42,12 @@ impl Schedule {
         }
         // Few schedules say `H`, and a module is slow to hash.
         let spread = LazyCell::new(|| Sha256::digest(format!("{namespace}/{claim}")));
-        let fields = (written.into_iter().zip(&FIELDS).enumerate())
-            .map(|(nth, (text, field))| field.parse(text, || spread.chunks(4).nth(nth).unwrap_or_default()))
-            .collect::<Result<Vec<String>, NotASchedule>>()?;
-        Ok(Schedule(format!("{zone}{}", fields.join(" "))))
+        let mut schedule = zone.to_owned();
+        for (nth, (text, field)) in written.into_iter().zip(&FIELDS).enumerate() {
+            schedule += if nth == 0 { "" } else { " " };
+            schedule += &field.parse(text, || spread.chunks(4).nth(nth).unwrap_or_default())?;
+        }
+        Ok(Schedule(schedule))
     }
 
     /// The longest time between two runs, in seconds, by a calendar without daylight saving.
@@ -62,18 +64,18 @@ impl Schedule {
         let mut fields = cron.split(' ').zip(&FIELDS).map(|(text, field)| field.numbers(text));
         let mut next = || fields.next().unwrap_or_default();
         let (minutes, hours, days, months, weekdays) = (next(), next(), next(), next(), next());
-        let times: Vec<u64> =
-            hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect();
-        let (Some(first), Some(last)) = (times.first(), times.last()) else { return DAY * 60 };
-        let within_a_day = times.windows(2).filter_map(|pair| Some(pair.last()? - pair.first()?)).max();
+        let (Some((first_hour, last_hour)), Some((first, last))) = (hours.ends(), minutes.ends()) else {
+            return DAY * 60;
+        };
+        let from_hour_to_hour = (hours.widest_gap() * 60 + first).saturating_sub(last);
         // Of a schedule that runs every day no calendar is asked: most do, and every plan comes by here.
-        let longest = if days.len() == 31 && months.len() == 12 && weekdays.len() == 7 {
+        let longest = if days.count() == 31 && months.count() == 12 && weekdays.count() == 7 {
             1
         } else {
-            longest_wait(&days, &months, &weekdays)
+            longest_wait(days, months, weekdays)
         };
-        let over_days = longest * DAY + first - last;
-        over_days.max(within_a_day.unwrap_or_default()) * 60
+        let over_days = longest * DAY + first_hour * 60 + first - (last_hour * 60 + last);
+        over_days.max(from_hour_to_hour).max(minutes.widest_gap()) * 60
     }
 
     /// As VolSync reads it.
@@ -82,31 +84,28 @@ impl Schedule {
     }
 }
 
-/// The greatest number of days from one that the three fields allow to the next.
-fn longest_wait(days: &[u64], months: &[u64], weekdays: &[u64]) -> u64 {
+/// The greatest number of days from one that the three fields allow to the next, over eight years: every weekday and
+/// every leap day there is.
+fn longest_wait(days: Numbers, months: Numbers, weekdays: Numbers) -> u64 {
+    const MONTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     // As cron does: a day that both fields restrict runs by either.
-    let by_either = days.len() < 31 && weekdays.len() < 7;
-    let (mut silent, mut longest) = (0, 0);
-    for (index, (day, month)) in calendar().enumerate() {
-        let (by_day, by_weekday) = (days.contains(&day), weekdays.contains(&(index as u64 % 7)));
-        silent += 1;
-        if months.contains(&month) && if by_either { by_day || by_weekday } else { by_day && by_weekday } {
-            longest = longest.max(silent);
-            silent = 0;
+    let by_either = days.count() < 31 && weekdays.count() < 7;
+    let (mut silent, mut longest, mut weekday) = (0, 0, 0);
+    for year in 0..8 {
+        for (month, length) in (1..).zip(MONTHS) {
+            let leap = u32::from(month == 2 && year % 4 == 0);
+            for day in 1..=length + leap {
+                let (by_day, by_weekday) = (days.contains(day), weekdays.contains(weekday));
+                weekday = (weekday + 1) % 7;
+                silent += 1;
+                if months.contains(month) && if by_either { by_day || by_weekday } else { by_day && by_weekday } {
+                    longest = longest.max(silent);
+                    silent = 0;
+                }
+            }
         }
     }
     longest.max(silent)
-}
-
-/// The days, each with its month, of eight years: every weekday and every leap day there is.
-fn calendar() -> impl Iterator<Item = (u64, u64)> {
-    const MONTHS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    (0..8).flat_map(|year| {
-        (1..).zip(MONTHS).flat_map(move |(month, days)| {
-            let leap = u64::from(month == 2 && year % 4 == 0);
-            (1..=days + leap).map(move |day| (day, month))
-        })
-    })
 }
 
 /// `CRON_TZ=Europe/Berlin ` and what follows it.
@@ -159,22 +158,18 @@ impl Field {
         Ok(text.to_owned())
     }
 
-    /// The numbers that a field which was read stands for, in order.
-    fn numbers(&self, text: &str) -> Vec<u64> {
+    /// The numbers that a field which was read stands for.
+    fn numbers(&self, text: &str) -> Numbers {
         let (range, every) = text.split_once('/').unwrap_or((text, "1"));
         let (from, to) = match range.split_once('-') {
             Some((from, to)) => (digits(from), digits(to)),
-            None if range == "*" => (Some(self.lowest), Some(self.highest)),
+            None if range == "*" => (None, None),
             // `7/15` goes on to the end, as cron reads it.
-            None if text.contains('/') => (digits(range), Some(self.highest)),
-            None => {
-                let listed: Vec<u32> = range.split(',').filter_map(digits).collect();
-                return (self.lowest..=self.highest).filter(|n| listed.contains(n)).map(u64::from).collect();
-            }
+            None if text.contains('/') => (digits(range), None),
+            None => return Numbers::of(range.split(',').filter_map(digits)),
         };
-        let steps = (from.unwrap_or(self.lowest)..=to.unwrap_or(self.highest))
-            .step_by(digits(every).unwrap_or(1).max(1) as usize);
-        steps.map(u64::from).collect()
+        let range = from.unwrap_or(self.lowest)..=to.unwrap_or(self.highest);
+        Numbers::of(range.step_by(digits(every).unwrap_or(1).max(1) as usize))
     }
 
     fn number(&self, text: &str) -> Result<u32, NotASchedule> {
@@ -183,6 +178,39 @@ impl Field {
 
     fn step(&self, text: &str) -> Result<u32, NotASchedule> {
         digits(text).filter(|step| (1..=self.highest).contains(step)).ok_or(NotASchedule)
+    }
+}
+
+/// Numbers below 64, a bit each; no field goes beyond 59.
+#[derive(Clone, Copy, Default)]
+struct Numbers(u64);
+
+impl Numbers {
+    fn of(numbers: impl Iterator<Item = u32>) -> Self {
+        Numbers(numbers.fold(0, |bits, number| bits | 1_u64.checked_shl(number).unwrap_or_default()))
+    }
+
+    fn contains(self, number: u32) -> bool {
+        self.0.checked_shr(number).unwrap_or_default() & 1 == 1
+    }
+
+    fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// The lowest and the highest.
+    fn ends(self) -> Option<(u64, u64)> {
+        Some((u64::from(self.0.trailing_zeros()), u64::from(self.0.checked_ilog2()?)))
+    }
+
+    /// From one to the next, at the most.
+    fn widest_gap(self) -> u64 {
+        let (mut rest, mut widest) = (self.0, 0);
+        while let Some(last) = rest.checked_ilog2() {
+            rest &= !(1 << last);
+            widest = rest.checked_ilog2().map_or(widest, |before| widest.max(last - before));
+        }
+        u64::from(widest)
     }
 }
 
@@ -226,6 +254,7 @@ mod tests {
             ("7/15 * * * *", hour / 4),
             ("0,10 * * * *", hour * 5 / 6),
             ("0 8-18 * * *", 14 * hour),
+            ("0,50 0,23 * * *", 22 * hour + 10 * 60),
             ("@daily", day),
             ("30 3 * * *", day),
             ("*/15 8-18 * * 1-5", 3 * day - 10 * hour - 45 * 60),

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jmespath::Variable;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The longest expression that is read, in bytes. JMESPath nests by recursion, and the guest's stack is finite.
@@ -100,11 +101,9 @@ impl Template {
 }
 
 /// What expressions see: an object with the one key `request`.
-#[derive(Serialize)]
 pub(crate) struct Scope<'a> {
     request: &'a Value,
     /// The same for JMESPath, made for the first expression: most settings have none.
-    #[serde(skip)]
     data: OnceCell<jmespath::Rcvar>,
 }
 
@@ -128,8 +127,30 @@ impl<'a> Scope<'a> {
     }
 
     fn data(&self) -> &jmespath::Rcvar {
-        self.data.get_or_init(|| jmespath::Rcvar::new(Variable::from_serializable(self).unwrap_or(Variable::Null)))
+        self.data.get_or_init(|| {
+            let mut data = BTreeMap::new();
+            data.insert("request".to_owned(), variable(self.request));
+            jmespath::Rcvar::new(Variable::Object(data))
+        })
     }
+}
+
+/// A value for JMESPath, whose own conversion goes through serde: more code.
+fn variable(value: &Value) -> jmespath::Rcvar {
+    jmespath::Rcvar::new(match value {
+        Value::Null => Variable::Null,
+        Value::Bool(is_so) => Variable::Bool(*is_so),
+        Value::Number(number) => Variable::Number(number.clone()),
+        Value::String(text) => Variable::String(text.clone()),
+        Value::Array(items) => Variable::Array(items.iter().map(variable).collect()),
+        Value::Object(fields) => {
+            let mut object = BTreeMap::new();
+            for (key, value) in fields {
+                object.insert(key.clone(), variable(value));
+            }
+            Variable::Object(object)
+        }
+    })
 }
 
 impl<'de> Deserialize<'de> for Template {

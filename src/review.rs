@@ -336,3 +336,20 @@ impl Subject {
         Ok(Subject::Claim(Box::new(claim)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_told_by_its_place_and_never_quoted() {
+        let refused = [
+            (&b"{\"request\": \"\xff\"}"[..], "is not UTF-8 from byte 13 on"),
+            (b"{\"request\":\n hunter2}", "is not JSON: line 2, column 2"),
+            (b"", "is not JSON: line 1, column 0"),
+        ];
+        for (review, problem) in refused {
+            assert_eq!(Review::from_json(review).err().map(|error| error.to_string()).as_deref(), Some(problem));
+        }
+    }
+}

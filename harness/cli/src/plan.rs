@@ -92,7 +92,8 @@ impl Object {
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut text = Vec::new();
+        // Most fit.
+        let mut text = Vec::with_capacity(2048);
         let written = serde_transcode::transcode(deserializer, &mut serde_json::Serializer::new(&mut text));
         let text = written.ok().and_then(|()| String::from_utf8(text).ok());
         text.map(Object).ok_or_else(|| D::Error::custom("expected an object"))

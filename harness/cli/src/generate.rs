@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::args::{Generate, Output};
-use crate::outcome::{Outcome, warn};
+use crate::outcome::{Outcome, warn_of_all};
 use crate::plan::{Object, Verdict, applies};
 use crate::planner::{Planned, plan_all};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
             Output::Plan => {
                 write_plan(&mut out, planned)?;
                 out.flush()?;
-                speak(planned);
+                warn_of_all(&to_know(planned));
             }
             Output::Json | Output::Yaml => {
                 let manifests = manifests(planned, arguments.with_claim);
@@ -37,8 +37,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                 }
                 // At once: whoever reads can start before we have read the last claim.
                 out.flush()?;
-                speak(planned);
-                speak_of_the_rest(planned);
+                warn_of_all(&[to_know(planned), left_out(planned)].concat());
             }
         }
         Ok(())
@@ -62,31 +61,34 @@ fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a person must know beside the manifests goes to standard error.
-fn speak(planned: &Planned) {
+/// What a person must know beside the manifests.
+fn to_know(planned: &Planned) -> Vec<String> {
     let Planned { place, plan, .. } = planned;
     let name = planned.name();
+    let mut said = Vec::new();
     if plan.manifests.is_none() {
-        warn(&format!("{place}: {name}: {}", plan.verdict.message));
+        said.push(format!("{place}: {name}: {}", plan.verdict.message));
     }
-    if let Some(problem) = &plan.verdict.problem {
-        warn(&format!("{place}: {name}: {problem}"));
-    }
-    plan.notes.iter().for_each(|note| warn(&format!("{name}: {}", note.message)));
+    said.extend(plan.verdict.problem.iter().map(|problem| format!("{place}: {name}: {problem}")));
+    said.extend(plan.notes.iter().map(|note| format!("{name}: {}", note.message)));
+    said
 }
 
 /// What the manifests leave out: that there are none, and what else a host would do.
-fn speak_of_the_rest(planned: &Planned) {
+fn left_out(planned: &Planned) -> Vec<String> {
     let Planned { place, plan, .. } = planned;
     let name = planned.name();
+    let mut said = Vec::new();
     if plan.manifests.is_some() && !plan.steps().any(applies) {
         let Verdict { code, message, .. } = &plan.verdict;
-        warn(&format!("{place}: {name}: nothing is applied; {code}: {message}"));
+        said.push(format!("{place}: {name}: nothing is applied; {code}: {message}"));
     }
     let rest: Vec<&str> = plan.steps().filter(|step| !applies(step)).map(in_words).collect();
     if !rest.is_empty() {
-        warn(&format!("{name}: `kubectl apply` does not do what a host would do too: {}", rest.join("; ")));
+        let rest = rest.join("; ");
+        said.push(format!("{name}: `kubectl apply` does not do what a host would do too: {rest}"));
     }
+    said
 }
 
 /// A step that applies nothing, in words.

@@ -1,5 +1,6 @@
 //! How a command ends: exit codes, and what is said on standard error.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -40,19 +41,24 @@ impl From<Outcome> for ExitCode {
 
 /// Says what went wrong.
 pub(crate) fn complain(message: &str) {
-    say(ERROR, "error", message);
+    say(ERROR, "error", [message]);
 }
 
 /// Says what a person should know.
 pub(crate) fn warn(message: &str) {
-    say(WARNING, "note", message);
+    say(WARNING, "note", [message]);
 }
 
-fn say(style: Style, word: &str, message: &str) {
+/// Says all that a person should know, at once.
+pub(crate) fn warn_of_all(messages: &[String]) {
+    say(WARNING, "note", messages);
+}
+
+fn say(style: Style, word: &str, messages: impl IntoIterator<Item = impl Display>) {
     static IS_PLAIN: LazyLock<bool> = LazyLock::new(|| AutoStream::choice(&io::stderr()) == ColorChoice::Never);
     let (on, off) = if *IS_PLAIN { (Style::new(), Style::new()) } else { (style, style) };
-    // A line is written as a whole: pieces would mix with those of others, and each costs a call of the system.
-    let line = format!("{on}{word}{off:#}: {message}\n");
+    let lines: String = messages.into_iter().map(|message| format!("{on}{word}{off:#}: {message}\n")).collect();
+    // Lines are written as a whole: pieces would mix with those of others, and each costs a call of the system.
     // Where standard error is gone there is nobody left to tell.
-    drop(io::stderr().write_all(line.as_bytes()));
+    drop(io::stderr().write_all(lines.as_bytes()));
 }

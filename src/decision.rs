@@ -630,10 +630,7 @@ impl Procedure<'_> {
 
     /// Whether the claim requests less than what was backed up had.
     fn is_too_small(&self) -> bool {
-        self.evidence
-            .ledger
-            .memory()
-            .is_some_and(|(entry, _)| self.ask.request.trillionths() < entry.capacity.trillionths())
+        self.evidence.ledger.memory().is_some_and(|(entry, _)| self.ask.request.is_less_than(&entry.capacity))
     }
 
     /// With `restore.mode: side` a restore beside the claim is made where rows 21 to 29 decided; it proves nothing.

@@ -23,9 +23,13 @@ impl Quantity {
         (is_number && is_positive && Factor::of(suffix).is_some()).then(|| Quantity(text.to_owned()))
     }
 
+    pub(crate) fn is_less_than(&self, other: &Self) -> bool {
+        self.trillionths() < other.trillionths()
+    }
+
     /// In trillionths of a byte, of which nearly every notation makes a whole number. Less than one counts as one, and
     /// more than fits as the most that does.
-    pub(crate) fn trillionths(&self) -> u128 {
+    fn trillionths(&self) -> u128 {
         let (number, suffix) = split(&self.0);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let (two, ten) = match Factor::of(suffix) {

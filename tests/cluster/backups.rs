@@ -1,5 +1,7 @@
 //! What VolSync does with a ReplicationSource.
 
+use std::fs;
+
 use anyhow::ensure;
 use serde_json::{Value, json};
 use volsync_policy::saved;
@@ -15,6 +17,7 @@ tests![
     a_backup_of_an_empty_volume_succeeds_and_saves_nothing,
     a_paused_source_leaves_the_repository_alone_and_sends_its_old_cut_afterwards,
     a_backup_with_another_password_fails,
+    a_source_goes_with_the_claim_that_owns_it_and_its_mover_leaves_no_lock,
 ];
 
 fn a_new_source_backs_up_at_once_whatever_its_schedule(world: &World) -> anyhow::Result<()> {
@@ -97,5 +100,29 @@ fn a_backup_with_another_password_fails(world: &World) -> anyhow::Result<()> {
     let log = failed_log(&namespace, "volsync-src-data")?;
     ensure!(log.contains("incorrect password"), "{log}");
     ensure!(Repository::read(&world.store, "rotated/data")? == Repository::Holds(1));
+    Ok(())
+}
+
+/// As every ReplicationSource of ours is owned: one that outlives its claim would be worse than a backup cut short. A
+/// mover ends what it does, where it can within the grace of a pod.
+fn a_source_goes_with_the_claim_that_owns_it_and_its_mover_leaves_no_lock(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace("owned")?;
+    namespace.apply(&secret("repository", "owned/data"))?;
+    let owner = namespace.apply(&claim("data", None))?;
+    namespace.run("data", "head -c 50M /dev/urandom > file")?;
+    let mut owned = source("data", "data", "repository", "once");
+    owned["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": "data", "uid": owner["metadata"]["uid"]}]);
+    namespace.apply(&owned)?;
+    let locks = world.store.bucket().join("owned/data/locks");
+    let locked = || fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some());
+    world.cluster.until("a lock", || Ok(locked().then_some(())))?;
+
+    namespace.delete("PersistentVolumeClaim", "data")?;
+    namespace.wait("ReplicationSource", "data", "its end", Value::is_null)?;
+    for kind in ["Job", "Pod", "VolumeSnapshot"] {
+        world.cluster.until(kind, || Ok(namespace.list(kind)?.is_empty().then_some(())))?;
+    }
+    ensure!(!locked(), "{locks:?} is not empty");
     Ok(())
 }

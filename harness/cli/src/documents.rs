@@ -102,7 +102,8 @@ impl Documents {
         serde_saphyr::from_str(text).map(|value| Document { value, place: self.place(first) }).map_err(|error| {
             // The library's message shows the lines around the fault, and they may hold credentials.
             let line = error.location().map_or(1, |location| (location.line() as usize).max(1));
-            anyhow::anyhow!("{}:{}: this is neither JSON nor YAML that has one meaning", self.name, first + line - 1)
+            let place = self.place(first + line - 1);
+            anyhow::anyhow!("{place}: this is neither JSON nor YAML that has one meaning")
         })
     }
 

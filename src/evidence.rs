@@ -30,7 +30,8 @@ pub struct Evidence {
     /// the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreEvidence>,
-    /// The claim `vs-prime-<uid>` from which VolSync's populator fills the claim.
+    /// The claim `vs-prime-<uid>` from which VolSync's populator fills the claim. It is read before the
+    /// ReplicationDestination: read after it, it may be filled from an image that was made in between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub populator: Option<Populator>,
     /// The ReplicationSource.

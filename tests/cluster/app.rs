@@ -136,15 +136,16 @@ impl<'a> App<'a> {
 
     fn observe(&self) -> anyhow::Result<Value> {
         let (namespace, claim) = (&self.namespace, self.claim()?);
-        let (destination, source) = (self.destination()?, self.source()?);
         let uid = text(&claim, "/metadata/uid");
+        // Before the ReplicationDestination: an image that is made in between would be one that it does not have.
+        let prime = namespace.get("PersistentVolumeClaim", &format!("vs-prime-{uid}"))?;
+        let (destination, source) = (self.destination()?, self.source()?);
         let volume = match text(&claim, "/spec/volumeName") {
             "" => Value::Null,
             volume => namespace.get("PersistentVolume", volume)?,
         };
         let system = namespace.get("Namespace", "kube-system")?;
         let has_secret = !namespace.get("Secret", &format!("{CLAIM}-volsync-secret"))?.is_null();
-        let prime = namespace.get("PersistentVolumeClaim", &format!("vs-prime-{uid}"))?;
         let outcome = Outcome::of_restore(logs(&destination));
         let (restored, saved) = (
             if let Outcome::Restored(id) = &outcome { id.as_str().to_owned() } else { String::new() },

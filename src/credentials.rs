@@ -1,5 +1,7 @@
 //! Base credentials: read once, written into one Secret, seen nowhere else.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -16,18 +18,20 @@ use crate::vec_map::VecMap;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct MoverKey(#[cfg_attr(feature = "schema", schemars(with = "String"))] std::borrow::Cow<'static, str>);
+pub struct MoverKey(#[cfg_attr(feature = "schema", schemars(with = "String"))] Cow<'static, str>);
 
 impl MoverKey {
     /// The repository: in the base credentials the one below which all claims' repositories stand.
-    pub const REPOSITORY: MoverKey = MoverKey(std::borrow::Cow::Borrowed("RESTIC_REPOSITORY"));
+    pub const REPOSITORY: MoverKey = MoverKey(Cow::Borrowed("RESTIC_REPOSITORY"));
     /// The password with which restic encrypts.
-    pub const PASSWORD: MoverKey = MoverKey(std::borrow::Cow::Borrowed("RESTIC_PASSWORD"));
+    pub const PASSWORD: MoverKey = MoverKey(Cow::Borrowed("RESTIC_PASSWORD"));
 
     /// The key of that name, if the mover reads it.
     pub fn parse(name: &str) -> Option<MoverKey> {
-        let is_read = KEYS.contains(&name) || name.strip_prefix("RCLONE_").is_some_and(is_variable);
-        is_read.then(|| MoverKey(name.to_owned().into()))
+        if let Some(known) = KEYS.iter().find(|known| **known == name) {
+            return Some(MoverKey(Cow::Borrowed(known)));
+        }
+        name.strip_prefix("RCLONE_").is_some_and(is_variable).then(|| MoverKey(name.to_owned().into()))
     }
 
     /// As it stands in the Secret.

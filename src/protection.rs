@@ -132,7 +132,6 @@ impl<'a> Standing<'a> {
             return Standing::LabelInvalid(problem);
         };
         let Some(name) = &claim.name else { return Standing::Unnamed };
-        let schedule = (keyed("settings.schedules", label), schedule);
         match Protection::of(request, document, claim, name, schedule, settings) {
             Ok(protection) => Standing::Servable(Box::new(protection)),
             Err(problem) => Standing::Unservable(problem),
@@ -146,7 +145,7 @@ impl<'a> Protection<'a> {
         document: &Value,
         claim: &'a Claim,
         name: &'a str,
-        (schedule_path, schedule): (String, &'a Template),
+        schedule: &Template,
         settings: &'a Settings,
     ) -> Result<Self, Problem> {
         let storage = servable_request(claim, settings)?;
@@ -166,15 +165,13 @@ impl<'a> Protection<'a> {
         check_names(name, &names, restore_mode)?;
 
         let scope = Scope::new(document);
-        let text = |template: &Template, path: &str| {
-            template.render(&scope).map_err(|failure| Problem::new(path, failure.to_string()))
-        };
-        let class_name = |template: &Option<Template>, path: &str| match template {
-            None => Ok(None),
-            Some(template) => match text(template, path)? {
-                name if names::is_subdomain(&name) => Ok(Some(name)),
-                _ => Err(Problem::new(path, "does not give the name of a class for this claim")),
-            },
+        let class_name = |template: &Option<Template>, path: &str| {
+            let Some(template) = template else { return Ok(None) };
+            let name = template.render(&scope).map_err(|failure| failure.at(path.to_owned()))?;
+            match names::is_subdomain(&name) {
+                true => Ok(Some(name.into_owned())),
+                false => Err(Problem::new(path, "does not give the name of a class for this claim")),
+            }
         };
         let (restore, backup) = (&settings.restore, &settings.backup);
         // What is said of a class goes before what is said of all.
@@ -184,19 +181,23 @@ impl<'a> Protection<'a> {
         };
         let mut labels = VecMap::new();
         for (key, template) in &settings.metadata.labels {
-            let path = keyed("settings.metadata.labels", key);
-            match text(template, &path)? {
-                value if names::is_label_value(&value) => labels.insert(key.clone(), value),
-                _ => return Err(Problem::new(path, "does not give the value of a label for this claim")),
+            let path = || keyed("settings.metadata.labels", key);
+            let value = template.render(&scope).map_err(|failure| failure.at(path()))?;
+            if !names::is_label_value(&value) {
+                return Err(Problem::new(path(), "does not give the value of a label for this claim"));
             }
+            labels.insert(key.clone(), value.into_owned());
         }
         let mut annotations = VecMap::new();
         for (key, template) in &settings.metadata.annotations {
-            annotations.insert(key.clone(), text(template, &keyed("settings.metadata.annotations", key))?);
+            let path = || keyed("settings.metadata.annotations", key);
+            let value = template.render(&scope).map_err(|failure| failure.at(path()))?;
+            annotations.insert(key.clone(), value.into_owned());
         }
-        let schedule = Schedule::parse(&text(schedule, &schedule_path)?, namespace, name).map_err(|wrong| {
-            Problem::new(schedule_path, format!("does not give a schedule for this claim: {wrong}"))
-        })?;
+        let path = || keyed("settings.schedules", &claim.label);
+        let schedule = schedule.render(&scope).map_err(|failure| failure.at(path()))?;
+        let schedule = Schedule::parse(&schedule, namespace, name)
+            .map_err(|wrong| Problem::new(path(), format!("does not give a schedule for this claim: {wrong}")))?;
         Ok(Protection {
             repository_path: settings.repository_path.render(namespace, name),
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),

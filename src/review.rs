@@ -60,8 +60,11 @@ impl From<Vec<Problem>> for ReviewError {
 
 impl fmt::Display for ReviewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        for (nth, problem) in self.problems.iter().enumerate() {
+            f.write_str(if nth == 0 { "" } else { "\n" })?;
+            problem.fmt(f)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Schedules: what VolSync's `trigger.schedule` accepts, and the `H` that spreads backups over time.
 
+use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::fmt;
 
@@ -36,14 +37,14 @@ impl Schedule {
             return Ok(Schedule(text.to_owned()));
         }
         let (zone, cron) = split_zone(text)?;
-        let written: Vec<&str> = cron.split(' ').collect();
-        if written.len() != FIELDS.len() {
+        if cron.split(' ').count() != FIELDS.len() {
             return Err(NotASchedule);
         }
         // Few schedules say `H`, and a module is slow to hash.
         let spread = LazyCell::new(|| Sha256::digest(format!("{namespace}/{claim}")));
-        let mut schedule = zone.to_owned();
-        for (nth, (text, field)) in written.into_iter().zip(&FIELDS).enumerate() {
+        let mut schedule = String::with_capacity(text.len() + FIELDS.len());
+        schedule += zone;
+        for (nth, (text, field)) in cron.split(' ').zip(&FIELDS).enumerate() {
             schedule += if nth == 0 { "" } else { " " };
             schedule += &field.parse(text, || spread.chunks(4).nth(nth).unwrap_or_default())?;
         }
@@ -133,13 +134,14 @@ const FIELDS: [Field; 5] = [
 ];
 
 impl Field {
-    fn parse<'a>(&self, text: &str, spread: impl FnOnce() -> &'a [u8]) -> Result<String, NotASchedule> {
+    /// What `text` says, with a number for `H`.
+    fn parse<'a, 'b>(&self, text: &'a str, spread: impl FnOnce() -> &'b [u8]) -> Result<Cow<'a, str>, NotASchedule> {
         if let Some(step) = text.strip_prefix('H') {
             let every =
                 if step.is_empty() { None } else { Some(self.step(step.strip_prefix('/').ok_or(NotASchedule)?)?) };
             let numbers = every.unwrap_or(self.highest_spread - self.lowest + 1);
             let offset = spread().iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)) % numbers;
-            return Ok(format!("{}{step}", self.lowest + offset));
+            return Ok(format!("{}{step}", self.lowest + offset).into());
         }
         if let Some(every) = text.strip_prefix('*') {
             if !every.is_empty() {
@@ -155,7 +157,7 @@ impl Field {
         } else {
             text.split(',').try_for_each(|number| self.number(number).map(drop))?;
         }
-        Ok(text.to_owned())
+        Ok(text.into())
     }
 
     /// The numbers that a field which was read stands for.

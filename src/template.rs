@@ -12,8 +12,13 @@ use jmespath::Variable;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::problem::Problem;
+
 /// The longest expression that is read, in bytes. JMESPath nests by recursion, and the guest's stack is finite.
 const LONGEST_EXPRESSION: usize = 400;
+
+/// What begins an expression.
+const OPENING: &str = "{{";
 
 /// Text with `{{ JMESPath }}` expressions over the admission request, as Kyverno users write them.
 ///
@@ -42,6 +47,13 @@ pub(crate) struct TemplateFailure {
     pub reason: &'static str,
 }
 
+impl TemplateFailure {
+    /// As a problem of the template at `path`.
+    pub(crate) fn at(&self, path: String) -> Problem {
+        Problem::new(path, self.to_string())
+    }
+}
+
 impl fmt::Display for TemplateFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{{{{ {} }}}}` {}", self.expression, self.reason)
@@ -55,6 +67,9 @@ impl Template {
     ///
     /// A sentence that names the expression that JMESPath does not read, or the brace that is not closed.
     pub(crate) fn parse(written: &str) -> Result<Self, String> {
+        if !written.contains(OPENING) {
+            return Ok(Template::text(written));
+        }
         let mut parts = Vec::new();
         for piece in split(written)? {
             parts.push(match piece {
@@ -84,9 +99,9 @@ impl Template {
     /// # Errors
     ///
     /// The expression that gave nothing, or something that is no text.
-    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<String, TemplateFailure> {
+    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<Cow<'_, str>, TemplateFailure> {
         if let Some(text) = self.literal() {
-            return Ok(text.to_owned());
+            return Ok(text.into());
         }
         let alone = self.parts.len() == 1;
         let mut rendered = String::new();
@@ -96,7 +111,7 @@ impl Template {
                 Part::Expression(expression) => rendered.push_str(&scope.evaluate(expression, alone)?),
             }
         }
-        Ok(rendered)
+        Ok(rendered.into())
     }
 }
 
@@ -155,7 +170,7 @@ fn variable(value: &Value) -> jmespath::Rcvar {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Template::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Template::parse(<&str>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -230,7 +245,7 @@ impl Identity {
 
     /// The text for one claim.
     pub(crate) fn render(&self, namespace: &str, name: &str) -> String {
-        let mut rendered = String::new();
+        let mut rendered = String::with_capacity(namespace.len() + name.len() + 16);
         for part in &self.parts {
             rendered.push_str(match part {
                 IdentityPart::Text(text) => text,
@@ -313,7 +328,7 @@ impl fmt::Display for Identity {
 
 impl<'de> Deserialize<'de> for Identity {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Identity::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        Identity::parse(<&str>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -341,10 +356,10 @@ fn split(written: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = written;
-    while let Some((before, after)) = rest.split_once("{{") {
+    while let Some((before, after)) = rest.split_once(OPENING) {
         if let Some(before) = before.strip_suffix('\\') {
             text.push_str(before);
-            text.push_str("{{");
+            text.push_str(OPENING);
             rest = after;
             continue;
         }
@@ -393,7 +408,10 @@ mod tests {
     fn render(template: &str) -> Result<String, String> {
         let request = json!({"namespace": "shop", "object": {"metadata": {
             "labels": {"app": "web", "evil": "{{ request.namespace }}"}, "annotations": {"size": 3}}}});
-        Template::parse(template)?.render(&Scope::new(&request)).map_err(|failure| failure.to_string())
+        Template::parse(template)?
+            .render(&Scope::new(&request))
+            .map(Cow::into_owned)
+            .map_err(|failure| failure.to_string())
     }
 
     #[test]

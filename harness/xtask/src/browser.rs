@@ -18,7 +18,7 @@ const MODULES: [(&str, &str); 2] = [("policy", "volsync-policy-browser"), ("case
 
 /// Builds the package, and prints how large its modules are.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = MODULES.map(|(name, package)| compile(package).map(|built| (name, built)));
+    let built = MODULES.map(|(name, package)| compile(package, "page").map(|built| (name, built)));
     let package = Path::new(PACKAGE);
     // What a former build wrote is no part of this one.
     drop(fs::remove_dir_all(package));

@@ -12,8 +12,8 @@ use wasm_encoder::{CustomSection, Section};
 use crate::setup::WASM_OPT;
 use crate::{cargo, output, root, run};
 
-/// Where cargo puts what it compiles.
-const BUILT: &str = "target/wasm32-unknown-unknown/wasm";
+/// Where cargo puts what it compiles, by profile.
+const BUILT: &str = "target/wasm32-unknown-unknown";
 
 /// The policies, each of its metadata.
 const POLICIES: [(&str, &str); 2] = [
@@ -30,7 +30,7 @@ const FEATURES: [&str; 6] =
 
 /// Builds and optimises the module, prints its size, and writes the policies.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = compile("volsync-policy-wapc")?;
+    let built = compile("volsync-policy-wapc", "wasm")?;
     let optimised = built.with_extension("opt.wasm");
     optimise(&built, &optimised)?;
     print_size(&optimised)?;
@@ -54,11 +54,11 @@ fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     Ok(policy)
 }
 
-/// Compiles a package to WebAssembly.
-pub(crate) fn compile(package: &str) -> anyhow::Result<PathBuf> {
-    let arguments = ["build", "--package", package, "--profile", "wasm", "--locked"];
+/// Compiles a package to WebAssembly, with that profile.
+pub(crate) fn compile(package: &str, profile: &str) -> anyhow::Result<PathBuf> {
+    let arguments = ["build", "--package", package, "--profile", profile, "--locked"];
     run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
-    Ok(Path::new(BUILT).join(package.replace('-', "_")).with_extension("wasm"))
+    Ok(Path::new(BUILT).join(profile).join(package.replace('-', "_")).with_extension("wasm"))
 }
 
 /// Makes a module as small as wasm-opt can.

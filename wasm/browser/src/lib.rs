@@ -30,7 +30,7 @@ export interface PolicyError extends Error {
 #[wasm_bindgen(unchecked_return_type = "Plan")]
 pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &JsValue) -> Result<JsValue, JsValue> {
     let review = Review::from_json(json(review)?.as_bytes()).map_err(|error| thrown(&error))?;
-    JSON::parse(&String::from_utf8_lossy(&volsync_policy::plan(&review).to_json()))
+    JSON::parse(str::from_utf8(&volsync_policy::plan(&review).to_json()).unwrap_or_default())
 }
 
 /// Everything that is wrong with settings: nothing where they are valid.

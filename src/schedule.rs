@@ -42,6 +42,7 @@ impl Schedule {
         }
         // Few schedules say `H`, and a module is slow to hash.
         let spread = LazyCell::new(|| Sha256::digest(format!("{namespace}/{claim}")));
+        // A number of two digits may stand where `H` stood.
         let mut schedule = String::with_capacity(text.len() + FIELDS.len());
         schedule += zone;
         for (nth, (text, field)) in cron.split(' ').zip(&FIELDS).enumerate() {

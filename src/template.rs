@@ -245,6 +245,7 @@ impl Identity {
 
     /// The text for one claim.
     pub(crate) fn render(&self, namespace: &str, name: &str) -> String {
+        // Room for a suffix too: a text that grows is copied.
         let mut rendered = String::with_capacity(namespace.len() + name.len() + 16);
         for part in &self.parts {
             rendered.push_str(match part {

@@ -181,8 +181,8 @@ impl<'a> App<'a> {
                 "syncing": !is_idle(&source),
                 "released": record(&source),
             }}) },
-            "repository": Repository::evidence(&self.world.store, &self.repository(), &restored, &saved)?,
             "ledger": self.ledger.borrow().as_ref().map_or(json!("none"), |entry| json!({"entry": entry})),
+            "repository": Repository::evidence(&self.world.store, &self.repository(), &restored, &saved)?,
         }))
     }
 

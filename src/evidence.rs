@@ -37,8 +37,8 @@ pub struct Evidence {
     /// The ReplicationSource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupEvidence>,
-    /// The repository, read through the claim's Secret, or through what would be applied where there is none. It is read
-    /// last: a snapshot that a log or the ledger names may be younger than what was listed before.
+    /// The repository, read through the claim's Secret, or through what would be applied where there is none. It is
+    /// read last: a snapshot that a log or the ledger names may be younger than what was listed before.
     pub repository: Repository,
     /// The claim's entry in the ledger.
     pub ledger: Ledger,

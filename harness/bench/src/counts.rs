@@ -16,7 +16,7 @@ use crate::scratch;
 /// The module before Kubewarden's metadata is added to it.
 const CODE: &str = "target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.opt.wasm";
 
-/// The same as a page loads it.
+/// The page's, which is compiled for size.
 const PAGE: &str = "target/wasm/browser/policy_bg.wasm";
 
 /// So many calls are counted beyond the first, which pays for what the process sets up.

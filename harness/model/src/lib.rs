@@ -6,6 +6,8 @@
 //! hold is said in [`Broken`], in the words of those who lost data, and not in those of the procedure.
 
 pub mod host;
+pub mod objects;
+pub mod view;
 pub mod walk;
 pub mod world;
 
@@ -13,8 +15,9 @@ use std::fmt;
 
 use stateright::{Model, Property};
 
-use crate::host::{Blind, View};
-use crate::world::{Broken, Log, Repository, Secret, Source, World};
+use crate::objects::{Log, Repository, Secret, Source};
+use crate::view::{Blind, View};
+use crate::world::{Broken, World};
 
 /// What people and fate do; each counts against a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -194,7 +197,7 @@ impl World {
             }
             Mishap::Accept => self.accept(at)?,
             Mishap::Wipe | Mishap::Vanish => {
-                let repository = self.repositories.first_mut().filter(|it| host::has_backups(it))?;
+                let repository = self.repositories.first_mut().filter(|it| !it.snapshots.is_empty())?;
                 repository.snapshots.clear();
                 repository.is_emptied = true;
                 if mishap == Mishap::Vanish {

@@ -2,8 +2,9 @@
 //! what VolSync does unasked, then what the policy makes of it.
 
 use volsync_policy::Code;
-use volsync_policy_model::host::{NO_LEDGER, NO_REPOSITORY, View};
-use volsync_policy_model::world::{Destination, Log, Path, Snapshot, World};
+use volsync_policy_model::objects::{Destination, Log, Path, Snapshot};
+use volsync_policy_model::view::{NO_LEDGER, NO_REPOSITORY, View};
+use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Mishap};
 
 use Action::{

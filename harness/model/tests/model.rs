@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
-use volsync_policy_model::host::{NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME};
+use volsync_policy_model::view::{NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME};
 use volsync_policy_model::walk::{Story, replay};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Limits, Mishap, Trial};

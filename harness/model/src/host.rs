@@ -8,7 +8,9 @@ use volsync_policy::evidence::Expectation;
 use volsync_policy::{Asked, Code, HoldId, Recording, Step, decide, hold};
 
 use crate::objects::{Destination, Entry, Id, Path, Record, Secret, Source};
-use crate::view::{Blind, NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, View, record_in};
+use crate::view::{
+    Blind, NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, Parts, View, is_in_order, record_in,
+};
 use crate::world::{Broken, World};
 
 /// One thing that the host does to the cluster or to the store: what the core's steps come down to.
@@ -70,6 +72,20 @@ pub struct Answer {
 }
 
 impl View {
+    /// Whether it would delete something that is there, or hold the claim, and neither of the others would.
+    fn is_astray(answer: &Answer, before: &View, now: &View) -> bool {
+        let others = [before.answer(), now.answer()];
+        let deletes = |task: &Task| match task {
+            Task::DeleteSource(uid) => now.source.as_ref().is_some_and(|it| it.uid == *uid),
+            Task::DeleteDestination(uid) => now.destination.as_ref().is_some_and(|it| it.uid == *uid),
+            Task::DeletePrime(claim) => now.prime.as_ref().is_some_and(|it| it.claim == *claim),
+            _ => false,
+        };
+        let is_new = |task: &Task| others.iter().all(|other| !other.tasks.contains(task));
+        answer.tasks.iter().any(|task| deletes(task) && is_new(task))
+            || answer.hold.is_some() && others.iter().all(|other| other.hold != answer.hold)
+    }
+
     fn recorded(&self, recording: &Recording) -> [Task; 3] {
         let record = record_in(&recording.record);
         let entry = self.entry_in(&recording.entry);
@@ -187,9 +203,11 @@ impl View {
         if takes_over && !is_silent && !is_accepted {
             return Some(Broken::Writer);
         }
-        // No flapping: what a plan that read everything left running stays until something changes.
-        let source = world.clusters[at].objects.source.as_ref();
-        let is_settled = source.is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
+        // No flapping: what a plan that read everything left running stays until something changes. Someone else's
+        // Secret is such a change for as long as it is there.
+        let objects = &world.clusters[at].objects;
+        let is_settled = objects.source.as_ref().is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
+            && objects.secret.as_ref().is_none_or(|it| !it.is_foreign)
             && world.ledger(self.base).is_initialised
             && self.claim.is_labelled;
         if is_settled && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
@@ -209,21 +227,29 @@ impl View {
 }
 
 impl World {
-    /// The host plans on what it has just read; on `kept`, with the store as it was read earlier.
-    pub(crate) fn plan(&mut self, at: usize, blind: Blind, with_kept: bool) -> Option<Code> {
+    /// The host plans on what it has just read, but for these parts, which it has read earlier.
+    pub(crate) fn plan(&mut self, at: usize, blind: Blind, earlier: Parts) -> Option<Code> {
         if !self.clusters[at].host.tasks.is_empty() {
             return None;
         }
-        let mut view = View::of(self, at, blind)?;
-        let kept = self.clusters[at].host.kept.take();
-        if with_kept {
-            view = view.with_store_of(kept.as_deref()?);
-        }
+        let now = View::of(self, at, blind)?;
+        let kept = self.clusters[at].host.kept.take().filter(|_| earlier != 0);
+        let view = match &kept {
+            Some(kept) => now.clone().torn(&kept.view, earlier),
+            None if earlier == 0 => now.clone(),
+            None => return None,
+        };
         let answer = view.answer();
         if let Some(broken) = view.breach(&answer, self, at) {
             self.break_(broken);
         }
-        let covers = view.blind == 0 && !with_kept;
+        let is_whole = kept.as_ref().is_none_or(|kept| kept.covers);
+        if let Some(kept) = kept.filter(|_| is_whole && is_in_order(earlier))
+            && View::is_astray(&answer, &kept.view, &now)
+        {
+            self.break_(Broken::Torn);
+        }
+        let covers = view.blind == 0 && is_whole;
         let cluster = &mut self.clusters[at];
         if covers && let Some(claim) = &mut cluster.objects.claim {
             claim.hold = answer.hold.clone().map(|id| (answer.code, id));

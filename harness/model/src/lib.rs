@@ -16,8 +16,8 @@ use std::fmt;
 use stateright::{Model, Property};
 
 use crate::objects::{Log, Repository, Secret, Source};
-use crate::view::{Blind, View};
-use crate::world::{Broken, World};
+use crate::view::{Blind, Parts, View};
+use crate::world::{Broken, Kept, World};
 
 /// What people and fate do; each counts against a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,8 +89,8 @@ pub enum Action {
     Plan(usize, Blind),
     /// The host reads, and keeps it.
     Keep(usize),
-    /// The host plans, with the store as it was when it was kept.
-    PlanOnKept(usize),
+    /// The host reads again, and plans, but with these parts as it has kept them.
+    PlanOnKept(usize, Parts),
     /// The host carries out one task.
     CarryOut(usize),
     /// The host carries out all that is left.
@@ -123,8 +123,8 @@ pub struct Trial {
     pub starts: Vec<World>,
     /// What the host may fail to read.
     pub blind: Vec<Blind>,
-    /// Whether the host may plan on what it read earlier.
-    pub keeps: bool,
+    /// Which parts the host may have read earlier than the others.
+    pub earlier: Vec<Parts>,
     /// What people and fate may do.
     pub mishaps: Vec<Mishap>,
     /// How far.
@@ -153,13 +153,13 @@ impl World {
                 world.clock += 1;
                 Some(())
             }
-            Action::Plan(at, blind) => world.plan(at, blind, false).map(|_| ()),
+            Action::Plan(at, blind) => world.plan(at, blind, 0).map(|_| ()),
             Action::Keep(at) => {
                 let view = View::of(&world, at, 0)?;
                 let host = &mut world.clusters[at].host;
-                host.tasks.is_empty().then(|| host.kept = Some(Box::new(view)))
+                host.tasks.is_empty().then(|| host.kept = Some(Box::new(Kept { view, covers: true })))
             }
-            Action::PlanOnKept(at) => world.plan(at, 0, true).map(|_| ()),
+            Action::PlanOnKept(at, parts) => world.plan(at, 0, parts).map(|_| ()),
             Action::CarryOut(at) => world.carry_out(at),
             Action::CarryOutAll(at) => {
                 world.carry_out(at)?;
@@ -235,6 +235,7 @@ impl World {
                 }
                 let path = cluster.base;
                 cluster.objects.secret = Some(Secret { path, is_foreign: true });
+                self.changed(at);
             }
         }
         Some(())
@@ -292,8 +293,11 @@ impl Trial {
             }
             if cluster.host.tasks.is_empty() {
                 moves.extend(self.blind.iter().map(|blind| Action::Plan(at, *blind)));
-                if self.keeps {
-                    moves.extend([Action::Keep(at), Action::PlanOnKept(at)]);
+                if !self.earlier.is_empty() {
+                    moves.push(Action::Keep(at));
+                }
+                if cluster.host.kept.is_some() {
+                    moves.extend(self.earlier.iter().map(|parts| Action::PlanOnKept(at, *parts)));
                 }
             } else {
                 moves.extend([Action::CarryOut(at), Action::CarryOutAll(at), Action::Crash(at)]);
@@ -341,6 +345,9 @@ impl Model for Trial {
             Property::always("what is someone else's stays as it is", |_, world: &World| {
                 world.broken != Some(Broken::Ownership)
             }),
+            Property::always("what VolSync does between two readings is not held or deleted", |_, world: &World| {
+                world.broken != Some(Broken::Torn)
+            }),
             Property::always("nobody takes over from one who is at work", |_, world: &World| {
                 world.broken != Some(Broken::Writer)
             }),
@@ -371,10 +378,10 @@ impl fmt::Display for Action {
             Action::Backup(at) => (at, "VolSync backs up, and forgets the oldest".to_owned()),
             Action::Tick => return f.write_str("an hour passes"),
             Action::Plan(at, 0) => (at, "the host reads everything and plans".to_owned()),
-            Action::Plan(at, blind) => (at, format!("the host plans, and could not read {}", Unread(blind))),
-            Action::Keep(at) => (at, "the host reads the store".to_owned()),
-            Action::PlanOnKept(at) => {
-                (at, "the host reads the cluster, and plans with the store as read before".to_owned())
+            Action::Plan(at, blind) => (at, format!("the host plans, and could not read {}", named(blind, &BLIND))),
+            Action::Keep(at) => (at, "the host reads everything".to_owned()),
+            Action::PlanOnKept(at, parts) => {
+                (at, format!("the host reads again and plans, but with {} as read before", named(parts, &PARTS)))
             }
             Action::CarryOut(at) => (at, "the host carries out its next step".to_owned()),
             Action::CarryOutAll(at) => (at, "the host carries out what is left".to_owned()),
@@ -385,13 +392,21 @@ impl fmt::Display for Action {
     }
 }
 
-struct Unread(Blind);
+/// What the bits of a [`Blind`] are, from the lowest.
+const BLIND: [&str; 5] = ["the repository", "the ledger", "the objects", "the ReplicationSource", "the volume"];
+/// What the bits of [`Parts`] are, from the lowest.
+const PARTS: [&str; 7] = [
+    "the claim",
+    "VolSync's own claim",
+    "the ReplicationDestination",
+    "the ReplicationSource",
+    "the Secret",
+    "the ledger",
+    "the repository",
+];
 
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = ["the repository", "the ledger", "the objects", "the ReplicationSource", "the volume"];
-        let unread: Vec<&str> =
-            (parts.iter().enumerate()).filter(|(bit, _)| self.0 >> bit & 1 == 1).map(|(_, part)| *part).collect();
-        f.write_str(&unread.join(", "))
-    }
+/// The names of those bits that are set.
+fn named(bits: u8, names: &[&str]) -> String {
+    let set = names.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+    set.map(|(_, name)| *name).collect::<Vec<&str>>().join(", ")
 }

@@ -8,7 +8,7 @@ use volsync_policy::evidence::{
 };
 use volsync_policy::{Ask, Asked, Evidence, Gate, Outcome, Quantity, RestoreMode, SnapshotId, Unselected};
 
-use crate::objects::{Claim, Destination, Entry, Id, Log, Path, Record, Secret, Shelf, Source, Tick};
+use crate::objects::{Claim, Destination, Entry, Id, Log, Path, Prime, Record, Secret, Shelf, Source, Tick};
 use crate::world::World;
 
 /// What of the evidence cannot be read, as bits.
@@ -24,6 +24,30 @@ pub const NO_SOURCE: Blind = 8;
 /// The PersistentVolume.
 pub const NO_VOLUME: Blind = 16;
 
+/// Parts of what a host reads, as bits in the order in which it reads them: what follows before what it follows from.
+pub type Parts = u8;
+/// The claim, and its volume.
+pub const CLAIM: Parts = 1;
+/// VolSync's own claim.
+pub const POPULATOR: Parts = 2;
+/// The ReplicationDestination.
+pub const DESTINATION: Parts = 4;
+/// The ReplicationSource.
+pub const SOURCE: Parts = 8;
+/// The Secret.
+pub const SECRET: Parts = 16;
+/// The ledger.
+pub const LEDGER: Parts = 32;
+/// The repository.
+pub const REPOSITORY: Parts = 64;
+/// All of them.
+pub const ALL: Parts = 127;
+
+/// Whether a host that reads in order can have read these parts before something happened, and the others after it.
+pub(crate) fn is_in_order(earlier: Parts) -> bool {
+    (earlier + 1).is_power_of_two()
+}
+
 const HOUR: u64 = 3600;
 
 /// A repository as a listing shows it.
@@ -31,10 +55,9 @@ const HOUR: u64 = 3600;
 pub struct Shown {
     pub(crate) config: Id,
     pub(crate) is_emptied: bool,
-    pub(crate) count: usize,
+    /// The snapshots in it, a bit for each.
+    pub(crate) listed: u64,
     pub(crate) newest: Option<(Id, Tick)>,
-    pub(crate) lists_restored: bool,
-    pub(crate) lists_saved: bool,
 }
 
 /// Everything the host has read about the claim.
@@ -47,7 +70,7 @@ pub struct View {
     pub(crate) claim: Claim,
     pub(crate) secret: Option<Secret>,
     pub(crate) destination: Option<Destination>,
-    pub(crate) filling: Option<Id>,
+    pub(crate) prime: Option<Prime>,
     pub(crate) source: Option<Source>,
     pub(crate) shown: Shown,
     pub(crate) shelf: Shelf,
@@ -117,19 +140,11 @@ impl View {
         let secret = objects.secret.clone();
         let path = secret.as_ref().map_or(cluster.base, |secret| secret.path);
         let repository = world.repository(path);
-        let lists = |id: Option<Id>| id.is_some_and(|id| repository.snapshots.iter().any(|it| it.id == id));
-        let restored = objects.destination.as_ref().and_then(|it| match it.log {
-            Some(Log::Restored(id)) => Some(id),
-            Some(Log::Nothing | Log::Lost) | None => None,
-        });
-        let source = objects.source.clone().map(|it| Source { unseen: false, ..it });
         let shown = Shown {
             config: repository.config,
             is_emptied: repository.is_emptied,
-            count: repository.snapshots.len(),
+            listed: repository.snapshots.iter().fold(0, |listed, it| listed | 1 << it.id),
             newest: repository.snapshots.last().map(|it| (it.id, it.at)),
-            lists_restored: lists(restored),
-            lists_saved: lists(source.as_ref().and_then(|it| it.saved)),
         };
         Some(View {
             cluster: at as Id,
@@ -139,20 +154,40 @@ impl View {
             claim,
             secret,
             destination: objects.destination.clone(),
-            filling: objects
-                .prime
-                .as_ref()
-                .filter(|it| Some(it.claim) == objects.claim.as_ref().map(|it| it.uid))
-                .map(|it| it.image),
-            source,
+            prime: objects.prime.clone(),
+            source: objects.source.clone().map(|it| Source { unseen: false, ..it }),
             shown,
             shelf: world.ledger(cluster.base).clone(),
         })
     }
 
-    /// The cluster as this view has it, the store as `other` has it.
-    pub fn with_store_of(self, other: &View) -> View {
-        View { now: other.now, shown: other.shown.clone(), shelf: other.shelf.clone(), blind: other.blind, ..self }
+    /// These parts as an earlier reading has them, the others as this one.
+    pub fn torn(mut self, earlier: &View, parts: Parts) -> View {
+        let is = |part| parts & part != 0;
+        if is(CLAIM) {
+            self.claim = earlier.claim.clone();
+        }
+        if is(POPULATOR) {
+            self.prime = earlier.prime.clone();
+        }
+        if is(DESTINATION) {
+            self.destination = earlier.destination.clone();
+        }
+        if is(SOURCE) {
+            self.source = earlier.source.clone();
+        }
+        if is(SECRET) {
+            self.secret = earlier.secret.clone();
+        }
+        if is(LEDGER) {
+            self.shelf = earlier.shelf.clone();
+            self.blind = self.blind & !NO_LEDGER | earlier.blind & NO_LEDGER;
+        }
+        if is(REPOSITORY) {
+            (self.now, self.shown) = (earlier.now, earlier.shown.clone());
+            self.blind = self.blind & !NO_REPOSITORY | earlier.blind & NO_REPOSITORY;
+        }
+        self
     }
 
     pub(crate) fn reads(&self, part: Blind) -> bool {
@@ -210,7 +245,8 @@ impl View {
                 released: source.record.as_ref().map(record_out),
             }),
         };
-        let populator = self.filling.map_or(Populator::Idle, |image| Populator::Filling(uid(image)));
+        let filling = self.prime.as_ref().filter(|it| it.claim == claim.uid);
+        let populator = filling.map_or(Populator::Idle, |it| Populator::Filling(uid(it.image)));
         Evidence {
             cluster: Some(uid(self.cluster)),
             claim: Some(claim_evidence),
@@ -250,6 +286,11 @@ impl View {
             return RepositoryEvidence::Unread(Failure::Unreachable);
         }
         let fingerprint = digest(self.shown.config);
+        let lists = |id: Option<Id>| id.is_some_and(|id| self.shown.listed >> id & 1 == 1);
+        let restored = self.destination.as_ref().and_then(|it| match it.log {
+            Some(Log::Restored(id)) => Some(id),
+            Some(Log::Nothing | Log::Lost) | None => None,
+        });
         match self.shown.newest {
             _ if self.shown.config == 0 => RepositoryEvidence::Absent(Blank { as_of }),
             None if self.shown.is_emptied => {
@@ -260,11 +301,11 @@ impl View {
                 as_of,
                 fingerprint,
                 oldest_lock: None,
-                count: self.shown.count as u64,
+                count: u64::from(self.shown.listed.count_ones()),
                 newest_key: digest(id),
                 newest_at: time(at),
-                lists_restored: self.shown.lists_restored,
-                lists_saved: self.shown.lists_saved,
+                lists_restored: lists(restored),
+                lists_saved: lists(self.source.as_ref().and_then(|it| it.saved)),
             })),
         }
     }

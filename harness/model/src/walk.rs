@@ -50,12 +50,15 @@ impl Trial {
             }
             let mut possible = Vec::new();
             self.moves(&world, &mut possible);
-            // A claim lives longer than a step, and a host plans more often than it crashes.
+            // A claim lives longer than a step, a host plans more often than it crashes, and what it has kept grows old.
             let action = loop {
                 let action = possible[chance.below(possible.len())];
-                let is_rare = matches!(action, Action::Delete(_) | Action::Recreate(_) | Action::Crash(_))
-                    || matches!(action, Action::Mishap(..));
-                if !is_rare || chance.below(8) == 0 {
+                let is_one_of = match action {
+                    Action::Delete(_) | Action::Recreate(_) | Action::Crash(_) | Action::Mishap(..) => 8,
+                    Action::PlanOnKept(..) => self.earlier.len(),
+                    _ => 1,
+                };
+                if chance.below(is_one_of) == 0 {
                     break action;
                 }
             };
@@ -110,7 +113,7 @@ impl Story {
 /// What the host means to do, or does.
 fn detail(action: Action, before: &World, after: &World) -> String {
     match action {
-        Action::Plan(at, _) | Action::PlanOnKept(at) => {
+        Action::Plan(at, _) | Action::PlanOnKept(at, _) => {
             let cluster = &after.clusters[at];
             let hold = cluster.objects.claim.as_ref().and_then(|claim| claim.hold.as_ref()).map(|(code, _)| code);
             format!(": {:?}, hold {hold:?}", cluster.host.tasks)

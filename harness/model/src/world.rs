@@ -19,8 +19,17 @@ pub struct Host {
     pub tasks: Vec<Task>,
     /// Whether the plan came from a full reading, and nothing has changed since.
     pub covers: bool,
-    /// What it read earlier and has kept.
-    pub kept: Option<Box<View>>,
+    /// What it has read, to plan with a part of it later.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// An earlier reading.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kept {
+    /// What was read.
+    pub view: View,
+    /// Whether nothing has changed under the ReplicationSource since.
+    pub covers: bool,
 }
 
 /// A cluster.
@@ -72,6 +81,8 @@ pub enum Broken {
     Flapping,
     /// An object of someone else was to be overwritten or deleted.
     Ownership,
+    /// What VolSync did between two readings was taken for something to delete, or to ask a person about.
+    Torn,
 }
 
 /// Everything there is.
@@ -158,6 +169,9 @@ impl World {
     pub(crate) fn changed(&mut self, cluster: usize) {
         let cluster = &mut self.clusters[cluster];
         cluster.host.covers = false;
+        if let Some(kept) = &mut cluster.host.kept {
+            kept.covers = false;
+        }
         if let Some(source) = &mut cluster.objects.source {
             source.unseen = true;
         }
@@ -300,7 +314,6 @@ impl World {
         let claim = self.clusters[at].objects.claim.as_mut()?;
         claim.volume = Some(volume);
         claim.populated_from = Some(id);
-        self.changed(at);
         Some(())
     }
 

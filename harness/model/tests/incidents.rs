@@ -2,14 +2,15 @@
 //! what VolSync does unasked, then what the policy makes of it.
 
 use volsync_policy::Code;
+use volsync_policy_model::host::Task;
 use volsync_policy_model::objects::{Destination, Log, Path, Snapshot};
-use volsync_policy_model::view::{NO_LEDGER, NO_REPOSITORY, View};
+use volsync_policy_model::view::{CLAIM, DESTINATION, NO_LEDGER, NO_REPOSITORY, POPULATOR, Parts, View};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Mishap};
 
 use Action::{
-    Backup, Bind, BindEmpty, CarryOut, CarryOutAll, Collect, Crash, Create, EndRestore, Plan, Populate, Recreate,
-    StartBackup, StartRestore, Tick, Write,
+    Backup, Bind, BindEmpty, CarryOut, CarryOutAll, Collect, Crash, Create, EndRestore, Keep, Plan, PlanOnKept,
+    Populate, Recreate, StartBackup, StartRestore, Tick, Write,
 };
 
 /// The world after those moves, each of which can be made.
@@ -103,6 +104,22 @@ fn a_populator_that_waits_for_an_image_that_is_gone_is_freed() {
     let world = hosted(&world, 0);
     let world = hosted(&after(&world, &[EndRestore(0, false), Populate(0), Bind(0)]), 0);
     assert!(is_running(&world, 0));
+}
+
+/// Found on a real cluster: the restore ended, and the populator took its image, while a host read one after the other.
+/// In the wrong order that looks wedged: VolSync fills the claim anew, and nothing is lost but time.
+#[test]
+fn a_restore_that_ends_between_two_readings_is_not_wedged() {
+    let world = hosted(&after(&World::with_backups(1), &[Create(0)]), 0);
+    let world = after(&world, &[Keep(0), EndRestore(0, false), Populate(0)]);
+    let read = |earlier: Parts| after(&world, &[PlanOnKept(0, earlier)]);
+    assert_eq!(read(CLAIM | POPULATOR).clusters[0].host.tasks, []);
+    let uid = world.clusters[0].objects.claim.as_ref().expect("it was created").uid;
+    let wedged = read(DESTINATION);
+    assert_eq!(wedged.clusters[0].host.tasks, [Task::DeletePrime(uid)]);
+    let world = hosted(&after(&wedged, &[CarryOutAll(0), Populate(0), Bind(0)]), 0);
+    assert!(world.has_restored());
+    assert_eq!(kept(&world), [1, 2]);
 }
 
 /// Finding 3: the Secret is re-pointed while the mover runs, which ends well and has read another repository.

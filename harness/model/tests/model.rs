@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
-use volsync_policy_model::view::{NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME};
+use volsync_policy_model::view::{ALL, NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME};
 use volsync_policy_model::walk::{Story, replay};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Limits, Mishap, Trial};
@@ -73,7 +73,7 @@ fn one_cluster() {
     let backups = World::with_backups(1);
     let starts = vec![replay(&empty, &restored(0)), replay(&backups, &restored(0)), backups, empty];
     let mishaps = vec![Mishap::Admission, Mishap::Outage, Mishap::LoseRecord];
-    let trial = Trial { starts, blind: BLIND.to_vec(), keeps: false, mishaps, limits: limits() };
+    let trial = Trial { starts, blind: BLIND.to_vec(), earlier: vec![], mishaps, limits: limits() };
     try_all("one cluster", trial, 4_000_000, &[RESTORED, FRESH, HELD]);
 }
 
@@ -84,7 +84,7 @@ fn two_clusters_on_one_bucket() {
     let idle = replay(&one, &[Action::Backup(0), Action::Plan(0, 0), Action::CarryOutAll(0), Action::Tick]);
     let starts = vec![idle, one, backups];
     let limits = Limits { uids: 8, clock: 8, ..limits() };
-    let trial = Trial { starts, blind: vec![0], keeps: false, mishaps: vec![], limits };
+    let trial = Trial { starts, blind: vec![0], earlier: vec![], mishaps: vec![], limits };
     try_all("two clusters on one bucket", trial, 4_000_000, &[RESTORED, HELD, TAKEN_OVER]);
 }
 
@@ -97,7 +97,7 @@ fn a_wrong_prefix() {
     let starts = vec![strange, released, wrong, backups];
     let mishaps = vec![Mishap::RepointBase, Mishap::RepointSecret];
     let limits = Limits { mishaps: 2, ..limits() };
-    let trial = Trial { starts, blind: vec![0, NO_REPOSITORY], keeps: false, mishaps, limits };
+    let trial = Trial { starts, blind: vec![0, NO_REPOSITORY], earlier: vec![], mishaps, limits };
     try_all("a wrong prefix", trial, 4_000_000, &[RESTORED]);
 }
 
@@ -109,8 +109,20 @@ fn a_roll_back_of_etcd() {
     let created = replay(&backups, &[Action::Create(0), Action::Plan(0, 0), Action::CarryOutAll(0), save]);
     let mishaps = vec![Mishap::RestoreEtcd, Mishap::ReplaceVolume];
     let limits = Limits { mishaps: 3, uids: 7, ..limits() };
-    let trial = Trial { starts: vec![released, created], blind: vec![0], keeps: false, mishaps, limits };
+    let trial = Trial { starts: vec![released, created], blind: vec![0], earlier: vec![], mishaps, limits };
     try_all("a roll-back of etcd", trial, 4_000_000, &[RESTORED, HELD]);
+}
+
+/// VolSync, the app and people do not wait for a host that reads one object after the other.
+#[test]
+fn readings_at_two_times() {
+    let backups = World::with_backups(1);
+    let starts = vec![replay(&backups, &restored(0)), backups, World::new(1)];
+    let in_order = (0..6).map(|last| 2_u8.pow(last + 1) - 1);
+    let alone = (1..7).map(|part| 2_u8.pow(part));
+    let earlier = in_order.chain(alone).collect();
+    let trial = Trial { starts, blind: vec![0], earlier, mishaps: vec![Mishap::Admission], limits: limits() };
+    try_all("readings at two times", trial, 4_000_000, &[RESTORED, FRESH, HELD]);
 }
 
 #[test]
@@ -148,7 +160,7 @@ fn long_walks() {
         ];
         // One walk in two is without mishaps: with them, little is left that could be lost.
         let mishaps = if seed / 2 % 2 == 0 { mishaps.clone() } else { vec![] };
-        let trial = Trial { starts, blind: blind.clone(), keeps: true, mishaps, limits };
+        let trial = Trial { starts, blind: blind.clone(), earlier: (1..ALL).collect(), mishaps, limits };
         let story = trial.walk(seed, 300, |world| {
             steps += 1;
             let happened = [world.has_restored(), world.has_started_fresh(), world.has_held(), world.has_taken_over()];

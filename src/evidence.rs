@@ -20,7 +20,8 @@ pub struct Evidence {
     /// The cluster: the uid of its namespace `kube-system`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// The claim as it is stored, and its volume.
+    /// The claim as it is stored, and its volume. It is read first: it may be bound from what a ReplicationDestination
+    /// has restored since that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimEvidence>,
     /// The claim's Secret.

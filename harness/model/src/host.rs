@@ -71,9 +71,9 @@ pub struct Answer {
     pub tasks: Vec<Task>,
 }
 
-impl View {
-    /// Whether it would delete something that is there, or hold the claim, and neither of the others would.
-    fn is_astray(answer: &Answer, before: &View, now: &View) -> bool {
+impl Answer {
+    /// Whether it would delete something that is there, or hold the claim, and neither of these views would.
+    fn is_astray(&self, before: &View, now: &View) -> bool {
         let others = [before.answer(), now.answer()];
         let deletes = |task: &Task| match task {
             Task::DeleteSource(uid) => now.source.as_ref().is_some_and(|it| it.uid == *uid),
@@ -82,10 +82,12 @@ impl View {
             _ => false,
         };
         let is_new = |task: &Task| others.iter().all(|other| !other.tasks.contains(task));
-        answer.tasks.iter().any(|task| deletes(task) && is_new(task))
-            || answer.hold.is_some() && others.iter().all(|other| other.hold != answer.hold)
+        self.tasks.iter().any(|task| deletes(task) && is_new(task))
+            || self.hold.is_some() && others.iter().all(|other| other.hold != self.hold)
     }
+}
 
+impl View {
     fn recorded(&self, recording: &Recording) -> [Task; 3] {
         let record = record_in(&recording.record);
         let entry = self.entry_in(&recording.entry);
@@ -203,11 +205,13 @@ impl View {
         if takes_over && !is_silent && !is_accepted {
             return Some(Broken::Writer);
         }
-        // No flapping: what a plan that read everything left running stays until something changes. Someone else's
-        // Secret is such a change for as long as it is there.
+        // No flapping: what a plan that read everything left running stays until something changes. Before the first
+        // backup is seen, a Secret that is not as we rendered it is such a change for as long as it is there.
         let objects = &world.clusters[at].objects;
+        let has_backed_up = self.claim.record.as_ref().is_some_and(|it| it.config.is_some());
+        let is_as_rendered = |secret: &Secret| !secret.is_foreign && secret.path == self.base;
         let is_settled = objects.source.as_ref().is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
-            && objects.secret.as_ref().is_none_or(|it| !it.is_foreign)
+            && (has_backed_up || objects.secret.as_ref().is_none_or(is_as_rendered))
             && world.ledger(self.base).is_initialised
             && self.claim.is_labelled;
         if is_settled && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
@@ -245,7 +249,7 @@ impl World {
         }
         let is_whole = kept.as_ref().is_none_or(|kept| kept.covers);
         if let Some(kept) = kept.filter(|_| is_whole && is_in_order(earlier))
-            && View::is_astray(&answer, &kept.view, &now)
+            && answer.is_astray(&kept.view, &now)
         {
             self.break_(Broken::Torn);
         }
@@ -299,6 +303,8 @@ impl World {
                     return;
                 }
                 let is_takeover = shelf.entry.as_ref().is_some_and(|it| it.cluster != entry.cluster);
+                // Where the entry was lost, another may still take itself for the writer.
+                let is_new_writer = is_takeover || shelf.entry.is_none();
                 if is_takeover {
                     // What the other wrote since the host read is lost to it: S3 has no lock that holds both.
                     for snapshot in &mut self.repositories[entry.path as usize].snapshots {
@@ -306,7 +312,7 @@ impl World {
                     }
                 }
                 shelf.entry = Some(entry);
-                for other in (0..self.clusters.len()).filter(|other| is_takeover && *other != at) {
+                for other in (0..self.clusters.len()).filter(|other| is_new_writer && *other != at) {
                     self.changed(other);
                 }
             }
@@ -331,7 +337,13 @@ impl World {
             }
             Task::ApplySecret(path) => match &mut objects.secret {
                 Some(secret) if secret.is_foreign => {}
-                secret => *secret = Some(Secret { path, is_foreign: false }),
+                secret => {
+                    let old = secret.replace(Secret { path, is_foreign: false });
+                    // Where it points now has not been read.
+                    if old.is_some_and(|old| old.path != path) {
+                        self.changed(at);
+                    }
+                }
             },
             Task::ApplyDestination { claim, expects_nothing } => {
                 if objects.destination.is_none() {

@@ -339,9 +339,10 @@ impl View {
         })
     }
 
+    /// What the host writes: with the repository of the Secret as it is rendered.
     pub(crate) fn entry_in(&self, entry: &LedgerEntry) -> Entry {
         Entry {
-            path: self.path(),
+            path: self.base,
             cluster: number(&entry.writer.cluster),
             uid: number(&entry.writer.uid),
             volume: number(&entry.writer.volume.handle),

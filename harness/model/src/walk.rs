@@ -50,7 +50,7 @@ impl Trial {
             }
             let mut possible = Vec::new();
             self.moves(&world, &mut possible);
-            // A claim lives longer than a step, a host plans more often than it crashes, and what it has kept grows old.
+            // A claim lives longer than a step, a host plans more often than it crashes, and what it keeps grows old.
             let action = loop {
                 let action = possible[chance.below(possible.len())];
                 let is_one_of = match action {

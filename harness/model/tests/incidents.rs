@@ -230,6 +230,26 @@ fn a_volume_that_was_replaced_is_held() {
     assert!(!is_running(&world, 0));
 }
 
+/// A bucket is copied, and the settings point at the copy: a person says so, and from then on that is the repository,
+/// of this claim and of the next.
+#[test]
+fn a_migration_that_was_accepted_is_remembered_where_it_went() {
+    let mut world = after(&released(&World::with_backups(1), 0), &[Action::Mishap(0, Mishap::RepointBase)]);
+    world.repositories[1] = world.repositories[0].clone();
+    world.ledgers[1] = world.ledgers[0].clone();
+    let world = hosted(&world, 0);
+    assert_eq!(code(&world, 0), Code::RepositoryMoved);
+    let world = hosted(&after(&world, &[Action::Mishap(0, Mishap::Accept)]), 0);
+    assert_eq!(code(&world, 0), Code::Released);
+    let world = hosted(&after(&world, &[Tick, Backup(0)]), 0);
+    let entry = world.ledgers[1].entry.as_ref().expect("it was copied");
+    assert_eq!((entry.path, entry.memory.map(|(_, newest, _)| newest)), (Path::Wrong, Some(4)));
+    let world = hosted(&after(&world, &[Recreate(0)]), 0);
+    let world = hosted(&after(&world, &[EndRestore(0, false), Populate(0), Bind(0)]), 0);
+    assert!(is_running(&world, 0));
+    assert_eq!(content(&world, 0).map(|it| it >> 4 & 1), Some(1), "the newest backup is what comes back");
+}
+
 /// review.md A5-31: an outage stops no backup.
 #[test]
 fn an_outage_stops_no_backup() {

@@ -158,6 +158,8 @@ pub(crate) fn enter(holder: u32, path: &OsStr) -> Command {
     let mut command = Command::new("/usr/bin/nsenter");
     command.args(["--target", &holder.to_string(), "--mount", "--net", "--pid", "--"]);
     command.env("PATH", path).env("KUBECONFIG", format!("{STATE}/kubeconfig"));
+    // What kubectl would leave at home.
+    command.env("KUBECACHEDIR", format!("{STATE}/kubectl"));
     command
 }
 

@@ -9,6 +9,8 @@ set -euo pipefail
 state=$1 tools=$2 name=$3
 
 if [ "${4:-}" = inside ]; then
+  # Without a note of each mount, which would be left in the machine's /run.
+  mount() { command mount --no-mtab "$@"; }
   mount --make-rshared /
   mkdir "$state/run"
   mount -t tmpfs tmpfs "$state/run"

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::Context;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -22,10 +23,11 @@ pub const BUCKET: &str = "volsync-backup";
 
 /// An S3 server on loopback, and in the clusters that it is given to, for as long as it is held.
 pub struct Store {
-    folder: TempDir,
+    // In the order in which they have to end.
     address: SocketAddr,
     service: S3Service,
     _runtime: Runtime,
+    folder: Folder,
 }
 
 impl Store {
@@ -35,9 +37,9 @@ impl Store {
     ///
     /// Where there is no room for its folder, or no port.
     pub fn start() -> anyhow::Result<Self> {
-        let folder = TempDir::new()?;
-        fs::create_dir(folder.path().join(BUCKET))?;
-        let files = s3s_fs::FileSystem::new(folder.path()).ok().context("the folder of the store")?;
+        let folder = Folder::new()?;
+        fs::create_dir(folder.path.join(BUCKET))?;
+        let files = s3s_fs::FileSystem::new(&folder.path).ok().context("the folder of the store")?;
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
@@ -45,7 +47,7 @@ impl Store {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
         runtime.spawn(serve(service.clone(), listener));
-        Ok(Store { folder, address, service, _runtime: runtime })
+        Ok(Store { address, service, _runtime: runtime, folder })
     }
 
     /// Where it is on this machine's loopback.
@@ -55,7 +57,7 @@ impl Store {
 
     /// The folder of the bucket: an object is a file.
     pub fn bucket(&self) -> PathBuf {
-        self.folder.path().join(BUCKET)
+        self.folder.path.join(BUCKET)
     }
 
     /// Serves the same objects to another network too, until the runtime that this is spawned on ends.
@@ -71,5 +73,36 @@ async fn serve(service: S3Service, listener: TcpListener) {
             let server = auto::Builder::new(TokioExecutor::new());
             drop(server.serve_connection(TokioIo::new(socket), service).await);
         });
+    }
+}
+
+/// A folder that is gone when it is dropped, or when this process ends, however it ends.
+struct Folder {
+    path: PathBuf,
+    remover: Child,
+    /// While it is open, the folder stays.
+    life: Option<ChildStdin>,
+}
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("volsync-policy-store-").tempdir()?;
+        let mut remover = Command::new("sh")
+            .args(["-c", r#"cat; exec rm -rf "$1""#, "sh"])
+            .arg(folder.path())
+            // An interrupt at the terminal is for whoever holds the store.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("sh")?;
+        Ok(Folder { path: folder.keep(), life: remover.stdin.take(), remover })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.life.take());
+        drop(self.remover.wait());
     }
 }

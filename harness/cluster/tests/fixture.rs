@@ -1,6 +1,7 @@
 //! The fixture itself: what is left of it, that several run side by side, the driver of our own, and its versions.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use volsync_policy_cluster::{Cluster, Store};
 const HOLD: &str = "hold-a-cluster";
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == HOLD) {
+    if env::args().any(|argument| argument == HOLD) {
         let held = Store::start().and_then(|store| Ok((Cluster::start(&target(), &store)?, store)));
         println!("{}", held.as_ref().map_or_else(|error| format!("{error:#}"), |(it, _)| it.holder().to_string()));
         loop {
@@ -49,6 +50,8 @@ struct Machine {
     processes: BTreeMap<String, String>,
     groups: Vec<PathBuf>,
     states: Vec<PathBuf>,
+    /// What stands where programs leave what they keep, and stores in the folder for temporary files.
+    files: Vec<PathBuf>,
     mounts: String,
     network: String,
     settings: Vec<String>,
@@ -56,14 +59,15 @@ struct Machine {
 
 impl Machine {
     fn look() -> anyhow::Result<Self> {
-        let list = |folder: &Path| -> Vec<PathBuf> {
+        let list = |folder: &Path, prefix: &str| -> Vec<PathBuf> {
             let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-            let mut found: Vec<PathBuf> = found
-                .filter(|path| path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"node-")))
-                .collect();
+            let is_ours = |path: &PathBuf| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(prefix));
+            let mut found: Vec<PathBuf> = found.filter(is_ours).collect();
             found.sort();
             found
         };
+        let home = env::home_dir().context("no home")?;
+        let kept = [Path::new("/run"), Path::new("/var/lib"), &home].map(|folder| list(folder, ""));
         let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net"));
         let own = network("self")?;
         let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
@@ -74,8 +78,9 @@ impl Machine {
         let settings = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
         Ok(Machine {
             processes: processes.collect(),
-            groups: fs::read_dir("/sys/fs/cgroup")?.flatten().flat_map(|group| list(&group.path())).collect(),
-            states: list(&target()),
+            groups: fs::read_dir("/sys/fs/cgroup")?.flatten().flat_map(|group| list(&group.path(), "node-")).collect(),
+            states: list(&target(), "node-"),
+            files: [kept.concat(), list(&env::temp_dir(), "volsync-policy-")].concat(),
             mounts: fs::read_to_string("/proc/self/mountinfo")?,
             network: fs::read_to_string("/proc/net/dev")?
                 .lines()
@@ -100,7 +105,7 @@ impl Machine {
 
 fn killed() -> anyhow::Result<()> {
     let before = Machine::look()?;
-    let mut holder = Command::new(std::env::current_exe()?).arg(HOLD).stdout(Stdio::piped()).spawn()?;
+    let mut holder = Command::new(env::current_exe()?).arg(HOLD).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
     BufReader::new(holder.stdout.take().context("no output")?).read_line(&mut said)?;
     let started = said.trim().parse::<u32>().with_context(|| said.clone());
@@ -123,6 +128,8 @@ fn dropped() -> anyhow::Result<()> {
         let clusters = [one.ok().context("a panic")??, other.ok().context("a panic")??];
         for (cluster, name) in clusters.iter().zip(["one", "other"]) {
             cluster.namespace(name)?;
+            let kubectl = cluster.command("kubectl").args(["get", "namespace", name]).output()?;
+            ensure!(kubectl.status.success(), "{}", String::from_utf8_lossy(&kubectl.stderr));
         }
         let found = clusters[0].namespace("one")?.get("Namespace", "other")?;
         ensure!(found.is_null(), "they are one: {found:#}");

@@ -1,4 +1,7 @@
-// Starts Debian's Chromium, with nothing of its own to say to the network.
+// Starts Debian's Chromium, with nothing of its own to say to the network, and nothing to leave at home.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const QUIET = [
@@ -10,9 +13,14 @@ const QUIET = [
   "--no-first-run",
 ];
 
-/** A browser with a new profile. Chromium has no sandbox for root. */
-export const launch = () =>
-  chromium.launch({
+/** A browser with a new profile, in a home of its own. Chromium has no sandbox for root. */
+export const launch = async () => {
+  const home = mkdtempSync(join(tmpdir(), "volsync-policy-chromium-"));
+  const browser = await chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: process.getuid() === 0 ? [...QUIET, "--no-sandbox"] : QUIET,
+    env: { ...process.env, HOME: home },
   });
+  browser.once("disconnected", () => rmSync(home, { recursive: true, force: true }));
+  return browser;
+};

@@ -11,7 +11,7 @@ use crate::objects::{Destination, Entry, Id, Path, Record, Secret, Source};
 use crate::view::{
     Blind, NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, Parts, View, is_in_order, record_in,
 };
-use crate::world::{Broken, World};
+use crate::world::{Broken, Host, World};
 
 /// One thing that the host does to the cluster or to the store: what the core's steps come down to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -231,37 +231,40 @@ impl View {
 }
 
 impl World {
+    /// The host plans on what it has just read.
+    pub(crate) fn plan(&mut self, at: usize, blind: Blind) -> Option<()> {
+        let now = View::of(self, at, blind)?;
+        self.plan_on(at, &now, true)
+    }
+
     /// The host plans on what it has just read, but for these parts, which it has read earlier.
-    pub(crate) fn plan(&mut self, at: usize, blind: Blind, earlier: Parts) -> Option<Code> {
+    pub(crate) fn plan_on_kept(&mut self, at: usize, earlier: Parts) -> Option<()> {
+        let now = View::of(self, at, 0)?;
+        let kept = self.clusters[at].host.kept.take()?;
+        let view = now.clone().torn(&kept.view, earlier);
+        if kept.covers && is_in_order(earlier) && view.answer().is_astray(&kept.view, &now) {
+            self.break_(Broken::Torn);
+        }
+        self.plan_on(at, &view, kept.covers)
+    }
+
+    /// `is_whole` says whether the view is of a world that has not changed under the ReplicationSource meanwhile.
+    fn plan_on(&mut self, at: usize, view: &View, is_whole: bool) -> Option<()> {
         if !self.clusters[at].host.tasks.is_empty() {
             return None;
         }
-        let now = View::of(self, at, blind)?;
-        let kept = self.clusters[at].host.kept.take().filter(|_| earlier != 0);
-        let view = match &kept {
-            Some(kept) => now.clone().torn(&kept.view, earlier),
-            None if earlier == 0 => now.clone(),
-            None => return None,
-        };
         let answer = view.answer();
         if let Some(broken) = view.breach(&answer, self, at) {
             self.break_(broken);
-        }
-        let is_whole = kept.as_ref().is_none_or(|kept| kept.covers);
-        if let Some(kept) = kept.filter(|_| is_whole && is_in_order(earlier))
-            && answer.is_astray(&kept.view, &now)
-        {
-            self.break_(Broken::Torn);
         }
         let covers = view.blind == 0 && is_whole;
         let cluster = &mut self.clusters[at];
         if covers && let Some(claim) = &mut cluster.objects.claim {
             claim.hold = answer.hold.clone().map(|id| (answer.code, id));
         }
-        cluster.host.tasks = answer.tasks.clone();
-        cluster.host.covers = covers;
+        cluster.host = Host { tasks: answer.tasks.clone(), covers, kept: None };
         self.settle(at);
-        Some(answer.code)
+        Some(())
     }
 
     /// A plan that covers everything has been carried out to its end: what runs now, runs by its word.

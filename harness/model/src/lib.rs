@@ -153,13 +153,13 @@ impl World {
                 world.clock += 1;
                 Some(())
             }
-            Action::Plan(at, blind) => world.plan(at, blind, 0).map(|_| ()),
+            Action::Plan(at, blind) => world.plan(at, blind),
             Action::Keep(at) => {
                 let view = View::of(&world, at, 0)?;
                 let host = &mut world.clusters[at].host;
                 host.tasks.is_empty().then(|| host.kept = Some(Box::new(Kept { view, covers: true })))
             }
-            Action::PlanOnKept(at, parts) => world.plan(at, 0, parts).map(|_| ()),
+            Action::PlanOnKept(at, parts) => world.plan_on_kept(at, parts),
             Action::CarryOut(at) => world.carry_out(at),
             Action::CarryOutAll(at) => {
                 world.carry_out(at)?;

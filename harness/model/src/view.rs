@@ -44,7 +44,7 @@ pub const REPOSITORY: Parts = 64;
 pub const ALL: Parts = 127;
 
 /// Whether a host that reads in order can have read these parts before something happened, and the others after it.
-pub(crate) fn is_in_order(earlier: Parts) -> bool {
+pub fn is_in_order(earlier: Parts) -> bool {
     (earlier + 1).is_power_of_two()
 }
 

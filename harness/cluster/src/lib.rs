@@ -13,6 +13,7 @@
 //! ends, however it ends.
 
 mod config;
+mod held;
 mod image;
 mod node;
 mod objects;

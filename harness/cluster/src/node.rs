@@ -6,13 +6,14 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::runtime::Runtime;
 
+use crate::held::Held;
 use crate::tools::Tools;
 
 /// The node's address, which its pods reach it by.
@@ -50,9 +51,8 @@ pub fn check() -> anyhow::Result<()> {
 
 /// The machine, until it is dropped.
 pub(crate) struct Node {
-    supervisor: Child,
-    /// While it is open, the node lives.
-    life: Option<ChildStdin>,
+    /// While it is held, the node lives.
+    supervisor: Held,
     holder: u32,
     state: PathBuf,
     path: OsString,
@@ -67,22 +67,16 @@ impl Node {
         fs::create_dir(state.join("log"))?;
         let script = state.join("node.sh");
         fs::write(&script, include_str!("node.sh"))?;
-        let mut supervisor = Command::new("bash")
-            .args([&script, &state])
-            .arg(tools.folder())
-            .args(state.file_name())
-            // An interrupt at the terminal is for whoever holds the node.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (life, said) = (supervisor.stdin.take(), supervisor.stdout.take().context("no output")?);
+        let mut supervisor = Command::new("bash");
+        supervisor.args([&script, &state]).arg(tools.folder()).args(state.file_name()).stdout(Stdio::piped());
+        let mut supervisor = Held::start(&mut supervisor)?;
+        let said = supervisor.process.stdout.take().context("no output")?;
         let mut ready = String::new();
         BufReader::new(said).read_line(&mut ready)?;
         ensure!(ready == "ready\n", "the namespaces could not be made");
         // The script's child is `unshare`, and that one's is the first process inside.
-        let holder = child(child(supervisor.id())?)?;
-        Ok(Node { supervisor, life, holder, state, path: path(tools), programs: Mutex::default() })
+        let holder = child(child(supervisor.process.id())?)?;
+        Ok(Node { supervisor, holder, state, path: path(tools), programs: Mutex::default() })
     }
 
     /// The folder that the node sees as [`STATE`].
@@ -165,9 +159,8 @@ pub(crate) fn enter(holder: u32, path: &OsStr) -> Command {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        drop(self.life.take());
         // The supervisor ends once nothing of the node is left, and every program of it has ended by then.
-        drop(self.supervisor.wait());
+        self.supervisor.end();
         for program in self.programs.get_mut().unwrap_or_else(PoisonError::into_inner) {
             drop(program.wait());
         }

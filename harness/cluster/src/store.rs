@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,6 +12,8 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+
+use crate::held::Held;
 
 /// The access key of every store.
 pub const ACCESS_KEY: &str = "made-up-user";
@@ -79,30 +80,15 @@ async fn serve(service: S3Service, listener: TcpListener) {
 /// A folder that is gone when it is dropped, or when this process ends, however it ends.
 struct Folder {
     path: PathBuf,
-    remover: Child,
-    /// While it is open, the folder stays.
-    life: Option<ChildStdin>,
+    _remover: Held,
 }
 
 impl Folder {
     fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("volsync-policy-store-").tempdir()?;
-        let mut remover = Command::new("sh")
-            .args(["-c", r#"cat; exec rm -rf "$1""#, "sh"])
-            .arg(folder.path())
-            // An interrupt at the terminal is for whoever holds the store.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("sh")?;
-        Ok(Folder { path: folder.keep(), life: remover.stdin.take(), remover })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(self.life.take());
-        drop(self.remover.wait());
+        let mut remover = Command::new("sh");
+        remover.args(["-c", r#"cat; exec rm -rf "$1""#, "sh"]).arg(folder.path()).stdout(Stdio::null());
+        let remover = Held::start(&mut remover).context("sh")?;
+        Ok(Folder { path: folder.keep(), _remover: remover })
     }
 }

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::decision::Unselected;
 use crate::document::read_part;
-use crate::problem::Problem;
+use crate::names::{self, PREFIX, VOLSYNC};
+use crate::problem::{Problem, nearest};
 use crate::quantity::Quantity;
-use crate::settings::{PREFIX, Settings};
+use crate::settings::Settings;
 use crate::vec_map::VecMap;
 
 /// A PersistentVolumeClaim: what the policy reads of it.
@@ -41,6 +41,19 @@ pub(crate) struct Claim {
     pub source: Source,
 }
 
+/// Why a claim is none of the policy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unselected {
+    /// The request is about no claim at all.
+    NoClaim,
+    /// It does not carry the label.
+    Unlabelled,
+    /// It does, in an excluded namespace.
+    Excluded,
+    /// It is a volume of VolSync's own.
+    Derived,
+}
+
 /// Where a claim's data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -52,25 +65,8 @@ pub(crate) enum Source {
     Foreign,
 }
 
-/// The API group of VolSync's kinds.
-pub(crate) const VOLSYNC: &str = "volsync.backube";
-
 /// Set by Kubernetes where it chose a claim's volume itself.
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-
-/// The annotations by which a claim's owner speaks to the policy, without [`PREFIX`].
-pub(crate) const ANNOTATIONS: [&str; 10] = [
-    "accept",
-    "claim-uid",
-    "fs-group",
-    "hold",
-    "mover-service-account",
-    "released",
-    "restore",
-    "restore-from",
-    "run-as-group",
-    "run-as-user",
-];
 
 #[derive(Deserialize)]
 struct Document<'a> {
@@ -140,8 +136,8 @@ impl Claim {
         let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
         let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));
         let name = metadata(object, "name").and_then(Value::as_str).unwrap_or_default();
-        let is_derived = label("app.kubernetes.io/created-by").is_some_and(|creator| creator == "volsync")
-            || name.starts_with("vs-prime-");
+        let is_derived = label(names::CREATED_BY).is_some_and(|creator| creator == "volsync")
+            || name.starts_with(names::POPULATOR_PREFIX);
         let is_excluded =
             namespace.is_some_and(|namespace| settings.exclude_namespaces.iter().any(|excluded| excluded == namespace));
         match (label(&settings.label), is_derived, is_excluded) {
@@ -214,9 +210,18 @@ impl Claim {
         })
     }
 
-    /// The value of our annotation `volsync-policy.io/<key>`.
+    /// The value of our annotation `key`, one of [`names::ON_CLAIMS`].
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.get(key).map(String::as_str)
+        self.annotations.get(key.strip_prefix(PREFIX)?).map(String::as_str)
+    }
+
+    /// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one
+    /// that was likely meant.
+    pub(crate) fn unknown_annotations(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+        // Without what all have in common: with it, any two would be near each other.
+        let known = || names::ON_CLAIMS.into_iter().filter_map(|key| key.strip_prefix(PREFIX));
+        let unknown = self.annotations.keys().filter(move |key| !known().any(|it| it == key.as_str()));
+        unknown.map(move |key| (key.as_str(), nearest(key, known())))
     }
 
     /// What tells this incarnation of the claim from the one before it, for the trigger of its restore: when it was

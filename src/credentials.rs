@@ -8,8 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::problem::{Problem, nearest};
-use crate::settings::S3Identity;
 use crate::vec_map::VecMap;
+
+/// As whom movers reach a repository on S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) enum S3Identity {
+    /// As the user whose access key stands in the credentials.
+    #[default]
+    Keys,
+    /// As whatever their service account or their node is: the credentials need no access key.
+    Ambient,
+}
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///

@@ -6,13 +6,14 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
+use crate::claim::Unselected;
 use crate::code::Code;
 use crate::evidence::{
     BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, Evidence, Expectation, FinishedRestore, Phase,
-    Populator, Record, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume, VolumeId,
+    Populator, Record, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
 };
 use crate::history::{Doubt, History, is_active, is_same_volume};
-use crate::names::HoldId;
+use crate::hold::{HoldId, hold};
 use crate::outcome::Outcome;
 use crate::quantity::Quantity;
 use crate::settings::{Gate, RestoreMode};
@@ -82,19 +83,6 @@ pub enum Asked {
     Unnamed,
     /// Protection.
     Protection(Box<Ask>),
-}
-
-/// Why a claim is none of the policy's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unselected {
-    /// The request is about no claim at all.
-    NoClaim,
-    /// It does not carry the label.
-    Unlabelled,
-    /// It does, in an excluded namespace.
-    Excluded,
-    /// It is a volume of VolSync's own.
-    Derived,
 }
 
 /// What the decision must know of a claim that asks for protection.
@@ -383,7 +371,8 @@ impl Procedure<'_> {
     /// Whether a person accepted the hold `code`, which would otherwise decide.
     fn accepts(&mut self, code: Code) -> bool {
         let is_accepted = !self.ask.accepted.is_empty()
-            && hold(code, self.ask, self.evidence).is_some_and(|id| self.ask.accepted.contains(&id));
+            && hold(code, self.ask.repository.as_ref(), self.evidence)
+                .is_some_and(|id| self.ask.accepted.contains(&id));
         self.on_the_way |= is_accepted;
         is_accepted
     }
@@ -651,82 +640,4 @@ impl Procedure<'_> {
 /// Row 33.
 fn wedged() -> Verdict {
     Verdict { restarts_populator: true, ..withhold(33, Code::PopulatorWedged) }
-}
-
-/// The name of the hold `code`, where a person may accept it: it follows from what must not have changed since they
-/// looked. Nothing where that could not be read, so that they must look again.
-pub fn hold(code: Code, ask: &Ask, evidence: &Evidence) -> Option<HoldId> {
-    let Evidence { claim, ledger, repository, .. } = evidence;
-    let claim = claim.as_ref()?;
-    let id = |basis: &[&str]| Some(HoldId::of(&claim.uid, code, basis));
-    let by_newest_key = || {
-        let listed = repository.listing().map(|listing| listing.newest_key.as_str());
-        let remembered = || ledger.memory().map(|(_, memory)| memory.newest_key.as_str());
-        id(&[listed.or_else(remembered).unwrap_or_default()])
-    };
-    match code {
-        Code::VolumeReplaced => match &claim.volume {
-            Some(Volume::Of(VolumeId { driver, handle })) => id(&[driver, handle]),
-            Some(Volume::None) | None => None,
-        },
-        // Their newest key moves with every backup.
-        Code::Superseded | Code::OtherWriterActive => match (ledger.entry(), repository.fingerprint()) {
-            (Some(entry), _) => id(&[&entry.writer.term.to_string()]),
-            (None, Some(fingerprint)) if code == Code::OtherWriterActive => id(&["", fingerprint.as_str()]),
-            (None, _) => None,
-        },
-        Code::RepositoryReplaced => id(&[repository.fingerprint()?.as_str()]),
-        Code::RepositoryMoved => {
-            let rendered = ask.repository.as_ref().map(Digest::as_str).unwrap_or_default();
-            id(&[evidence.secret_address().map(Digest::as_str).unwrap_or_default(), rendered])
-        }
-        Code::DataExpected
-        | Code::RepositoryDamaged
-        | Code::RepositoryRolledBack
-        | Code::SnapshotsGone
-        | Code::UnrestoredVolume
-        | Code::ForeignSource
-        | Code::PopulatedFromOtherImage
-        | Code::RestoreCameBackEmpty
-        | Code::RestoreUnverified
-        | Code::RestoredFromElsewhere
-        | Code::RestoredOlder
-        | Code::CapacityTooSmall => by_newest_key(),
-        Code::NotSelected
-        | Code::StrayBackup
-        | Code::ClaimTerminating
-        | Code::LabelInvalid
-        | Code::VolumeUnsupported
-        | Code::NameUnknown
-        | Code::NoEvidence
-        | Code::Ungated
-        | Code::ObjectsUnread
-        | Code::OptOutPending
-        | Code::OptedOut
-        | Code::NamespaceExcluded
-        | Code::NotOurs
-        | Code::CredentialsMissing
-        | Code::VolumeLost
-        | Code::LedgerUninitialised
-        | Code::LedgerMismatch
-        | Code::LedgerUnread
-        | Code::RepositoryUnread
-        | Code::Released
-        | Code::SecretOutdated
-        | Code::SameVolume
-        | Code::StartedFresh
-        | Code::AdoptedVolume
-        | Code::Restored
-        | Code::MissedAdmission
-        | Code::AwaitingBind
-        | Code::StaleRestore
-        | Code::PopulatorWedged
-        | Code::Binding
-        | Code::Restoring
-        | Code::RestoreFailing
-        | Code::RestoreQueued
-        | Code::RestoreFromBackup
-        | Code::FreshVolume
-        | Code::AcceptedByOperator => None,
-    }
 }

@@ -17,6 +17,22 @@ use serde_json::{Map, Value};
 
 use crate::problem::{Problem, keyed, known_key, one_of};
 
+/// The longest review that is read, in bytes. An API server takes no request longer than 3 MiB.
+pub const LONGEST_REVIEW: usize = 4 * 1024 * 1024;
+
+/// Reads JSON.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    if bytes.len() > LONGEST_REVIEW {
+        return Err(Problem::new("", format!("is longer than {LONGEST_REVIEW} bytes")));
+    }
+    // At once: the library would look at each text by itself.
+    let text = str::from_utf8(bytes)
+        .map_err(|error| Problem::new("", format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
+    // Its own message could quote what it read.
+    serde_json::from_str(text)
+        .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
+}
+
 /// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
     Reading::of(value, root, UnknownKeys::Refused)

@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::code::Code;
+use crate::document::parse;
 use crate::plan;
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
-use crate::review::{Review, ReviewError, parse};
+use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
 
 /// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).

@@ -23,6 +23,7 @@
 //! let released = volsync_policy::Released { is_new: true };
 //! ```
 
+mod ask;
 mod claim;
 mod code;
 mod credentials;
@@ -31,8 +32,9 @@ mod document;
 pub mod evidence;
 pub mod guest;
 mod history;
+mod hold;
 mod manifests;
-mod names;
+pub mod names;
 mod note;
 mod outcome;
 mod patch;
@@ -42,6 +44,7 @@ mod protection;
 mod quantity;
 #[cfg(feature = "schema")]
 pub mod reference;
+mod request;
 mod retain;
 mod review;
 mod schedule;
@@ -52,11 +55,13 @@ mod step;
 mod template;
 mod vec_map;
 
+pub use claim::Unselected;
 pub use code::{Acceptance, Code};
-pub use decision::{Ask, Asked, Backup, Released, Restore, Unselected, Verdict, decide, hold};
+pub use decision::{Ask, Asked, Backup, Released, Restore, Verdict, decide};
+pub use document::LONGEST_REVIEW;
 pub use evidence::Evidence;
+pub use hold::{HoldId, hold};
 pub use manifests::Manifests;
-pub use names::HoldId;
 pub use note::Note;
 pub use outcome::{Cause, Outcome, SnapshotId, saved};
 pub use patch::DataSourcePatch;
@@ -64,7 +69,7 @@ pub use plan::{Admission, Plan};
 pub use problem::{Problem, keyed, nearest};
 pub use quantity::Quantity;
 pub use retain::Retain;
-pub use review::{LONGEST_REVIEW, Review, ReviewError, Shared};
+pub use review::{Review, ReviewError, Shared};
 pub use settings::{Gate, RestoreMode};
 pub use step::{Recording, Step};
 
@@ -76,14 +81,15 @@ pub fn plan(review: &Review) -> Plan {
     let Review { request, credentials, settings, evidence } = review;
     let standing = Standing::of(request, settings);
     let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_deref(), evidence.as_ref()));
-    let asked = standing.asked(secret.as_ref(), evidence.as_ref());
+    let asked = Asked::of(&standing, secret.as_ref(), evidence.as_ref());
     let verdict = decide(&asked, evidence.as_ref());
     let steps = Step::of(&verdict, &asked, evidence.as_ref(), settings.restore.clear_dead_locks);
     let record = Recording::record(&verdict, &steps, evidence.as_ref());
     let manifests = (standing.protection().zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
     Plan {
-        hold: asked.protection().zip(evidence.as_ref()).and_then(|(ask, evidence)| hold(verdict.code, ask, evidence)),
+        hold: (asked.protection().zip(evidence.as_ref()))
+            .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence)),
         problem: standing.problem().cloned(),
         admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
         patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),

@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
+use crate::names;
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
 use crate::retain::Retain;
 use crate::settings::{
-    AccessMode, CopyMethod, ExternalSecretSettings, MANAGED_BY, PREFIX, RemoteReference, SecurityContext,
-    StoreReference,
+    AccessMode, CopyMethod, ExternalSecretSettings, RemoteReference, SecurityContext, StoreReference,
 };
 use crate::vec_map::VecMap;
 
@@ -67,9 +67,9 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Adds our annotation `volsync-policy.io/<key>`, where there is something to say.
+    /// Adds the annotation `key`, where there is something to say.
     fn annotate(&mut self, key: &str, value: Option<String>) {
-        self.annotations.extend(value.map(|value| (format!("{PREFIX}{key}"), value)));
+        self.annotations.extend(value.map(|value| (key.to_owned(), value)));
     }
 }
 
@@ -335,7 +335,7 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
     let mut annotations = VecMap::new();
     annotations.extend(metadata.annotations.iter().map(|(key, value)| (key.clone(), escaped(value))));
     Object {
-        api_version: "external-secrets.io/v1",
+        api_version: names::EXTERNAL_SECRETS_VERSION,
         kind: "ExternalSecret",
         spec: ExternalSecretSpec {
             refresh_interval: external.refresh_interval.clone(),
@@ -362,9 +362,9 @@ fn external_secret(protection: &Protection<'_>, external: &ExternalSecretSetting
 fn destination(protection: &Protection<'_>, expects: Option<Expectation>) -> Object<DestinationSpec> {
     let settings = &protection.settings.restore;
     let mut metadata = metadata(protection, &protection.names.destination);
-    metadata.annotate("expects", expects.map(|expects| expects.as_str().to_owned()));
+    metadata.annotate(names::EXPECTS, expects.map(|expects| expects.as_str().to_owned()));
     Object {
-        api_version: "volsync.backube/v1alpha1",
+        api_version: names::VOLSYNC_VERSION,
         kind: "ReplicationDestination",
         metadata,
         spec: DestinationSpec {
@@ -387,9 +387,9 @@ fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>)
         Backup::Pause | Backup::Keep | Backup::Withhold | Backup::Delete | Backup::DeleteWhenIdle => true,
     };
     let mut metadata = metadata(protection, &protection.names.source);
-    metadata.annotate("released", record.map(Record::to_annotation));
+    metadata.annotate(names::RELEASED, record.map(Record::to_annotation));
     Object {
-        api_version: "volsync.backube/v1alpha1",
+        api_version: names::VOLSYNC_VERSION,
         kind: "ReplicationSource",
         metadata,
         spec: SourceSpec {
@@ -430,9 +430,9 @@ fn restic(protection: &Protection<'_>, copy_method: CopyMethod, classes: &Classe
 fn metadata(protection: &Protection<'_>, name: &str) -> Metadata {
     let claim = protection.claim;
     let mut labels = protection.labels.clone();
-    labels.insert(MANAGED_BY.to_owned(), "volsync-policy".to_owned());
+    labels.insert(names::MANAGED_BY.to_owned(), names::MANAGER.to_owned());
     let mut annotations = protection.annotations.clone();
-    annotations.extend(claim.uid.iter().map(|uid| (format!("{PREFIX}claim-uid"), uid.clone())));
+    annotations.extend(claim.uid.iter().map(|uid| (names::CLAIM_UID.to_owned(), uid.clone())));
     Metadata {
         name: name.to_owned(),
         namespace: claim.namespace.clone(),

@@ -1,11 +1,117 @@
-//! Names: of the three manifests, how long they may be for the objects that VolSync derives from them, and of holds.
+//! Names that stand in the cluster: the keys of our labels and annotations, the API groups, the names of the three
+//! manifests, and the names that VolSync derives from those.
 
-use std::fmt;
+/// What the keys of our annotations begin with.
+pub const PREFIX: &str = "volsync-policy.io/";
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+/// A key that begins with [`PREFIX`].
+macro_rules! ours {
+    ($name:literal) => {
+        concat!("volsync-policy.io/", $name)
+    };
+}
 
-use crate::code::Code;
+/// On a claim, written by a person: `<hold-id>[,<hold-id>] <reason>`, the holds that they accept and why.
+pub const ACCEPT: &str = ours!("accept");
+/// On each of our objects: the uid of the claim that it was made for.
+pub const CLAIM_UID: &str = ours!("claim-uid");
+/// On a ReplicationDestination: the name of its image, once that was taken away.
+pub const CONSUMED: &str = ours!("consumed");
+/// On a ReplicationDestination: what it was expected to restore when it was applied, see [`Expectation`].
+///
+/// [`Expectation`]: crate::evidence::Expectation
+pub const EXPECTS: &str = ours!("expects");
+/// On a claim, written by a person: the group of its volume's files for the movers, over that of the settings.
+pub const FS_GROUP: &str = ours!("fs-group");
+/// On a claim: the name of the hold that stands, for a person to see.
+pub const HOLD: &str = ours!("hold");
+/// On a claim, written by a person: the service account of the movers, over that of the settings.
+pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
+/// On a claim and on its ReplicationSource: the record of the release, see [`Record`].
+///
+/// [`Record`]: crate::evidence::Record
+pub const RELEASED: &str = ours!("released");
+/// On a claim, written by a person: `skip <reason>` restores nothing into it.
+pub const RESTORE: &str = ours!("restore");
+/// On a claim: the repository of another claim to restore from. Refused: settings allow none.
+pub const RESTORE_FROM: &str = ours!("restore-from");
+/// On a claim, written by a person: the group of the movers, over that of the settings.
+pub const RUN_AS_GROUP: &str = ours!("run-as-group");
+/// On a claim, written by a person: the user of the movers, over that of the settings.
+pub const RUN_AS_USER: &str = ours!("run-as-user");
+
+/// The annotations of ours that may stand on a claim. Any other that begins with [`PREFIX`] is taken for a mistake.
+pub const ON_CLAIMS: [&str; 10] = [
+    ACCEPT,
+    CLAIM_UID,
+    FS_GROUP,
+    HOLD,
+    MOVER_SERVICE_ACCOUNT,
+    RELEASED,
+    RESTORE,
+    RESTORE_FROM,
+    RUN_AS_GROUP,
+    RUN_AS_USER,
+];
+
+/// The label by which we know our own objects; its value there is [`MANAGER`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The value of the label [`MANAGED_BY`] on our objects.
+pub const MANAGER: &str = "volsync-policy";
+
+/// The label by which VolSync's own claims are known: its value is `volsync` there.
+pub const CREATED_BY: &str = "app.kubernetes.io/created-by";
+
+/// The API group of VolSync's kinds.
+pub const VOLSYNC: &str = "volsync.backube";
+
+/// `apiVersion` of VolSync's kinds.
+pub const VOLSYNC_VERSION: &str = "volsync.backube/v1alpha1";
+
+/// `apiVersion` of an ExternalSecret.
+pub const EXTERNAL_SECRETS_VERSION: &str = "external-secrets.io/v1";
+
+/// The annotation in which VolSync notes on a PersistentVolume which image it was populated from, as
+/// `<namespace>/<VolumeSnapshot>`.
+pub const POPULATED_FROM: &str = "volsync.backube/populated-from";
+
+/// What the name of a claim begins with from which VolSync's populator fills another one.
+pub(crate) const POPULATOR_PREFIX: &str = "vs-prime-";
+
+/// What the names of the Jobs begin with that restore for a ReplicationDestination.
+const DESTINATION_JOB: &str = "volsync-dst-";
+
+/// What the names of the Jobs begin with that back up for a ReplicationSource, and that of its cache's claim.
+const SOURCE_JOB: &str = "volsync-src-";
+
+/// The longest name of a Job that VolSync makes, as long as a label's value may be.
+const LONGEST_JOB: usize = 63;
+
+/// The name of the claim from which VolSync's populator fills the claim of that uid: `vs-prime-<uid>`.
+pub fn populator(uid: &str) -> String {
+    format!("{POPULATOR_PREFIX}{uid}")
+}
+
+/// The name of the Job that restores for the ReplicationDestination of that name: `volsync-dst-<name>`. Where that
+/// would be longer than 63 characters, VolSync writes the CRC-32 of the name in its place, in hexadecimal digits.
+pub fn destination_job(destination: &str) -> String {
+    job(DESTINATION_JOB, destination)
+}
+
+/// The name of the Job that backs up for the ReplicationSource of that name: `volsync-src-<name>`, shortened as that of
+/// [`destination_job`].
+pub fn source_job(source: &str) -> String {
+    job(SOURCE_JOB, source)
+}
+
+/// As VolSync 0.16 names a Job (utils.go:368-400).
+fn job(prefix: &str, owner: &str) -> String {
+    match prefix.len() + owner.len() {
+        ..=LONGEST_JOB => format!("{prefix}{owner}"),
+        _ => format!("{prefix}{:08x}", crc32fast::hash(owner.as_bytes())),
+    }
+}
 
 /// The longest name of an object (RFC 1123 subdomain).
 const LONGEST_NAME: usize = 253;
@@ -44,47 +150,8 @@ impl Kind {
             - match self {
                 Kind::Secret => 0,
                 Kind::Destination => "volsync-".len() + "-dest-YYYYMMDDhhmmss".len(),
-                Kind::Source => "volsync-src-".len() + "-cache".len(),
+                Kind::Source => SOURCE_JOB.len() + "-cache".len(),
             }
-    }
-}
-
-/// The name of a hold, by which a person accepts it: eight hexadecimal digits that follow from the claim's uid, the
-/// code, and what must not have changed since the person looked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(try_from = "String")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
-
-impl HoldId {
-    /// The name of the hold `code` of the claim with that uid; `basis` is what must not change.
-    pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in [uid, code.as_str()].iter().chain(basis) {
-            // The length before each part keeps any two lists of parts apart.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        HoldId(hexadecimal(hash.finalize().iter().take(4)))
-    }
-
-    /// Reads eight lower case hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for HoldId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        HoldId::parse(&text).ok_or("expected 8 lower case hexadecimal digits")
-    }
-}
-
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -154,23 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_has_another_name_for_another_claim_code_or_basis() {
-        let ids = [
-            HoldId::of("u", Code::DataExpected, &[]),
-            HoldId::of("v", Code::DataExpected, &[]),
-            HoldId::of("u", Code::SnapshotsGone, &[]),
-            HoldId::of("u", Code::DataExpected, &[""]),
-            HoldId::of("u", Code::DataExpected, &["ab"]),
-            HoldId::of("u", Code::DataExpected, &["a", "b"]),
-            HoldId::of("u", Code::DataExpected, &["b", "a"]),
-        ];
-        for (index, id) in ids.iter().enumerate() {
-            assert_eq!(HoldId::parse(&id.to_string()).as_ref(), Some(id));
-            assert!(!ids.iter().take(index).any(|other| other == id), "{id}");
-        }
-        for wrong in ["", "0123456", "012345678", "0123456g", "ABCDEF01"] {
-            assert_eq!(HoldId::parse(wrong), None, "{wrong:?}");
-        }
+    fn every_key_of_ours_begins_with_the_prefix() {
+        assert!(ON_CLAIMS.into_iter().chain([CONSUMED, EXPECTS]).all(|key| key.starts_with(PREFIX)));
+        assert_eq!(VOLSYNC_VERSION.split_once('/').map(|(group, _)| group), Some(VOLSYNC));
+    }
+
+    #[test]
+    fn a_job_is_named_as_volsync_names_it() {
+        assert_eq!(populator("0b4c"), "vs-prime-0b4c");
+        assert_eq!(destination_job("data-restore"), "volsync-dst-data-restore");
+        let longest = "a".repeat(LONGEST_JOB - SOURCE_JOB.len());
+        assert_eq!(source_job(&longest), format!("volsync-src-{longest}"));
+        assert_eq!(source_job(&format!("{longest}a")), "volsync-src-b6af0329");
     }
 
     #[test]

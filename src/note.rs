@@ -6,11 +6,14 @@ use crate::code::Code;
 use crate::credentials::{Credentials, Flaw, Need};
 use crate::decision::Verdict;
 use crate::evidence::{Evidence, Failure, Ledger, Repository, RestoreEvidence, Slot};
+use crate::hold::Accepted;
 use crate::manifests::Manifests;
+use crate::names::{self, PREFIX};
 use crate::outcome::Cause;
-use crate::protection::{Accepted, Standing, unknown_annotations};
-use crate::review::{Review, Subject};
-use crate::settings::{PREFIX, RestoreMode};
+use crate::protection::Standing;
+use crate::request::Subject;
+use crate::review::Review;
+use crate::settings::RestoreMode;
 
 /// Something that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +81,10 @@ impl Note {
         }
         if let Subject::Claim(claim) = &review.request.subject {
             let is_malformed = |text: &str| Accepted::parse(text).is_none();
-            notes.extend(claim.annotation("accept").is_some_and(is_malformed).then_some(Note::AcceptMalformed));
+            notes.extend(claim.annotation(names::ACCEPT).is_some_and(is_malformed).then_some(Note::AcceptMalformed));
             notes.extend(
-                unknown_annotations(claim)
+                claim
+                    .unknown_annotations()
                     .map(|(key, meant)| Note::AnnotationUnknown(key.escape_default().to_string(), meant)),
             );
         }
@@ -166,7 +170,8 @@ impl fmt::Display for Note {
                 "a claim of a generated name gets a new one each time, so it is backed up and never restored",
             ),
             Note::AcceptMalformed => {
-                write!(f, "the annotation `{PREFIX}accept` accepts nothing; write `<hold-id>[,<hold-id>] <reason>`")
+                let key = names::ACCEPT;
+                write!(f, "the annotation `{key}` accepts nothing; write `<hold-id>[,<hold-id>] <reason>`")
             }
             Note::StoreUnread(what, why) => write!(f, "the {what} could not be read: {}", why.sentence()),
             Note::RestoreFails(1, cause) => write!(f, "the restore failed once: {}", cause.sentence()),

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::claim::{Source, VOLSYNC};
+use crate::claim::Source;
+use crate::names::VOLSYNC;
 use crate::protection::Protection;
-use crate::review::{Operation, Request};
+use crate::request::{Operation, Request};
 use crate::settings::RestoreMode;
 
 /// Adds `spec.dataSourceRef` to the claim, so that it stays Pending until VolSync has restored it.

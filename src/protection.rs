@@ -2,17 +2,15 @@
 
 use serde_json::Value;
 
-use crate::claim::{ANNOTATIONS, Claim, Source};
-use crate::decision::{Ask, Asked, Unselected};
-use crate::evidence::{DataSource, Evidence};
-use crate::manifests::SecretManifest;
-use crate::names::{self, HoldId, Kind, Names};
-use crate::problem::{Problem, keyed, nearest, one_of};
+use crate::claim::{Claim, Source, Unselected};
+use crate::evidence::DataSource;
+use crate::names::{self, Kind, Names};
+use crate::problem::{Problem, keyed, one_of};
 use crate::quantity::Quantity;
-use crate::review::{Request, Subject};
+use crate::request::{Request, Subject};
 use crate::schedule::Schedule;
 use crate::settings::{
-    AccessMode, CopyMethod, FsGroupChangePolicy, PREFIX, RestoreMode, SecurityContext, Settings, StorageClassSettings,
+    AccessMode, CopyMethod, FsGroupChangePolicy, RestoreMode, SecurityContext, Settings, StorageClassSettings,
 };
 use crate::template::{Scope, Template};
 use crate::vec_map::VecMap;
@@ -98,18 +96,6 @@ impl<'a> Standing<'a> {
             | Standing::LabelInvalid(_)
             | Standing::Unservable(_)
             | Standing::Unnamed => None,
-        }
-    }
-
-    /// What the decision must know of it to weigh `evidence`; `secret` is what carries the claim's credentials.
-    pub(crate) fn asked(&self, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Asked {
-        match self {
-            Standing::Unselected(unselected) => Asked::Unselected(*unselected),
-            Standing::Terminating => Asked::Terminating,
-            Standing::LabelInvalid(_) => Asked::LabelInvalid,
-            Standing::Unservable(_) => Asked::VolumeUnsupported,
-            Standing::Unnamed => Asked::Unnamed,
-            Standing::Servable(protection) => Asked::Protection(Box::new(protection.ask(secret, evidence))),
         }
     }
 
@@ -241,41 +227,6 @@ impl<'a> Protection<'a> {
     }
 }
 
-impl Protection<'_> {
-    fn ask(&self, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Ask {
-        let acceptance = self.claim.annotation("accept").and_then(Accepted::parse);
-        let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
-        Ask {
-            mode: self.restore_mode,
-            gate: self.settings.gate,
-            has_credentials: secret.is_some_and(SecretManifest::is_rendered),
-            // Nothing but evidence is compared with these two, and they take longer than all the rest.
-            repository: evidence.and(secret).and_then(SecretManifest::address),
-            interval: evidence.map_or(0, |_| self.schedule.interval()),
-            request: self.request.clone(),
-            accepted: accepted.unwrap_or_default(),
-            reason,
-        }
-    }
-}
-
-/// `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
-pub(crate) struct Accepted {
-    pub holds: Vec<HoldId>,
-    pub reason: String,
-}
-
-impl Accepted {
-    /// Nothing where it is not written so: half a word accepts nothing.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
-        let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
-        // The record has to fit into an annotation.
-        let reason: String = reason.trim().chars().take(256).collect();
-        (!reason.is_empty()).then_some(Accepted { holds, reason })
-    }
-}
-
 /// Where a claim's data comes from, by its own words; nothing for one whose name is not known yet.
 pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
     let destination = settings.names.destination.render(&claim.namespace, claim.name.as_ref()?);
@@ -337,8 +288,8 @@ fn restore_mode(
     class: Option<&StorageClassSettings>,
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
-    if claim.annotation("restore-from").is_some() {
-        return Err(wrong_annotation("restore-from", "settings allow no other claim's repository"));
+    if claim.annotation(names::RESTORE_FROM).is_some() {
+        return Err(wrong_annotation(names::RESTORE_FROM, "settings allow no other claim's repository"));
     }
     let mode = match restore_annotation(claim)? {
         Restore::Skip => RestoreMode::None,
@@ -395,10 +346,10 @@ enum Restore {
 
 /// `volsync-policy.io/restore: skip <reason>`.
 fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
-    match claim.annotation("restore").map(|value| value.split_once(char::is_whitespace)) {
+    match claim.annotation(names::RESTORE).map(|value| value.split_once(char::is_whitespace)) {
         None => Ok(Restore::AsSettings),
         Some(Some(("skip", reason))) if !reason.trim().is_empty() => Ok(Restore::Skip),
-        Some(_) => Err(wrong_annotation("restore", "expected `skip <reason>`")),
+        Some(_) => Err(wrong_annotation(names::RESTORE, "expected `skip <reason>`")),
     }
 }
 
@@ -411,7 +362,7 @@ fn security_context(claim: &Claim, settings: &Settings) -> Result<Option<Securit
             _ => Err(wrong_annotation(key, "expected a whole number, zero or more")),
         },
     };
-    let (user, group, fs_group) = (id("run-as-user")?, id("run-as-group")?, id("fs-group")?);
+    let (user, group, fs_group) = (id(names::RUN_AS_USER)?, id(names::RUN_AS_GROUP)?, id(names::FS_GROUP)?);
     if settings.mover.security_context.is_none() && user.or(group).or(fs_group).is_none() {
         return Ok(None);
     }
@@ -426,20 +377,13 @@ fn security_context(claim: &Claim, settings: &Settings) -> Result<Option<Securit
 }
 
 fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>, Problem> {
-    match claim.annotation("mover-service-account") {
+    match claim.annotation(names::MOVER_SERVICE_ACCOUNT) {
         None => Ok(settings.mover.service_account.clone()),
         Some(name) if names::is_subdomain(name) => Ok(Some(name.to_owned())),
-        Some(_) => Err(wrong_annotation("mover-service-account", "is not the name of a service account")),
+        Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not the name of a service account")),
     }
 }
 
 fn wrong_annotation(key: &str, message: &str) -> Problem {
-    Problem::new(keyed("metadata.annotations", &format!("{PREFIX}{key}")), message)
-}
-
-/// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one that
-/// was likely meant.
-pub(crate) fn unknown_annotations(claim: &Claim) -> impl Iterator<Item = (&str, Option<&'static str>)> {
-    let unknown = claim.annotations.keys().filter(|key| !ANNOTATIONS.contains(&key.as_str()));
-    unknown.map(|key| (key.as_str(), nearest(key, ANNOTATIONS)))
+    Problem::new(keyed("metadata.annotations", key), message)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::code::{Acceptance, Code};
-use crate::settings::PREFIX;
+use crate::names;
 
 /// The longest line of prose.
 const WIDTH: usize = 120;
@@ -57,7 +57,8 @@ pub fn acceptance(code: Code) -> &'static str {
 
 /// The command by which a person accepts a hold of the claim `namespace`/`name`; they have yet to write the reason.
 pub fn accept_command(namespace: &str, name: &str, hold: &str) -> String {
-    format!("kubectl annotate pvc {name} -n {namespace} {PREFIX}accept=\"{hold} <reason>\"")
+    let key = names::ACCEPT;
+    format!("kubectl annotate pvc {name} -n {namespace} {key}=\"{hold} <reason>\"")
 }
 
 /// A paragraph in lines that are not too long. What stands in backticks stays on one line.

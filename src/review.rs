@@ -4,21 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::claim::Claim;
 use crate::credentials::Credentials;
-use crate::decision::Unselected;
-use crate::document::{read, read_part};
+use crate::document::{parse, read};
 use crate::evidence::{ClaimEvidence, DataSource, Evidence};
-use crate::names;
 use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, known_key};
 use crate::protection::{self, Standing};
+use crate::request::{Request, Subject};
 use crate::settings::{Gate, Settings};
-
-/// The longest review that is read, in bytes. An API server takes no request longer than 3 MiB.
-pub const LONGEST_REVIEW: usize = 4 * 1024 * 1024;
 
 /// What one plan is made from.
 pub struct Review {
@@ -164,180 +159,23 @@ impl Parts {
             self.take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
         let request = Request::read(request, &settings)?;
         if let Some(seen) = evidence.as_ref().and_then(|evidence| evidence.claim.as_ref()) {
-            request.check(seen, &settings)?;
+            check_claim(&request, seen, &settings)?;
         }
         Ok(Review { request, credentials, settings, evidence })
     }
 }
 
-/// Reads JSON.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    if bytes.len() > LONGEST_REVIEW {
-        return Err(Problem::new("", format!("is longer than {LONGEST_REVIEW} bytes")));
+/// Evidence of another claim than the one that is asked about decides nothing.
+fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
+    let Subject::Claim(claim) = &request.subject else { return Ok(()) };
+    let Some(uid) = &claim.uid else { return Ok(()) };
+    if *uid != seen.uid {
+        return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));
     }
-    // At once: the library would look at each text by itself.
-    let text = str::from_utf8(bytes)
-        .map_err(|error| Problem::new("", format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
-    // Its own message could quote what it read.
-    serde_json::from_str(text)
-        .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
-}
-
-/// What is asked of the API server.
-pub(crate) struct Request {
-    /// What shall happen to the claim.
-    pub operation: Operation,
-    /// The request's own uid, where an API server sent it.
-    pub uid: Option<String>,
-    /// Whom it is about.
-    pub subject: Subject,
-    /// On UPDATE, whom it was about before.
-    pub before: Subject,
-    /// The whole AdmissionRequest, for templates and patches.
-    pub document: Value,
-}
-
-/// Whom a request is about, as far as that is the policy's business.
-pub(crate) enum Subject {
-    /// Nobody whom the policy knows: another kind, a subresource, a claim that is not selected.
-    Other(Unselected),
-    /// A claim that goes away. Nothing more of it is read, and so nothing of it can be wrong.
-    Terminating,
-    /// A claim.
-    Claim(Box<Claim>),
-}
-
-/// What shall happen to the claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Operation {
-    /// It is created.
-    Create,
-    /// It is changed.
-    Update,
-    /// It is deleted.
-    Delete,
-    /// Something connects to it.
-    Connect,
-}
-
-/// The part of an AdmissionRequest around the object.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope {
-    operation: Operation,
-    #[serde(default)]
-    uid: Option<String>,
-    #[serde(default)]
-    kind: Option<GroupKind>,
-    #[serde(default)]
-    sub_resource: Option<String>,
-    #[serde(default)]
-    namespace: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct GroupKind {
-    #[serde(default)]
-    group: String,
-    kind: String,
-}
-
-impl Request {
-    fn read(document: Value, settings: &Settings) -> Result<Request, ReviewError> {
-        match document.get("kind").and_then(Value::as_str) {
-            Some("PersistentVolumeClaim") => Request::create(document, settings),
-            Some("AdmissionReview") => match document {
-                Value::Object(mut review) => match review.get_mut("request").map(Value::take) {
-                    Some(request @ Value::Object(_)) => Request::admission(request, "request.request", settings),
-                    _ => Err(Problem::new("request.request", "is missing").into()),
-                },
-                _ => Err(Problem::new("request", "expected an object").into()),
-            },
-            Some(_) => {
-                Err(Problem::new("request.kind", "expected `PersistentVolumeClaim` or `AdmissionReview`").into())
-            }
-            None => Request::admission(document, "request", settings),
-        }
+    if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
+        return Err(Problem::new("evidence.claim.source", "is not that of the request's claim"));
     }
-
-    /// The request to create a bare claim.
-    fn create(claim: Value, settings: &Settings) -> Result<Request, ReviewError> {
-        let subject = Subject::read(&claim, "request", None, settings)?;
-        let metadata = |key: &str| claim.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
-        let mut request = Map::new();
-        request.insert("kind".to_owned(), json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"}));
-        request.insert("operation".to_owned(), json!("CREATE"));
-        request.extend(metadata("namespace").map(|namespace| ("namespace".to_owned(), namespace)));
-        request.extend(metadata("name").map(|name| ("name".to_owned(), name)));
-        request.insert("object".to_owned(), claim);
-        let (operation, before) = (Operation::Create, Subject::Other(Unselected::NoClaim));
-        Ok(Request { operation, uid: None, subject, before, document: Value::Object(request) })
-    }
-
-    fn admission(document: Value, path: &str, settings: &Settings) -> Result<Request, ReviewError> {
-        let envelope: Envelope = read_part(&document, path)?;
-        let about_claim = (envelope.kind.as_ref())
-            .is_none_or(|kind| kind.group.is_empty() && kind.kind == "PersistentVolumeClaim")
-            && envelope.sub_resource.as_deref().unwrap_or_default().is_empty();
-        let subject = |key: &str| match document.get(key) {
-            Some(object) if about_claim && !object.is_null() => {
-                Subject::read(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
-            }
-            _ => Ok(Subject::Other(Unselected::NoClaim)),
-        };
-        let (subject, before) = match envelope.operation {
-            Operation::Create => (subject("object")?, Subject::Other(Unselected::NoClaim)),
-            Operation::Update => {
-                (subject("object")?, subject("oldObject").unwrap_or(Subject::Other(Unselected::NoClaim)))
-            }
-            Operation::Delete => {
-                let unselected = match document.get("oldObject") {
-                    Some(object) if about_claim => Claim::unselected(object, envelope.namespace.as_deref(), settings),
-                    _ => Some(Unselected::NoClaim),
-                };
-                (unselected.map_or(Subject::Terminating, Subject::Other), Subject::Other(Unselected::NoClaim))
-            }
-            Operation::Connect => (Subject::Other(Unselected::NoClaim), Subject::Other(Unselected::NoClaim)),
-        };
-        Ok(Request { operation: envelope.operation, uid: envelope.uid, subject, before, document })
-    }
-}
-
-impl Request {
-    /// Evidence of another claim than the one that is asked about decides nothing.
-    fn check(&self, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
-        let Subject::Claim(claim) = &self.subject else { return Ok(()) };
-        let Some(uid) = &claim.uid else { return Ok(()) };
-        if *uid != seen.uid {
-            return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));
-        }
-        if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
-            return Err(Problem::new("evidence.claim.source", "is not that of the request's claim"));
-        }
-        Ok(())
-    }
-}
-
-impl Subject {
-    /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
-    fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, ReviewError> {
-        if let Some(unselected) = Claim::unselected(object, namespace, settings) {
-            return Ok(Subject::Other(unselected));
-        }
-        if Claim::is_terminating(object) {
-            return Ok(Subject::Terminating);
-        }
-        let claim = Claim::read(object, path, namespace, settings)?;
-        if !names::is_label(&claim.namespace) {
-            return Err(Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace").into());
-        }
-        if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
-            let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
-            return Err(problem.hint("write at most 253 lower case letters, digits, `-` and `.`").into());
-        }
-        Ok(Subject::Claim(Box::new(claim)))
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,21 +7,14 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credentials::MoverKey;
-use crate::document::{overlay, read};
+use crate::credentials::{MoverKey, S3Identity};
+use crate::document::{overlay, parse, read};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::retain::Retain;
-use crate::review::parse;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 use crate::vec_map::VecMap;
-
-/// The label and annotation keys that are ours begin with this.
-pub(crate) const PREFIX: &str = "volsync-policy.io/";
-
-/// The label by which we know our own objects.
-pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// What an administrator decides once for all claims.
 ///
@@ -126,18 +119,6 @@ pub(crate) enum CredentialKind {
     Secret,
     /// An ExternalSecret that makes that Secret: for Git, where no Secret may stand.
     ExternalSecret,
-}
-
-/// As whom movers reach a repository on S3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) enum S3Identity {
-    /// As the user whose access key stands in the credentials.
-    #[default]
-    Keys,
-    /// As whatever their service account or their node is: the credentials need no access key.
-    Ambient,
 }
 
 /// Where External Secrets finds the credentials.

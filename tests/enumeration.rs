@@ -534,7 +534,7 @@ impl Way {
         let says_again = code.way_out().is_some_and(|way_out| way_out.contains("create it again"));
         if code.acceptance() == Acceptance::Possible {
             let ask = self.ask().clone();
-            let id = hold(code, &ask, &self.evidence);
+            let id = hold(code, ask.repository.as_ref(), &self.evidence);
             match id {
                 Some(id) if !(self.creates_again && says_again && is_first) => self.accept(id),
                 Some(_) | None => self.create_again(),
@@ -644,7 +644,9 @@ impl Way {
 
 /// A person accepts one hold after the other.
 fn visit_accepted(walk: &mut Walk, mut ask: Ask, evidence: &Evidence) {
-    while let Some(id) = hold(decide(&Asked::Protection(Box::new(ask.clone())), Some(evidence)).code, &ask, evidence) {
+    loop {
+        let code = decide(&Asked::Protection(Box::new(ask.clone())), Some(evidence)).code;
+        let Some(id) = hold(code, ask.repository.as_ref(), evidence) else { break };
         // Row 32 alone goes on under its own name: its image is consumed first.
         if ask.accepted.contains(&id) {
             break;

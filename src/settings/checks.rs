@@ -1,8 +1,7 @@
 //! What settings may not say, although each value alone can be read: what could never be safe, or never work.
 
 use super::{
-    AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MANAGED_BY, MetadataSettings, PREFIX, Profile,
-    RestoreMode, Settings,
+    AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MetadataSettings, Profile, RestoreMode, Settings,
 };
 use crate::credentials::MoverKey;
 use crate::names;
@@ -155,7 +154,7 @@ impl MetadataSettings {
             let path = keyed(&format!("settings.metadata.{section}"), key);
             if !names::is_qualified(key) {
                 found.push(Problem::new(path, "is not the key of a label or an annotation"));
-            } else if key == MANAGED_BY || key.starts_with(PREFIX) {
+            } else if key == names::MANAGED_BY || key.starts_with(names::PREFIX) {
                 found.push(Problem::new(path, "is the key by which we know our own objects"));
             }
         }

@@ -105,7 +105,7 @@ impl View {
         let steps = Step::of(&verdict, &asked, Some(&evidence), false);
         let record = Recording::record(&verdict, &steps, Some(&evidence)).as_ref().map(record_in);
         let hold = match &asked {
-            Asked::Protection(ask) => hold(verdict.code, ask, &evidence),
+            Asked::Protection(ask) => hold(verdict.code, ask.repository.as_ref(), &evidence),
             _ => None,
         };
         let mut tasks = Vec::new();

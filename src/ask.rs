@@ -1,0 +1,40 @@
+//! What a request asks for, as the decision weighs it: where it stands, what carries its credentials, the evidence.
+
+use crate::decision::{Ask, Asked};
+use crate::evidence::Evidence;
+use crate::hold::Accepted;
+use crate::manifests::SecretManifest;
+use crate::names;
+use crate::protection::{Protection, Standing};
+
+impl Asked {
+    /// What the decision must know of `standing` to weigh `evidence`; `secret` is what carries the claim's credentials.
+    pub(crate) fn of(standing: &Standing<'_>, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Self {
+        match standing {
+            Standing::Unselected(unselected) => Asked::Unselected(*unselected),
+            Standing::Terminating => Asked::Terminating,
+            Standing::LabelInvalid(_) => Asked::LabelInvalid,
+            Standing::Unservable(_) => Asked::VolumeUnsupported,
+            Standing::Unnamed => Asked::Unnamed,
+            Standing::Servable(protection) => Asked::Protection(Box::new(Ask::of(protection, secret, evidence))),
+        }
+    }
+}
+
+impl Ask {
+    fn of(protection: &Protection<'_>, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Self {
+        let acceptance = protection.claim.annotation(names::ACCEPT).and_then(Accepted::parse);
+        let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
+        Ask {
+            mode: protection.restore_mode,
+            gate: protection.settings.gate,
+            has_credentials: secret.is_some_and(SecretManifest::is_rendered),
+            // Nothing but evidence is compared with these two, and they take longer than all the rest.
+            repository: evidence.and(secret).and_then(SecretManifest::address),
+            interval: evidence.map_or(0, |_| protection.schedule.interval()),
+            request: protection.request.clone(),
+            accepted: accepted.unwrap_or_default(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Holds: what holds a backup or a restore back until a person accepts it, and how they do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::code::Code;
+use crate::evidence::{Digest, Evidence, Volume, VolumeId};
+use crate::names::{hexadecimal, is_hexadecimal};
+
+/// The name of a hold, by which a person accepts it: eight hexadecimal digits that follow from the claim's uid, the
+/// code, and what must not have changed since the person looked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
+
+impl HoldId {
+    /// The name of the hold `code` of the claim with that uid; `basis` is what must not change.
+    pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [uid, code.as_str()].iter().chain(basis) {
+            // The length before each part keeps any two lists of parts apart.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        HoldId(hexadecimal(hash.finalize().iter().take(4)))
+    }
+
+    /// Reads eight lower case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for HoldId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        HoldId::parse(&text).ok_or("expected 8 lower case hexadecimal digits")
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
+pub(crate) struct Accepted {
+    pub holds: Vec<HoldId>,
+    pub reason: String,
+}
+
+impl Accepted {
+    /// Nothing where it is not written so: half a word accepts nothing.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
+        let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
+        // The record has to fit into an annotation.
+        let reason: String = reason.trim().chars().take(256).collect();
+        (!reason.is_empty()).then_some(Accepted { holds, reason })
+    }
+}
+
+/// The name of the hold `code`, where a person may accept it: it follows from what must not have changed since they
+/// looked. Nothing where that could not be read, so that they must look again. `rendered` is the SHA-256 of the
+/// repository that the Secret would name, where we render it ourselves.
+pub fn hold(code: Code, rendered: Option<&Digest>, evidence: &Evidence) -> Option<HoldId> {
+    let Evidence { claim, ledger, repository, .. } = evidence;
+    let claim = claim.as_ref()?;
+    let id = |basis: &[&str]| Some(HoldId::of(&claim.uid, code, basis));
+    let by_newest_key = || {
+        let listed = repository.listing().map(|listing| listing.newest_key.as_str());
+        let remembered = || ledger.memory().map(|(_, memory)| memory.newest_key.as_str());
+        id(&[listed.or_else(remembered).unwrap_or_default()])
+    };
+    match code {
+        Code::VolumeReplaced => match &claim.volume {
+            Some(Volume::Of(VolumeId { driver, handle })) => id(&[driver, handle]),
+            Some(Volume::None) | None => None,
+        },
+        // Their newest key moves with every backup.
+        Code::Superseded | Code::OtherWriterActive => match (ledger.entry(), repository.fingerprint()) {
+            (Some(entry), _) => id(&[&entry.writer.term.to_string()]),
+            (None, Some(fingerprint)) if code == Code::OtherWriterActive => id(&["", fingerprint.as_str()]),
+            (None, _) => None,
+        },
+        Code::RepositoryReplaced => id(&[repository.fingerprint()?.as_str()]),
+        Code::RepositoryMoved => {
+            id(&[evidence.secret_address(), rendered].map(|it| it.map(Digest::as_str).unwrap_or_default()))
+        }
+        Code::DataExpected
+        | Code::RepositoryDamaged
+        | Code::RepositoryRolledBack
+        | Code::SnapshotsGone
+        | Code::UnrestoredVolume
+        | Code::ForeignSource
+        | Code::PopulatedFromOtherImage
+        | Code::RestoreCameBackEmpty
+        | Code::RestoreUnverified
+        | Code::RestoredFromElsewhere
+        | Code::RestoredOlder
+        | Code::CapacityTooSmall => by_newest_key(),
+        Code::NotSelected
+        | Code::StrayBackup
+        | Code::ClaimTerminating
+        | Code::LabelInvalid
+        | Code::VolumeUnsupported
+        | Code::NameUnknown
+        | Code::NoEvidence
+        | Code::Ungated
+        | Code::ObjectsUnread
+        | Code::OptOutPending
+        | Code::OptedOut
+        | Code::NamespaceExcluded
+        | Code::NotOurs
+        | Code::CredentialsMissing
+        | Code::VolumeLost
+        | Code::LedgerUninitialised
+        | Code::LedgerMismatch
+        | Code::LedgerUnread
+        | Code::RepositoryUnread
+        | Code::Released
+        | Code::SecretOutdated
+        | Code::SameVolume
+        | Code::StartedFresh
+        | Code::AdoptedVolume
+        | Code::Restored
+        | Code::MissedAdmission
+        | Code::AwaitingBind
+        | Code::StaleRestore
+        | Code::PopulatorWedged
+        | Code::Binding
+        | Code::Restoring
+        | Code::RestoreFailing
+        | Code::RestoreQueued
+        | Code::RestoreFromBackup
+        | Code::FreshVolume
+        | Code::AcceptedByOperator => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_has_another_name_for_another_claim_code_or_basis() {
+        let ids = [
+            HoldId::of("u", Code::DataExpected, &[]),
+            HoldId::of("v", Code::DataExpected, &[]),
+            HoldId::of("u", Code::SnapshotsGone, &[]),
+            HoldId::of("u", Code::DataExpected, &[""]),
+            HoldId::of("u", Code::DataExpected, &["ab"]),
+            HoldId::of("u", Code::DataExpected, &["a", "b"]),
+            HoldId::of("u", Code::DataExpected, &["b", "a"]),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert_eq!(HoldId::parse(&id.to_string()).as_ref(), Some(id));
+            assert!(!ids.iter().take(index).any(|other| other == id), "{id}");
+        }
+        for wrong in ["", "0123456", "012345678", "0123456g", "ABCDEF01"] {
+            assert_eq!(HoldId::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{bail, ensure};
 
-use crate::{bench, cargo, output, works};
+use crate::{bench, cargo, circles, output, works};
 
 /// cargo-deny, at the version whose configuration deny.toml is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -12,6 +12,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(cargo().args(["fmt", "--all", "--check"]))?;
     long_lines()?;
+    circles::check()?;
     let scripts = tracked(&["*.css", "*.html", "*.js", "*.mjs", "*.ts"])?;
     let unformatted = output(Command::new("gofmt").arg("-l").args(tracked(&["*.go"])?))?;
     ensure!(unformatted.is_empty(), "gofmt would change {}", String::from_utf8_lossy(&unformatted));

@@ -3,6 +3,7 @@
 mod bench;
 mod browser;
 mod check;
+mod circles;
 mod mutants;
 mod playground;
 mod setup;

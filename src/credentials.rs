@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::document::text;
 use crate::problem::{Problem, nearest};
 use crate::vec_map::VecMap;
 
@@ -135,6 +136,11 @@ pub(crate) struct Credentials {
 pub(crate) struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {
+    /// The value of a key of a live Secret; nothing where it has none, an empty one, or one that is no base64.
+    pub(crate) fn in_secret(secret: &Value, key: &MoverKey) -> Option<Self> {
+        decode(text(secret, &["data", key.as_str()])).and_then(usable).ok()
+    }
+
     /// The bytes themselves, for the one place that writes `Secret.data`.
     pub(crate) fn reveal(&self) -> &[u8] {
         &self.0
@@ -237,6 +243,16 @@ impl Credentials {
             return Ok(values);
         }
         Err(needs.iter().map(|(key, flaw)| Need { key: key.clone(), flaw: *flaw }).collect())
+    }
+
+    /// The base repository, where it can be read.
+    pub(crate) fn base(&self) -> Option<&SecretBytes> {
+        self.get(&MoverKey::REPOSITORY).ok()
+    }
+
+    /// The repository at `path` below the base repository.
+    pub(crate) fn repository(&self, path: &str) -> Option<SecretBytes> {
+        join(self.base()?.reveal(), path).ok()
     }
 
     fn get(&self, key: &MoverKey) -> Result<&SecretBytes, Flaw> {

@@ -33,6 +33,16 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
 }
 
+/// The text at a path of keys in an object; empty where there is none.
+pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What stands at a path of keys in an object; nothing where that is null.
+pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |object, key| object.get(key)).filter(|value| !value.is_null())
+}
+
 /// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
     Reading::of(value, root, UnknownKeys::Refused)

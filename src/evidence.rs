@@ -498,6 +498,22 @@ impl Default for Ledger {
     }
 }
 
+impl Failure {
+    /// The class of that name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "notTried" => Failure::NotTried,
+            "unreachable" => Failure::Unreachable,
+            "denied" => Failure::Denied,
+            "timeout" => Failure::Timeout,
+            "storeMissing" => Failure::StoreMissing,
+            "unsupported" => Failure::Unsupported,
+            "malformed" => Failure::Malformed,
+            _ => return None,
+        })
+    }
+}
+
 impl Digest {
     /// Reads 64 lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
@@ -530,6 +546,21 @@ impl Timestamp {
         Timestamp(if seconds < LAST { seconds } else { LAST })
     }
 
+    /// Reads RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        Timestamp::of(humantime::parse_rfc3339(text).ok()?)
+    }
+
+    /// Reads the `Date` of an HTTP response, as in `Tue, 24 Nov 2026 10:00:00 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        Timestamp::of(httpdate::parse_http_date(text).ok()?)
+    }
+
+    fn of(time: std::time::SystemTime) -> Option<Self> {
+        let since_1970 = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Timestamp::from_unix(since_1970.as_secs()))
+    }
+
     /// The seconds from `earlier` to this; none where that is later.
     pub(crate) fn since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -540,11 +571,7 @@ impl TryFrom<String> for Timestamp {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let since_1970 =
-            humantime::parse_rfc3339(&text).ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        since_1970
-            .map(|time| Timestamp::from_unix(time.as_secs()))
-            .ok_or("expected a time such as `2026-11-24T10:00:00Z`")
+        Timestamp::parse(&text).ok_or("expected a time such as `2026-11-24T10:00:00Z`")
     }
 }
 
@@ -650,13 +677,6 @@ impl Expectation {
             Expectation::Data => "data",
             Expectation::Nothing => "nothing",
         }
-    }
-}
-
-impl Record {
-    /// As it stands in the annotation `volsync-policy.io/released`.
-    pub fn to_annotation(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::code::Code;
 use crate::document::parse;
-use crate::plan;
+use crate::{plan, reads};
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
 use crate::review::{Review, ReviewError};
@@ -18,9 +18,10 @@ pub type Answer = Result<Vec<u8>, Box<dyn std::error::Error + Sync + Send>>;
 pub type Operation = fn(&[u8]) -> Answer;
 
 /// The operations by their names.
-pub const OPERATIONS: [(&str, Operation); 4] = [
+pub const OPERATIONS: [(&str, Operation); 5] = [
     ("plan", plan_review),
     ("protocol_version", protocol_version),
+    ("reads", reads_of_review),
     ("validate", validate),
     ("validate_settings", validate_settings),
 ];
@@ -29,6 +30,12 @@ pub const OPERATIONS: [(&str, Operation); 4] = [
 fn plan_review(review: &[u8]) -> Answer {
     let review = Review::from_json(review).map_err(|error| error.to_json())?;
     Ok(plan(&review).to_json())
+}
+
+/// A review in, what to look at next out: a list, empty once everything that matters was seen.
+fn reads_of_review(review: &[u8]) -> Answer {
+    let review = Review::from_json(review).map_err(|error| error.to_json())?;
+    Ok(to_json(&reads(&review)))
 }
 
 /// The version of Kubewarden's protocol.

@@ -2,12 +2,14 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, needs_without_credentials};
+use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, SecretBytes, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
 use crate::names;
+use crate::ledger;
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
 use crate::retain::Retain;
@@ -24,6 +26,19 @@ pub struct Manifests {
     /// Absent where nothing is restored.
     pub(crate) destination: Option<Object<DestinationSpec>>,
     pub(crate) source: Object<SourceSpec>,
+}
+
+/// A manifest of a plan, by its key in `manifests`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Part {
+    /// The Secret, or the ExternalSecret that makes it.
+    Secret,
+    /// The ReplicationDestination.
+    Destination,
+    /// The ReplicationSource.
+    Source,
 }
 
 /// What carries the credentials.
@@ -227,6 +242,18 @@ impl Manifests {
     }
 }
 
+impl Manifests {
+    /// One of them as JSON, credentials and all; nothing where it is not rendered.
+    pub(crate) fn json(&self, part: Part) -> Option<Value> {
+        let json = match part {
+            Part::Secret => serde_json::to_vec(&self.secret.reveal()?),
+            Part::Destination => serde_json::to_vec(self.destination.as_ref()?),
+            Part::Source => serde_json::to_vec(&self.source),
+        };
+        serde_json::from_slice(&json.ok()?).ok()
+    }
+}
+
 impl SecretManifest {
     /// The object, credentials and all, to be written out; nothing where keys are missing.
     pub(crate) fn reveal(&self) -> Option<RevealedSecret<'_>> {
@@ -253,13 +280,7 @@ impl SecretManifest {
 
     /// The SHA-256 of the repository that it names; unknown where External Secrets fills it in.
     pub(crate) fn address(&self) -> Option<Digest> {
-        match self {
-            SecretManifest::Secret { data, .. } => {
-                let (_, repository) = data.iter().find(|(key, _)| *key == MoverKey::REPOSITORY)?;
-                Some(Digest::of(repository.reveal()))
-            }
-            SecretManifest::ExternalSecret(_) | SecretManifest::Needs { .. } => None,
-        }
+        self.value(&MoverKey::REPOSITORY).map(|repository| Digest::of(repository.reveal()))
     }
 
     /// The keys whose values are those of the live Secret.
@@ -270,25 +291,38 @@ impl SecretManifest {
         }
     }
 
-    /// What carries the claim's credentials. A password that is there stays: a repository's cannot be changed by a
-    /// Secret, and the next mover would find it wrong.
-    pub(crate) fn of(
-        protection: &Protection<'_>,
-        credentials: Option<&Credentials>,
-        evidence: Option<&Evidence>,
-    ) -> SecretManifest {
-        let mut manifest = secret(protection, credentials);
+    /// What carries the claim's credentials.
+    pub(crate) fn of(protection: &Protection<'_>, credentials: Option<&Credentials>) -> SecretManifest {
+        secret(protection, credentials)
+    }
+
+    /// The same with the password that the live Secret has, where that is another: a repository's cannot be changed by a
+    /// Secret, and the next mover would find it wrong. Where the live value is not at hand, the key is left out.
+    pub(crate) fn keeping_password(mut self, evidence: Option<&Evidence>, live: Option<SecretBytes>) -> Self {
         let has_other_password = matches!(
             evidence.and_then(|evidence| evidence.secret.as_ref()),
             Some(SecretEvidence::Ours(SecretContent { password: Likeness::Other, .. }))
         );
-        if let SecretManifest::Secret { data, kept, .. } = &mut manifest
+        if let SecretManifest::Secret { data, kept, .. } = &mut self
             && has_other_password
         {
-            data.retain(|(key, _)| *key != MoverKey::PASSWORD);
+            match (data.iter_mut().find(|(key, _)| *key == MoverKey::PASSWORD), live) {
+                (Some((_, value)), Some(live)) => *value = live,
+                (Some(_), None) | (None, _) => data.retain(|(key, _)| *key != MoverKey::PASSWORD),
+            }
             kept.push(MoverKey::PASSWORD);
         }
-        manifest
+        self
+    }
+
+    /// The value of a key, where it is rendered.
+    pub(crate) fn value(&self, key: &MoverKey) -> Option<&SecretBytes> {
+        match self {
+            SecretManifest::Secret { data, .. } => {
+                data.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+            }
+            SecretManifest::ExternalSecret(_) | SecretManifest::Needs { .. } => None,
+        }
     }
 
     /// Its name.
@@ -387,7 +421,7 @@ fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>)
         Backup::Pause | Backup::Keep | Backup::Withhold | Backup::Delete | Backup::DeleteWhenIdle => true,
     };
     let mut metadata = metadata(protection, &protection.names.source);
-    metadata.annotate(names::RELEASED, record.map(Record::to_annotation));
+    metadata.annotate(names::RELEASED, record.map(ledger::write_record));
     Object {
         api_version: names::VOLSYNC_VERSION,
         kind: "ReplicationSource",

@@ -31,6 +31,8 @@ pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
 ///
 /// [`Record`]: crate::evidence::Record
 pub const RELEASED: &str = ours!("released");
+/// On a claim: changed by the host, so that VolSync looks at the claim again.
+pub const TOUCHED: &str = ours!("touched");
 /// On a claim, written by a person: `skip <reason>` restores nothing into it.
 pub const RESTORE: &str = ours!("restore");
 /// On a claim: the repository of another claim to restore from. Refused: settings allow none.
@@ -41,7 +43,7 @@ pub const RUN_AS_GROUP: &str = ours!("run-as-group");
 pub const RUN_AS_USER: &str = ours!("run-as-user");
 
 /// The annotations of ours that may stand on a claim. Any other that begins with [`PREFIX`] is taken for a mistake.
-pub const ON_CLAIMS: [&str; 10] = [
+pub const ON_CLAIMS: [&str; 11] = [
     ACCEPT,
     CLAIM_UID,
     FS_GROUP,
@@ -52,6 +54,7 @@ pub const ON_CLAIMS: [&str; 10] = [
     RESTORE_FROM,
     RUN_AS_GROUP,
     RUN_AS_USER,
+    TOUCHED,
 ];
 
 /// The label by which we know our own objects; its value there is [`MANAGER`].
@@ -71,6 +74,15 @@ pub const VOLSYNC_VERSION: &str = "volsync.backube/v1alpha1";
 
 /// `apiVersion` of an ExternalSecret.
 pub const EXTERNAL_SECRETS_VERSION: &str = "external-secrets.io/v1";
+
+/// `apiVersion` of a VolumeSnapshot.
+pub const SNAPSHOT_VERSION: &str = "snapshot.storage.k8s.io/v1";
+
+/// The field manager by which a host creates and applies manifests.
+pub const FIELD_MANAGER: &str = "volsync-policy";
+
+/// The field manager by which a host writes records: another one, or the next apply of a manifest would remove them.
+pub const RECORD_MANAGER: &str = "volsync-policy-records";
 
 /// The annotation in which VolSync notes on a PersistentVolume which image it was populated from, as
 /// `<namespace>/<VolumeSnapshot>`.
@@ -109,8 +121,14 @@ pub fn source_job(source: &str) -> String {
 fn job(prefix: &str, owner: &str) -> String {
     match prefix.len() + owner.len() {
         ..=LONGEST_JOB => format!("{prefix}{owner}"),
-        _ => format!("{prefix}{:08x}", crc32fast::hash(owner.as_bytes())),
+        _ => format!("{prefix}{:08x}", crc32(owner.as_bytes())),
     }
+}
+
+/// The CRC-32 of IEEE 802.3. A crate's is faster by tables of 8 KiB and more, which every load of the page would pay.
+fn crc32(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc)))
 }
 
 /// The longest name of an object (RFC 1123 subdomain).

@@ -52,14 +52,13 @@ impl Note {
         review: &Review,
         standing: &Standing<'_>,
         verdict: &Verdict,
+        evidence: Option<&Evidence>,
         manifests: Option<&Manifests>,
     ) -> Vec<Note> {
         let mut notes = Vec::new();
         notes.extend((verdict.code == Code::Ungated).then_some(Note::Ungated));
         notes.extend((verdict.code == Code::NameUnknown).then_some(Note::NameUnknown));
-        notes.extend(
-            review.evidence.as_ref().into_iter().flat_map(|evidence| Note::of_evidence(verdict.code, evidence)),
-        );
+        notes.extend(evidence.and_then(|evidence| Note::of_evidence(verdict.code, evidence)));
         match standing.protection().map(|protection| protection.restore_mode) {
             Some(RestoreMode::Side) => notes.push(Note::RestoredAside),
             Some(RestoreMode::None) => notes.push(Note::NotRestored),

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::again::Again;
 use crate::code::Code;
 use crate::credentials::{MoverKey, Need};
 use crate::decision::{Backup, Restore, Verdict};
+use crate::evidence::Evidence;
 use crate::hold::HoldId;
 use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SourceSpec};
 use crate::note::Note;
@@ -12,6 +14,7 @@ use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::problem::Problem;
 use crate::protection::Standing;
 use crate::step::Step;
+use crate::writes::Write;
 
 /// What to do about one claim.
 ///
@@ -33,6 +36,13 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// What it was made from; nothing where nobody looked.
+    pub evidence: Option<Evidence>,
+    /// What the steps come down to, where a host looked. Where one cannot be carried out on what was seen, it and those
+    /// after it are left out.
+    pub writes: Option<Vec<Write>>,
+    /// When to plan again, where a host looked.
+    pub again: Option<Again>,
 }
 
 /// Whether the API server should take the claim.
@@ -107,6 +117,15 @@ pub(crate) struct PlanDocument<'a> {
     steps: &'a [Step],
     /// What a person should know.
     notes: Vec<NoteDocument>,
+    /// The evidence that it was made from; left out where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a Evidence>,
+    /// What the steps come down to, one request after the other; left out where no host looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<&'a [Write]>,
+    /// When to plan again; left out where no host looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<&'a Again>,
 }
 
 #[derive(Serialize)]
@@ -224,6 +243,9 @@ impl<'a> PlanDocument<'a> {
             notes: (plan.notes.iter())
                 .map(|note| NoteDocument { code: note.code(), message: note.to_string() })
                 .collect(),
+            evidence: plan.evidence.as_ref(),
+            writes: plan.writes.as_deref(),
+            again: plan.again.as_ref(),
         }
     }
 }

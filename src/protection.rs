@@ -137,17 +137,9 @@ impl<'a> Protection<'a> {
         let storage = servable_request(claim, settings)?;
         let namespace = claim.namespace.as_str();
         let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
-        let destination = settings.names.destination.render(namespace, name);
-        let source = source(claim, &destination, settings);
+        let source = source(claim, name, settings);
         let restore_mode = restore_mode(claim, &source, class, settings)?;
-        let names = Names {
-            secret: settings.names.secret.render(namespace, name),
-            destination: match source {
-                Source::Ours(named) => named,
-                Source::None | Source::Foreign => destination,
-            },
-            source: settings.names.source.render(namespace, name),
-        };
+        let names = names_of(claim, name, settings);
         check_names(name, &names, restore_mode)?;
 
         let scope = Scope::new(document);
@@ -227,10 +219,22 @@ impl<'a> Protection<'a> {
     }
 }
 
+/// The names of the manifests of the claim of that name.
+pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names {
+    let names = &settings.names;
+    Names {
+        secret: names.secret.render(&claim.namespace, name),
+        destination: match source(claim, name, settings) {
+            Source::Ours(named) => named,
+            Source::None | Source::Foreign => names.destination.render(&claim.namespace, name),
+        },
+        source: names.source.render(&claim.namespace, name),
+    }
+}
+
 /// Where a claim's data comes from, by its own words; nothing for one whose name is not known yet.
 pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
-    let destination = settings.names.destination.render(&claim.namespace, claim.name.as_ref()?);
-    Some(match source(claim, &destination, settings) {
+    Some(match source(claim, claim.name.as_ref()?, settings) {
         Source::None => DataSource::None,
         Source::Ours(_) => DataSource::Ours,
         Source::Foreign => DataSource::Foreign,
@@ -270,10 +274,11 @@ fn writable(claim: &Claim) -> Vec<AccessMode> {
 
 /// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours:
 /// to render it for this claim would point that other claim's restore at the wrong repository.
-fn source(claim: &Claim, destination: &str, settings: &Settings) -> Source {
+fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
+    let destination = settings.names.destination.render(&claim.namespace, name);
     match &claim.source {
         Source::Ours(named)
-            if named != destination && settings.names.destination.name_in(named, &claim.namespace).is_some() =>
+            if *named != destination && settings.names.destination.name_in(named, &claim.namespace).is_some() =>
         {
             Source::Foreign
         }

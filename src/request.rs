@@ -129,6 +129,16 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The claim that it is about, labelled or not; nothing where there is none that can be read.
+    pub(crate) fn claim(&self, settings: &Settings) -> Option<Claim> {
+        let namespace = self.document.get("namespace").and_then(Value::as_str);
+        let claim = Claim::read(self.document.get("object")?, "request.object", namespace, settings).ok()?;
+        let is_named = claim.name.as_deref().is_some_and(names::is_subdomain) && names::is_label(&claim.namespace);
+        is_named.then_some(claim)
+    }
+}
+
 impl Subject {
     /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
     fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Vec<Problem>> {

@@ -13,6 +13,7 @@ use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, known_key};
 use crate::protection::{self, Standing};
 use crate::request::{Request, Subject};
+use crate::seen::Seen;
 use crate::settings::{Gate, Settings};
 
 /// What one plan is made from.
@@ -23,8 +24,18 @@ pub struct Review {
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// What the administrator decided.
     pub(crate) settings: Arc<Settings>,
-    /// What an observer found out; without it manifests are generated and nothing is released.
-    pub(crate) evidence: Option<Evidence>,
+    /// What is known of the claim; without it manifests are generated and nothing is released.
+    pub(crate) facts: Facts,
+}
+
+/// What is known of a claim, and how.
+pub(crate) enum Facts {
+    /// Nobody looked.
+    None,
+    /// Somebody says so: a preset, a test, a person who plays it through.
+    Told(Box<Evidence>),
+    /// A host looked.
+    Seen(Seen),
 }
 
 /// A review that cannot be read: everything that is wrong with it, at least one thing.
@@ -66,7 +77,7 @@ impl fmt::Display for ReviewError {
 impl std::error::Error for ReviewError {}
 
 impl Review {
-    /// Reads a review from JSON: an object of `request`, `credentials`, `settings` and `evidence`.
+    /// Reads a review from JSON: an object of `request`, `credentials`, `settings`, and `seen` or `evidence`.
     ///
     /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands
     /// for the request to create it. The others may be absent or null.
@@ -78,13 +89,13 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
-    /// Reads one of many reviews from JSON: an object of `request` and `evidence`, as in [`Review::from_json`].
+    /// Reads one of many reviews from JSON: an object of `request`, and `seen` or `evidence`, as in [`Review::from_json`].
     ///
     /// # Errors
     ///
     /// Everything that is wrong, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Review, ReviewError> {
-        Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
+        Parts::of(parse(bytes)?, &["request", "evidence", "seen"])?.read(shared.clone())
     }
 
     /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
@@ -99,8 +110,24 @@ impl Review {
         }
     }
 
+    /// What a host saw, where one looked.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        match &self.facts {
+            Facts::Seen(seen) => Some(seen),
+            Facts::None | Facts::Told(_) => None,
+        }
+    }
+
+    /// The evidence that somebody told.
+    pub(crate) fn told(&self) -> Option<&Evidence> {
+        match &self.facts {
+            Facts::Told(evidence) => Some(evidence),
+            Facts::None | Facts::Seen(_) => None,
+        }
+    }
+
     pub(crate) fn from_value(document: Value) -> Result<Review, ReviewError> {
-        let mut parts = Parts::of(document, &["request", "credentials", "settings", "evidence"])?;
+        let mut parts = Parts::of(document, &["request", "credentials", "settings", "evidence", "seen"])?;
         let shared = Shared::of(&mut parts)?;
         parts.read(shared)
     }
@@ -150,18 +177,39 @@ impl Parts {
 
     /// Reads what is left of a review.
     fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
-        let evidence: Option<Evidence> = self.take("evidence").map(|given| read(&given, "evidence")).transpose()?;
-        if evidence.is_some() && settings.gate == Gate::None {
-            let problem = Problem::new("evidence", "is of no use while the gate is off");
+        let facts = match (self.take("evidence"), self.take("seen")) {
+            (None, None) => Facts::None,
+            (Some(evidence), None) => Facts::Told(Box::new(read(&evidence, "evidence")?)),
+            (None, Some(seen)) => Facts::Seen(Seen::from_value(seen)?),
+            (Some(_), Some(_)) => {
+                let problem = Problem::new("evidence", "stands beside `seen`, which evidence is made from");
+                return Err(problem.hint("leave one of them out").into());
+            }
+        };
+        if let (Some(given), Gate::None) = (facts.key(), settings.gate) {
+            let problem = Problem::new(given, "is of no use while the gate is off");
             return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
         }
         let request =
             self.take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
         let request = Request::read(request, &settings)?;
-        if let Some(seen) = evidence.as_ref().and_then(|evidence| evidence.claim.as_ref()) {
-            check_claim(&request, seen, &settings)?;
+        if let Facts::Told(evidence) = &facts
+            && let Some(told) = &evidence.claim
+        {
+            check_claim(&request, told, &settings)?;
         }
-        Ok(Review { request, credentials, settings, evidence })
+        Ok(Review { request, credentials, settings, facts })
+    }
+}
+
+impl Facts {
+    /// The key of a review under which they stand.
+    fn key(&self) -> Option<&'static str> {
+        match self {
+            Facts::None => None,
+            Facts::Told(_) => Some("evidence"),
+            Facts::Seen(_) => Some("seen"),
+        }
     }
 }
 

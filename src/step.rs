@@ -60,9 +60,29 @@ pub struct Recording {
 }
 
 /// How old a lock must be to be dead, in seconds: restic renews its own every five minutes.
-const DEAD_LOCK: u64 = 60 * 60;
+pub(crate) const DEAD_LOCK: u64 = 60 * 60;
 
 impl Step {
+    /// As it stands in a plan.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::MarkRelease(_) => "markRelease",
+            Step::DeleteSource => "deleteSource",
+            Step::DeleteDestination => "deleteDestination",
+            Step::DeletePopulator => "deletePopulator",
+            Step::TouchClaim => "touchClaim",
+            Step::RecordRelease(_) => "recordRelease",
+            Step::PinSnapshots => "pinSnapshots",
+            Step::ApplySecret => "applySecret",
+            Step::ApplyDestination => "applyDestination",
+            Step::ApplySource => "applySource",
+            Step::UnpauseSource => "unpauseSource",
+            Step::ConsumeImage => "consumeImage",
+            Step::ClearLocks => "clearLocks",
+            Step::WriteLedger(_) => "writeLedger",
+        }
+    }
+
     /// The steps that carry out a verdict.
     pub fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>, clears_locks: bool) -> Vec<Step> {
         let nothing = Evidence::default();

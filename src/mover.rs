@@ -1,0 +1,3 @@
+//! Movers: what VolSync hands the data of a claim to.
+
+pub mod restic;

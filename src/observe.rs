@@ -1,0 +1,75 @@
+//! Observation: raw answers to evidence. The only room that knows how Kubernetes, VolSync and a store look.
+//!
+//! What is malformed is unread, never absent: a record that cannot be parsed does not mean that a backup was never
+//! released. Text of a log becomes an outcome here, and values of a Secret become "same" or "other"; neither goes any
+//! further.
+
+pub(crate) mod objects;
+mod store;
+#[cfg(test)]
+mod tests;
+
+/// How long after the first look a repository must still not be there, in seconds.
+pub(crate) const TWICE_APART: u32 = 30;
+
+use crate::claim::Claim;
+use crate::credentials::{MoverKey, SecretBytes};
+use crate::evidence::{Evidence, Slot};
+use crate::manifests::SecretManifest;
+use crate::review::Review;
+use crate::role::Role;
+use crate::seen::Seen;
+use crate::settings::Settings;
+use crate::target::Target;
+
+/// What one claim is looked at with.
+pub(crate) struct Observer<'a> {
+    /// What belongs to the claim.
+    pub target: Target,
+    /// What the host saw.
+    pub seen: &'a Seen,
+    /// What an administrator decided.
+    pub settings: &'a Settings,
+    /// The password that would be rendered.
+    password: Option<SecretBytes>,
+}
+
+impl<'a> Observer<'a> {
+    /// Who looks at the claim that a review is about; nobody where that is none, or has no name yet.
+    pub(crate) fn of(review: &'a Review, seen: &'a Seen, secret: Option<&SecretManifest>) -> Option<Self> {
+        let Review { request, credentials, settings, .. } = review;
+        let target = Target::of(request, settings, credentials.as_deref())?;
+        let password = secret.and_then(|secret| secret.value(&MoverKey::PASSWORD)).cloned();
+        Some(Observer { target, seen, settings, password })
+    }
+
+    /// The password of the live Secret, which stays.
+    pub(crate) fn live_password(&self) -> Option<SecretBytes> {
+        SecretBytes::in_secret(self.found(Role::Secret)?, &MoverKey::PASSWORD)
+    }
+
+    /// The evidence in what was seen. What was not asked for, or is of another claim, was not read.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let cluster = self.found(Role::Cluster).map(|namespace| objects::uid(namespace).to_owned());
+        let (claim, backup) = self.claim_and_backup();
+        let restore = claim.as_ref().and_then(|claim| self.restore(&claim.uid));
+        Evidence {
+            cluster,
+            secret: self.secret(),
+            populator: self.populator(),
+            repository: self.repository(restore.as_ref()),
+            ledger: self.ledger(),
+            slot: self.seen.restores_ahead().map_or(Slot::Free, Slot::Queued),
+            claim,
+            restore,
+            backup,
+        }
+    }
+
+    /// The claim as it is stored, where it is the one that the request is about.
+    fn stored_claim(&self) -> Option<Claim> {
+        let claim = Claim::read(self.found(Role::Claim)?, "seen.claim.object", None, self.settings).ok()?;
+        let is_same = self.target.uid.is_none() || claim.uid == self.target.uid;
+        is_same.then_some(claim)
+    }
+}

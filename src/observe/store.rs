@@ -1,0 +1,130 @@
+//! The store: the ledger and the repository, read without the repository's password.
+
+use super::{Observer, TWICE_APART};
+use crate::evidence::{Blank, Digest, Failure, Ledger, Listing, Opened, Repository, RestoreEvidence, Timestamp};
+use crate::ledger::{self, Unreadable};
+use crate::outcome::{Outcome, SnapshotId};
+use crate::role::Role;
+use crate::seen::{self, Found};
+
+impl Observer<'_> {
+    /// The claim's entry in the ledger.
+    pub(super) fn ledger(&self) -> Ledger {
+        let unread = |Unreadable| Ledger::Unread(Failure::Malformed);
+        match self.bytes(Role::Marker) {
+            Found::Unread(failure) => return Ledger::Unread(failure),
+            Found::Absent => return Ledger::Uninitialised,
+            Found::Is(marker) => match ledger::read_marker(&marker.data) {
+                Ok(id) if Some(&id) == self.settings.ledger.store_id.as_ref() => {}
+                Ok(_) => return Ledger::OtherStore,
+                Err(unreadable) => return unread(unreadable),
+            },
+        }
+        match self.bytes(Role::Entry) {
+            Found::Unread(failure) => Ledger::Unread(failure),
+            Found::Absent => Ledger::None,
+            Found::Is(entry) => match ledger::read_entry(&entry.data, self.target.judged_address(self.seen).as_ref()) {
+                Ok(entry) => Ledger::Entry(Box::new(entry)),
+                Err(unreadable) => unread(unreadable),
+            },
+        }
+    }
+
+    /// The repository, by one listing.
+    pub(super) fn repository(&self, restore: Option<&RestoreEvidence>) -> Repository {
+        self.read_repository(restore).unwrap_or_else(Repository::Unread)
+    }
+
+    fn read_repository(&self, restore: Option<&RestoreEvidence>) -> Result<Repository, Failure> {
+        let root = self.listing(Role::Repository)?;
+        if root.is_empty() {
+            return self.blank(&root);
+        }
+        let as_of = root.as_of;
+        if !root.has_object("config") || !root.has_folder("keys") {
+            return Ok(Repository::Damaged(Blank { as_of }));
+        }
+        let fingerprint = match self.bytes(Role::Config) {
+            Found::Is(config) => Digest::of(&config.data),
+            Found::Absent => return Err(Failure::Malformed),
+            Found::Unread(failure) => return Err(failure),
+        };
+        let oldest_lock = match root.has_folder("locks") {
+            true => self.listing(Role::Locks).ok().and_then(|locks| locks.objects.iter().map(|(_, at)| *at).min()),
+            false => None,
+        };
+        let opened = Opened { as_of, fingerprint, oldest_lock };
+        if root.has_folder("snapshots") {
+            let snapshots = self.listing(Role::Snapshots)?;
+            // What has another name is no snapshot: restic passes it over.
+            let named = |(key, at): &(&str, Timestamp)| Some((*at, Digest::parse(key)?));
+            let snapshots: Vec<(Timestamp, Digest)> = snapshots.objects.iter().filter_map(named).collect();
+            if let Some(listing) = self.holds(&snapshots, &opened, restore) {
+                return Ok(Repository::Holds(Box::new(listing)));
+            }
+        }
+        let has_data = root.has_folder("data") || root.has_folder("index");
+        Ok(if has_data { Repository::Emptied(opened) } else { Repository::Initialised(opened) })
+    }
+
+    /// There is nothing: absent if there still is nothing half a minute later, and if a `config` is denied by name
+    /// too, for a store that refuses may show an empty listing.
+    fn blank(&self, first: &seen::Listing<'_>) -> Result<Repository, Failure> {
+        let again = self.listing(Role::RepositoryAgain)?;
+        let is_apart = again.as_of.since(first.as_of) >= u64::from(TWICE_APART);
+        match self.bytes(Role::Config) {
+            Found::Absent if again.is_empty() && is_apart => Ok(Repository::Absent(Blank { as_of: again.as_of })),
+            Found::Absent | Found::Is(_) => Err(Failure::Malformed),
+            Found::Unread(failure) => Err(failure),
+        }
+    }
+
+    fn holds(
+        &self,
+        snapshots: &[(Timestamp, Digest)],
+        opened: &Opened,
+        restore: Option<&RestoreEvidence>,
+    ) -> Option<Listing> {
+        let (newest_at, newest_key) = snapshots.iter().max()?;
+        let lists = |id: &SnapshotId| snapshots.iter().any(|(_, key)| key.as_str().starts_with(id.as_str()));
+        let restored = match restore {
+            Some(RestoreEvidence::Done(done)) => match &done.outcome {
+                Outcome::Restored(id) => Some(id),
+                Outcome::Nothing | Outcome::Unread => None,
+            },
+            Some(
+                RestoreEvidence::Absent
+                | RestoreEvidence::Foreign
+                | RestoreEvidence::Stale
+                | RestoreEvidence::Running(_),
+            )
+            | None => None,
+        };
+        Some(Listing {
+            as_of: opened.as_of,
+            fingerprint: opened.fingerprint.clone(),
+            oldest_lock: opened.oldest_lock,
+            count: snapshots.len() as u64,
+            newest_key: newest_key.clone(),
+            newest_at: *newest_at,
+            lists_restored: restored.is_some_and(lists),
+            lists_saved: self.saved().as_ref().is_some_and(lists),
+        })
+    }
+
+    fn listing(&self, role: Role) -> Result<seen::Listing<'_>, Failure> {
+        let place = self.target.key(role, self.seen)?;
+        match self.seen.listing(role, &place.key) {
+            Found::Is(listing) => Ok(listing),
+            Found::Absent => Err(Failure::Malformed),
+            Found::Unread(failure) => Err(failure),
+        }
+    }
+
+    fn bytes(&self, role: Role) -> Found<seen::Bytes<'_>> {
+        match self.target.key(role, self.seen) {
+            Ok(_) => self.seen.bytes(role),
+            Err(failure) => Found::Unread(failure),
+        }
+    }
+}

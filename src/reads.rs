@@ -1,0 +1,176 @@
+//! Reads: what a host must look at, in the order in which it must be read.
+//!
+//! A host asks again and again with what it has seen so far, until there is nothing more to read: one read names the
+//! next (a claim its volume, a Secret its repository), and a cheap one makes a dear one needless.
+//!
+//! VolSync does not wait for a host that reads one object after the other, so what follows is read before what it
+//! follows from: the claim, then `vs-prime`, then the ReplicationDestination; logs and the ledger before the
+//! repository. `docs/decisions.md` says what else would be misread.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::{ObjectRef, StoreRef};
+use crate::decision::Asked;
+use crate::document::at;
+use crate::evidence::{DataSource, Evidence, Phase};
+use crate::observe::TWICE_APART;
+use crate::observe::objects::{failures, is_ours};
+use crate::role::Role;
+use crate::seen::{Found, Seen};
+use crate::settings::RestoreMode;
+use crate::target::Target;
+
+/// What a host must look at next.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Read {
+    /// The name under which the answer goes into `seen`.
+    pub role: Role,
+    /// What to look at.
+    #[serde(flatten)]
+    pub target: ReadTarget,
+    /// How many seconds must have passed since the answer of the same kind before this one; a repository is taken for
+    /// absent only when it was seen so twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_seconds: Option<u32>,
+    /// The fields of an object that are looked at, as paths from its root; a host may keep no other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Cow<'static, str>>,
+}
+
+/// What a read looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ReadTarget {
+    /// An object of Kubernetes.
+    Object(ObjectRef),
+    /// The last 1,024 bytes that the newest failed pod of a Job wrote.
+    Log(ObjectRef),
+    /// All keys below a prefix of the store, up to the next `/`, all pages of them.
+    Listing(StoreRef),
+    /// An object of the store.
+    Bytes(StoreRef),
+}
+
+/// How far a claim has to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Whether something of ours was left behind, and what became of the claim.
+    Leftovers,
+    /// Whether its backup runs for another incarnation.
+    Backup,
+    /// Everything, but for the store: nothing of it matters.
+    Objects,
+    /// Everything.
+    Store,
+}
+
+impl Depth {
+    /// How far a claim has to be looked at that asks for this, as far as `evidence` of it is there.
+    pub(crate) fn of(asked: &Asked, evidence: &Evidence) -> Self {
+        let ask = match asked {
+            Asked::Unselected(_) => return Depth::Leftovers,
+            Asked::Terminating | Asked::LabelInvalid | Asked::VolumeUnsupported | Asked::Unnamed => {
+                return Depth::Backup;
+            }
+            Asked::Protection(ask) => ask,
+        };
+        let matters = |phase, source| match phase {
+            Phase::Bound => true,
+            Phase::Pending => source == DataSource::Ours || ask.mode == RestoreMode::Side,
+            Phase::Lost => false,
+        };
+        match &evidence.claim {
+            Some(claim) if ask.has_credentials && matters(claim.phase, claim.source) => Depth::Store,
+            Some(_) | None => Depth::Objects,
+        }
+    }
+}
+
+impl Target {
+    /// What there is to read next: what is wanted, can be named, and has no answer yet.
+    pub(crate) fn reads(&self, depth: Depth, seen: &Seen) -> Vec<Read> {
+        let unread = self.wanted(depth, seen).into_iter().filter(|role| !seen.has(*role));
+        let read = |role: Role| {
+            let fields = role.fields().iter().map(|field| Cow::Borrowed(*field)).collect();
+            let after_seconds = (role == Role::RepositoryAgain).then_some(TWICE_APART);
+            Some(Read { role, target: self.read_target(role, seen)?, after_seconds, fields })
+        };
+        unread.filter_map(read).collect()
+    }
+
+    fn read_target(&self, role: Role, seen: &Seen) -> Option<ReadTarget> {
+        match role {
+            Role::DestinationLog => self.object(role, seen).map(ReadTarget::Log),
+            Role::Repository | Role::RepositoryAgain | Role::Snapshots | Role::Locks => {
+                self.key(role, seen).ok().map(ReadTarget::Listing)
+            }
+            Role::Marker | Role::Entry | Role::Config => self.key(role, seen).ok().map(ReadTarget::Bytes),
+            role => self.object(role, seen).map(ReadTarget::Object),
+        }
+    }
+
+    /// The roles that matter, in their order, as far as what was seen tells.
+    fn wanted(&self, depth: Depth, seen: &Seen) -> Vec<Role> {
+        const CLAIM: [Role; 4] = [Role::Cluster, Role::Namespace, Role::Claim, Role::Volume];
+        const OURS: [Role; 3] = [Role::Destination, Role::Source, Role::Secret];
+        let found = |role| self.found(role, seen);
+        let mut roles = Vec::new();
+        if depth == Depth::Leftovers {
+            roles.extend(OURS);
+            if OURS.into_iter().filter_map(found).any(is_ours) {
+                roles.extend(CLAIM);
+                roles.push(Role::Populator);
+            }
+            return roles;
+        }
+        roles.extend(CLAIM);
+        if depth == Depth::Backup {
+            roles.push(Role::Source);
+            return roles;
+        }
+        if found(Role::Claim).is_none() {
+            return roles;
+        }
+        roles.push(Role::Populator);
+        roles.extend(OURS);
+        roles.extend(self.is_external.then_some(Role::ExternalSecret));
+        let is_read = |role: &Role| seen.has(*role) || self.object(*role, seen).is_none();
+        if roles.iter().all(is_read) && roles.iter().skip(CLAIM.len() + 1).copied().filter_map(found).all(is_ours) {
+            roles.extend(self.wanted_of_restore(seen));
+            if depth == Depth::Store {
+                roles.extend(self.wanted_of_store(seen));
+            }
+        }
+        roles
+    }
+
+    /// What became of the restore, where its ReplicationDestination alone does not tell.
+    fn wanted_of_restore(&self, seen: &Seen) -> Vec<Role> {
+        let Some(destination) = self.found(Role::Destination, seen) else { return Vec::new() };
+        if at(destination, &["status", "latestImage"]).is_some() {
+            return vec![Role::Image];
+        }
+        let has_failed = self.found(Role::DestinationJob, seen).is_some_and(|job| failures(job) > 0);
+        let log = has_failed.then_some(Role::DestinationLog);
+        [Role::DestinationJob].into_iter().chain(log).collect()
+    }
+
+    /// The ledger, and of the repository what is there.
+    fn wanted_of_store(&self, seen: &Seen) -> Vec<Role> {
+        let mut roles = vec![Role::Marker, Role::Entry, Role::Repository];
+        let Ok(StoreRef { key, .. }) = self.key(Role::Repository, seen) else { return roles };
+        let Found::Is(listing) = seen.listing(Role::Repository, &key) else { return roles };
+        if listing.is_empty() {
+            roles.extend([Role::Config, Role::RepositoryAgain]);
+        }
+        roles.extend(listing.has_object("config").then_some(Role::Config));
+        roles.extend(listing.has_folder("snapshots").then_some(Role::Snapshots));
+        roles.extend(listing.has_folder("locks").then_some(Role::Locks));
+        roles
+    }
+}

@@ -1,0 +1,169 @@
+//! What a host saw: the raw answers of the API server and of the store, one for each [`Role`].
+//!
+//! They hold the values of Secrets and the text of logs, so nothing here has `Debug`, `Display` or `Serialize`. Only
+//! [`crate::observe`] reads them, and only evidence comes out of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use crate::address::ObjectRef;
+use crate::evidence::{Failure, Timestamp};
+use crate::problem::{Problem, keyed, known_key};
+use crate::role::Role;
+
+/// The key beside the roles under which a host says how many restores go first: `{"ahead": 3}`.
+const QUEUE: &str = "queue";
+
+/// The answers that a host got, by role. What is left out was not read.
+///
+/// Each answer is a JSON object of one of these forms:
+///
+/// | of | form |
+/// |---|---|
+/// | anything | `{"failed": "denied"}`, with the class of the failure ([`Failure`]) |
+/// | an object | `{"object": {…}}` as the API server gave it, or `{"absent": true}` |
+/// | a log | `{"log": "…"}`, its end, or `{"absent": true}` |
+/// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
+/// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
+///
+/// `date` is the `Date` of the store's answer, as it stands in the header. A host that restores only so many claims at
+/// once says under `queue` how many go first: `{"ahead": 3}`.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Map<String, Value>);
+
+/// One answer: what was asked for, or why it is not there.
+pub(crate) enum Found<T> {
+    /// Nobody looked, or the answer makes no sense.
+    Unread(Failure),
+    /// It is not there.
+    Absent,
+    /// It is there.
+    Is(T),
+}
+
+/// An object of the store.
+pub(crate) struct Bytes<'a> {
+    /// What it holds.
+    pub data: Vec<u8>,
+    /// Its entity tag, by which a conditional write names it.
+    pub etag: Option<&'a str>,
+}
+
+/// What stands below a prefix of the store, of which no page is missing.
+pub(crate) struct Listing<'a> {
+    /// The keys below the prefix, without it, and when each was written.
+    pub objects: Vec<(&'a str, Timestamp)>,
+    /// The folders right below the prefix, without it and without their slash.
+    pub folders: Vec<&'a str>,
+    /// When it was read, by the store's own clock.
+    pub as_of: Timestamp,
+}
+
+impl Seen {
+    /// Reads the answers from JSON.
+    ///
+    /// # Errors
+    ///
+    /// A role that does not exist, or an answer that is no object. What an answer holds is never a problem: what
+    /// cannot be read is unread.
+    pub(crate) fn from_value(document: Value) -> Result<Seen, Problem> {
+        let Value::Object(answers) = document else { return Err(Problem::new("seen", "expected an object")) };
+        let names: Vec<&str> = Role::ALL.map(Role::as_str).into_iter().chain([QUEUE]).collect();
+        for (role, answer) in &answers {
+            if !names.contains(&role.as_str()) {
+                return Err(Problem::new(keyed("seen", role), "unknown role").hint(known_key(role, &names)));
+            }
+            if !answer.is_object() {
+                return Err(Problem::new(keyed("seen", role), "expected an object"));
+            }
+        }
+        Ok(Seen(answers))
+    }
+
+    /// Whether there is an answer, of whatever kind.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.0.contains_key(role.as_str())
+    }
+
+    /// The object that was asked for; another one, or what is no object of Kubernetes, was not read.
+    pub(crate) fn object(&self, role: Role, asked: &ObjectRef) -> Found<&Value> {
+        self.answer(role, "object", |object| asked.is(object).then_some(object))
+    }
+
+    /// The end of a log.
+    pub(crate) fn log(&self, role: Role) -> Option<&str> {
+        self.0.get(role.as_str())?.get("log")?.as_str()
+    }
+
+    /// An object of the store.
+    pub(crate) fn bytes(&self, role: Role) -> Found<Bytes<'_>> {
+        let etag = self.0.get(role.as_str()).and_then(|answer| answer.get("etag")?.as_str());
+        self.answer(role, "bytes", |bytes| Some(Bytes { data: STANDARD.decode(bytes.as_str()?).ok()?, etag }))
+    }
+
+    /// What stands below `prefix`.
+    pub(crate) fn listing(&self, role: Role, prefix: &str) -> Found<Listing<'_>> {
+        let answer = self.0.get(role.as_str());
+        self.answer(role, "listing", |objects| {
+            let answer = answer?;
+            let is_whole = answer.get("truncated").is_none_or(|truncated| truncated == false);
+            let objects = objects.as_array()?.iter().map(|object| {
+                let written = Timestamp::parse(object.get("lastModified")?.as_str()?)?;
+                Some((object.get("key")?.as_str()?.strip_prefix(prefix)?, written))
+            });
+            let folders = answer.get("prefixes").and_then(Value::as_array).into_iter().flatten();
+            let folders = folders.map(|folder| folder.as_str()?.strip_prefix(prefix)?.strip_suffix('/'));
+            is_whole.then_some(Listing {
+                objects: objects.collect::<Option<_>>()?,
+                folders: folders.collect::<Option<_>>()?,
+                as_of: Timestamp::parse_http(answer.get("date")?.as_str()?)?,
+            })
+        })
+    }
+
+    /// How many other restores the host lets go first; nothing where it has a slot.
+    pub(crate) fn restores_ahead(&self) -> Option<u32> {
+        let ahead = self.0.get(QUEUE)?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        (ahead > 0).then(|| u32::try_from(ahead).unwrap_or(u32::MAX))
+    }
+
+    fn answer<'a, T>(&'a self, role: Role, form: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Found<T> {
+        let Some(answer) = self.0.get(role.as_str()) else { return Found::Unread(Failure::NotTried) };
+        if let Some(failure) = answer.get("failed") {
+            return Found::Unread(failure.as_str().and_then(Failure::parse).unwrap_or(Failure::Malformed));
+        }
+        match answer.get(form) {
+            Some(value) => read(value).map_or(Found::Unread(Failure::Malformed), Found::Is),
+            None if answer.get("absent").is_some_and(|absent| absent == true) => Found::Absent,
+            None => Found::Unread(Failure::Malformed),
+        }
+    }
+}
+
+impl Listing<'_> {
+    /// Whether nothing is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.folders.is_empty()
+    }
+
+    /// Whether an object of that name is there.
+    pub(crate) fn has_object(&self, name: &str) -> bool {
+        self.objects.iter().any(|(key, _)| *key == name)
+    }
+
+    /// Whether a folder of that name is there.
+    pub(crate) fn has_folder(&self, name: &str) -> bool {
+        self.folders.contains(&name)
+    }
+}
+
+impl<T> Found<T> {
+    /// What is there; nothing where it is absent or unread.
+    pub(crate) fn found(self) -> Option<T> {
+        match self {
+            Found::Is(found) => Some(found),
+            Found::Absent | Found::Unread(_) => None,
+        }
+    }
+}

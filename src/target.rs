@@ -1,0 +1,189 @@
+//! Targets: which objects of the cluster and which keys of the store belong to one claim.
+
+use serde_json::Value;
+
+use crate::credentials::{Credentials, MoverKey, SecretBytes};
+use crate::evidence::{Digest, Failure};
+use crate::ledger;
+use crate::mover::restic::S3Address;
+use crate::names::{EXTERNAL_SECRETS_VERSION, Names, SNAPSHOT_VERSION, VOLSYNC_VERSION, destination_job, populator};
+use crate::protection;
+use crate::address::{ObjectRef, StoreRef, Through};
+use crate::role::Role;
+use crate::request::Request;
+use crate::document::text;
+use crate::seen::Seen;
+use crate::settings::Settings;
+
+/// What belongs to one claim.
+pub(crate) struct Target {
+    /// The claim's namespace.
+    pub namespace: String,
+    /// The claim's name.
+    pub name: String,
+    /// The claim's uid, where the request has one.
+    pub uid: Option<String>,
+    /// The names of its manifests.
+    pub names: Names,
+    /// Whether an ExternalSecret makes its Secret.
+    pub is_external: bool,
+    /// Where its repository stands below the base repository.
+    pub repository_path: String,
+    /// The base repository, where the base credentials name one.
+    base: Option<SecretBytes>,
+    /// The repository that the rendered Secret names, where that is known.
+    rendered: Option<SecretBytes>,
+}
+
+/// A place in a store: a repository's, or the one below which the ledger and all repositories stand.
+pub(crate) struct Place {
+    through: Through,
+    /// What every key begins with: nothing, or folders with a slash after each.
+    prefix: String,
+}
+
+impl Target {
+    /// What belongs to the claim that `request` is about; nothing where it is about none, or about one without a name.
+    pub(crate) fn of(
+        request: &Request,
+        settings: &Settings,
+        credentials: Option<&Credentials>,
+    ) -> Option<Self> {
+        let claim = request.claim(settings)?;
+        let name = claim.name.as_ref()?;
+        let repository_path = settings.repository_path.render(&claim.namespace, name);
+        Some(Target {
+            names: protection::names_of(&claim, name, settings),
+            is_external: settings.credentials.external_secret.is_some(),
+            base: credentials.and_then(Credentials::base).cloned(),
+            rendered: credentials.and_then(|base| base.repository(&repository_path)),
+            namespace: claim.namespace.clone(),
+            name: name.clone(),
+            uid: claim.uid.clone(),
+            repository_path,
+        })
+    }
+
+    /// The object that a role looks at; nothing where the object that would name it was not found.
+    pub(crate) fn object(&self, role: Role, seen: &Seen) -> Option<ObjectRef> {
+        let of = |version, kind, name: &str| Some(ObjectRef::new(version, kind, Some(&self.namespace), name));
+        let of_cluster = |kind, name: &str| Some(ObjectRef::new("v1", kind, None, name));
+        let named = |role, path: &[&str]| {
+            let name = text(self.found(role, seen)?, path);
+            (!name.is_empty()).then_some(name)
+        };
+        match role {
+            Role::Cluster => of_cluster("Namespace", "kube-system"),
+            Role::Namespace => of_cluster("Namespace", &self.namespace),
+            Role::Claim => of("v1", "PersistentVolumeClaim", &self.name),
+            Role::Volume => of_cluster("PersistentVolume", named(Role::Claim, &["spec", "volumeName"])?),
+            Role::Populator => {
+                of("v1", "PersistentVolumeClaim", &populator(named(Role::Claim, &["metadata", "uid"])?))
+            }
+            Role::Destination => of(VOLSYNC_VERSION, "ReplicationDestination", &self.names.destination),
+            Role::Source => of(VOLSYNC_VERSION, "ReplicationSource", &self.names.source),
+            Role::Secret => of("v1", "Secret", &self.names.secret),
+            Role::ExternalSecret => of(EXTERNAL_SECRETS_VERSION, "ExternalSecret", &self.names.secret),
+            Role::DestinationJob | Role::DestinationLog => {
+                of("batch/v1", "Job", &destination_job(&self.names.destination))
+            }
+            Role::Image => {
+                of(SNAPSHOT_VERSION, "VolumeSnapshot", named(Role::Destination, &["status", "latestImage", "name"])?)
+            }
+            Role::Marker
+            | Role::Entry
+            | Role::Repository
+            | Role::RepositoryAgain
+            | Role::Config
+            | Role::Snapshots
+            | Role::Locks => None,
+        }
+    }
+
+    /// The object that was found for a role.
+    pub(crate) fn found<'a>(&self, role: Role, seen: &'a Seen) -> Option<&'a Value> {
+        seen.object(role, &self.object(role, seen)?).found()
+    }
+
+    /// The key of the store that a role looks at.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be named: nobody knows the repository, or it is not on S3.
+    pub(crate) fn key(&self, role: Role, seen: &Seen) -> Result<StoreRef, Failure> {
+        let key = match role {
+            Role::Marker => self.ledger(seen)?.key(ledger::MARKER),
+            Role::Entry => self.ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
+            Role::Config => self.repository(seen)?.key("config"),
+            Role::Snapshots => self.repository(seen)?.key("snapshots/"),
+            Role::Locks => self.repository(seen)?.key("locks/"),
+            _ => self.repository(seen)?.key(""),
+        };
+        Ok(key)
+    }
+
+    /// The repository that the claim's Secret names: the live one, else the one that would be rendered.
+    ///
+    /// # Errors
+    ///
+    /// Nobody knows it, or it is not on S3.
+    pub(crate) fn repository(&self, seen: &Seen) -> Result<Place, Failure> {
+        match (self.live(seen), &self.rendered) {
+            (Some(live), _) => Place::of(Through::Secret, &live),
+            (None, Some(rendered)) => Place::of(Through::Base, rendered),
+            (None, None) => Err(Failure::NotTried),
+        }
+    }
+
+    /// The place of the ledger: below the base repository, or where the live Secret's repository stands below one.
+    ///
+    /// # Errors
+    ///
+    /// Nobody knows it, or it is not on S3.
+    pub(crate) fn ledger(&self, seen: &Seen) -> Result<Place, Failure> {
+        if let Some(base) = &self.base {
+            return Place::of(Through::Base, base);
+        }
+        self.repository(seen)?;
+        self.beside_repository(seen).ok_or(Failure::NotTried)
+    }
+
+    /// The SHA-256 of the repository that the rendered Secret would name, where that is known.
+    pub(crate) fn rendered_address(&self) -> Option<Digest> {
+        self.rendered.as_ref().map(|rendered| Digest::of(rendered.reveal()))
+    }
+
+    /// The SHA-256 of the repository that is judged: the live Secret's, else the one that would be rendered.
+    pub(crate) fn judged_address(&self, seen: &Seen) -> Option<Digest> {
+        self.live(seen).map_or_else(|| self.rendered_address(), |live| Some(Digest::of(live.reveal())))
+    }
+
+    /// The place below which the judged repository stands, where that is where settings put repositories.
+    pub(crate) fn beside_repository(&self, seen: &Seen) -> Option<Place> {
+        let Place { through, prefix } = self.repository(seen).ok()?;
+        let prefix = prefix.strip_suffix(&format!("{}/", self.repository_path))?.to_owned();
+        Some(Place { through, prefix })
+    }
+
+    /// `RESTIC_REPOSITORY` of the live Secret.
+    fn live(&self, seen: &Seen) -> Option<SecretBytes> {
+        SecretBytes::in_secret(self.found(Role::Secret, seen)?, &MoverKey::REPOSITORY)
+    }
+}
+
+impl Place {
+    fn of(through: Through, repository: &SecretBytes) -> Result<Self, Failure> {
+        let repository = str::from_utf8(repository.reveal()).map_err(|_| Failure::Malformed)?;
+        if !repository.starts_with("s3:") {
+            return Err(Failure::Unsupported);
+        }
+        let S3Address { prefix, .. } = S3Address::parse(repository).ok_or(Failure::Malformed)?;
+        let prefix = if prefix.is_empty() { prefix } else { prefix + "/" };
+        Ok(Place { through, prefix })
+    }
+
+    /// A key below it.
+    pub(crate) fn key(&self, key: &str) -> StoreRef {
+        StoreRef { through: self.through, key: format!("{}{key}", self.prefix) }
+    }
+}

@@ -1,0 +1,341 @@
+//! Writes: what the steps of a plan come down to. Each says by itself what must still be so, and the first that fails
+//! ends the round: the host looks again.
+//!
+//! - What is absent is created by POST: apply cannot say "only if absent", and would merge into a stranger's object.
+//! - What is ours is applied with the uid and the resourceVersion in which that was seen; force is safe then.
+//! - Records are merge patches by a field manager of their own, or the next apply of a manifest would remove them.
+//! - What is deleted is deleted with its uid.
+//! - The ledger's entry is put on the condition that it still is what was read.
+//!
+//! A write whose answer was lost is found out by reading, never repeated blindly.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::evidence::{Digest, Entry, Record, Timestamp};
+use crate::ledger;
+use crate::manifests::{Manifests, Part};
+use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, TOUCHED};
+use crate::observe::objects::{annotation, is_ours, uid};
+use crate::address::{ObjectRef, StoreRef};
+use crate::role::Role;
+use crate::document::{at, text};
+use crate::seen::{Found, Seen};
+use crate::step::{DEAD_LOCK, Step};
+use crate::target::Target;
+
+/// One request to the API server or to the store.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Write {
+    /// The name of the step that it belongs to.
+    pub step: Cow<'static, str>,
+    /// What to do.
+    #[serde(flatten)]
+    pub verb: Verb,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Verb {
+    /// POST a manifest of the plan. If the object exists by then, look again.
+    Create(Creation),
+    /// Apply a manifest of the plan on the server's side, with force, and with the given uid and resourceVersion in
+    /// its metadata.
+    Apply(Application),
+    /// Patch an object, as JSON merge patch. The body holds what must still be so: the uid, and the resourceVersion
+    /// where the whole object matters.
+    Patch(Patch),
+    /// The same for the object's subresource `status`.
+    PatchStatus(Patch),
+    /// Delete an object of that uid. One that is gone already is no failure.
+    Delete(Deletion),
+    /// Write an object of the store, on that condition.
+    Put(Put),
+    /// Copy an object within the store. One that is gone is no failure.
+    Copy(Copy),
+    /// Delete an object of the store. One that is gone already is no failure.
+    Remove(StoreRef),
+}
+
+/// An object that is created.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Creation {
+    /// Its manifest.
+    pub manifest: Part,
+    /// The field manager.
+    pub field_manager: Cow<'static, str>,
+}
+
+/// An object that is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Application {
+    /// Its manifest.
+    pub manifest: Part,
+    /// Its uid.
+    pub uid: String,
+    /// The version in which it was seen to be ours.
+    pub resource_version: String,
+    /// The field manager.
+    pub field_manager: Cow<'static, str>,
+}
+
+/// A change to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Patch {
+    /// The object.
+    pub object: ObjectRef,
+    /// The field manager.
+    pub field_manager: Cow<'static, str>,
+    /// The JSON merge patch (RFC 7386).
+    pub body: Value,
+}
+
+/// An object that is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Deletion {
+    /// The object.
+    pub object: ObjectRef,
+    /// The uid that it must have.
+    pub uid: String,
+}
+
+/// An object of the store that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Put {
+    /// Where.
+    #[serde(flatten)]
+    pub at: StoreRef,
+    /// What, in UTF-8.
+    pub text: String,
+    /// What must still be so.
+    #[serde(flatten)]
+    pub condition: Condition,
+}
+
+/// What must still be so when an object of the store is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Condition {
+    /// It has this entity tag.
+    IfMatch(String),
+    /// Nothing is there: the text is `*`.
+    IfNoneMatch(Cow<'static, str>),
+}
+
+/// An object of the store that is copied.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Copy {
+    /// The object.
+    pub from: StoreRef,
+    /// Where its copy goes.
+    pub to: StoreRef,
+}
+
+/// What writes are made from.
+pub(crate) struct Scribe<'a> {
+    /// What belongs to the claim.
+    pub target: &'a Target,
+    /// What the host saw.
+    pub seen: &'a Seen,
+    /// The manifests, where the claim is protected.
+    pub manifests: Option<&'a Manifests>,
+}
+
+/// A step that cannot be carried out on what was seen: neither can those after it.
+struct Impossible;
+
+impl Scribe<'_> {
+    /// What the steps come down to, up to the first that cannot be carried out.
+    pub(crate) fn writes(&self, steps: &[Step]) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for step in steps {
+            let Ok(verbs) = self.step(step) else { break };
+            writes.extend(verbs.into_iter().map(|verb| Write { step: step.name().into(), verb }));
+        }
+        writes
+    }
+
+    fn step(&self, step: &Step) -> Result<Vec<Verb>, Impossible> {
+        match step {
+            Step::MarkRelease(record) => Ok(self.record(record)),
+            Step::DeleteSource => self.delete(Role::Source),
+            Step::DeleteDestination => self.delete(Role::Destination),
+            Step::DeletePopulator => self.delete(Role::Populator),
+            Step::TouchClaim => self.touch().map(|verb| vec![verb]),
+            Step::RecordRelease(recording) | Step::WriteLedger(recording) => {
+                let put = self.put(&recording.entry)?;
+                Ok([put].into_iter().chain(self.record(&recording.record)).collect())
+            }
+            Step::PinSnapshots => self.pin(),
+            Step::ApplySecret => self.apply(Part::Secret),
+            Step::ApplyDestination => self.apply(Part::Destination),
+            Step::ApplySource => self.apply(Part::Source),
+            Step::UnpauseSource => {
+                let source = self.target.found(Role::Source, self.seen).ok_or(Impossible)?;
+                let version = text(source, &["metadata", "resourceVersion"]);
+                let body = json!({"metadata": {"uid": uid(source), "resourceVersion": version},
+                                  "spec": {"paused": false}});
+                Ok(vec![self.patch(Role::Source, FIELD_MANAGER, body)?])
+            }
+            Step::ConsumeImage => self.consume(),
+            Step::ClearLocks => self.clear_locks(),
+        }
+    }
+
+    /// Creates what is absent, applies what is ours and differs from its manifest; touches nothing else.
+    fn apply(&self, part: Part) -> Result<Vec<Verb>, Impossible> {
+        let role = match part {
+            Part::Secret if self.target.is_external => Role::ExternalSecret,
+            Part::Secret => Role::Secret,
+            Part::Destination => Role::Destination,
+            Part::Source => Role::Source,
+        };
+        let wanted = self.manifests.and_then(|manifests| manifests.json(part)).ok_or(Impossible)?;
+        let object = self.target.object(role, self.seen).ok_or(Impossible)?;
+        match self.seen.object(role, &object) {
+            Found::Absent => Ok(vec![Verb::Create(Creation { manifest: part, field_manager: FIELD_MANAGER.into() })]),
+            Found::Is(live) if !is_ours(live) => Err(Impossible),
+            Found::Is(live) if is_as_wanted(live, &wanted) => Ok(Vec::new()),
+            Found::Is(live) => Ok(vec![Verb::Apply(Application {
+                manifest: part,
+                uid: uid(live).to_owned(),
+                resource_version: text(live, &["metadata", "resourceVersion"]).to_owned(),
+                field_manager: FIELD_MANAGER.into(),
+            })]),
+            Found::Unread(_) => Err(Impossible),
+        }
+    }
+
+    fn delete(&self, role: Role) -> Result<Vec<Verb>, Impossible> {
+        let object = self.target.object(role, self.seen).ok_or(Impossible)?;
+        let found = self.seen.object(role, &object).found().ok_or(Impossible)?;
+        Ok(vec![Verb::Delete(Deletion { uid: uid(found).to_owned(), object })])
+    }
+
+    fn patch(&self, role: Role, field_manager: &'static str, body: Value) -> Result<Verb, Impossible> {
+        let object = self.target.object(role, self.seen).ok_or(Impossible)?;
+        Ok(Verb::Patch(Patch { object, field_manager: field_manager.into(), body }))
+    }
+
+    /// VolSync looks at a claim again when it changes.
+    fn touch(&self) -> Result<Verb, Impossible> {
+        let claim = self.target.found(Role::Claim, self.seen).ok_or(Impossible)?;
+        let prime = self.target.found(Role::Populator, self.seen).ok_or(Impossible)?;
+        let body = json!({"metadata": {"uid": uid(claim), "annotations": {TOUCHED: uid(prime)}}});
+        self.patch(Role::Claim, RECORD_MANAGER, body)
+    }
+
+    /// The record on the claim, and on the ReplicationSource where that is ours, unless it stands there already.
+    fn record(&self, record: &Record) -> Vec<Verb> {
+        let written = ledger::write_record(record);
+        let patch = |role: Role| {
+            let object = self.target.found(role, self.seen)?;
+            let is_due = annotation(object, RELEASED) != Some(&written) && (role == Role::Claim || is_ours(object));
+            let body = json!({"metadata": {"uid": uid(object), "annotations": {RELEASED: written}}});
+            is_due.then(|| self.patch(role, RECORD_MANAGER, body).ok()).flatten()
+        };
+        [Role::Claim, Role::Source].into_iter().filter_map(patch).collect()
+    }
+
+    /// The entry, if it still is what was read; with the address of the repository that the rendered Secret names.
+    fn put(&self, entry: &Entry) -> Result<Verb, Impossible> {
+        let repository: Digest = (self.target.rendered_address())
+            .or_else(|| self.target.judged_address(self.seen))
+            .ok_or(Impossible)?;
+        let condition = match self.seen.bytes(Role::Entry) {
+            Found::Absent => Condition::IfNoneMatch("*".into()),
+            Found::Is(stored) => Condition::IfMatch(stored.etag.ok_or(Impossible)?.to_owned()),
+            Found::Unread(_) => return Err(Impossible),
+        };
+        let at = self.target.key(Role::Entry, self.seen).map_err(|_| Impossible)?;
+        Ok(Verb::Put(Put { at, text: ledger::write_entry(entry, &repository), condition }))
+    }
+
+    /// A copy of each snapshot, beside the repository. A place that is not where settings put repositories has no room
+    /// beside it.
+    fn pin(&self) -> Result<Vec<Verb>, Impossible> {
+        let from = self.target.key(Role::Snapshots, self.seen).map_err(|_| Impossible)?;
+        let Some(pins) = self.target.beside_repository(self.seen) else { return Ok(Vec::new()) };
+        let listing = self.seen.listing(Role::Snapshots, &from.key).found().ok_or(Impossible)?;
+        let copy = |(snapshot, _): &(&str, Timestamp)| {
+            let to = pins.key(&ledger::pin_key(&self.target.repository_path, snapshot));
+            Verb::Copy(Copy { from: StoreRef { key: format!("{}{snapshot}", from.key), ..from.clone() }, to })
+        };
+        Ok(listing.objects.iter().map(copy).collect())
+    }
+
+    /// Notes the image, takes it away, and deletes the VolumeSnapshot if it belongs to the ReplicationDestination.
+    fn consume(&self) -> Result<Vec<Verb>, Impossible> {
+        let destination = self.target.found(Role::Destination, self.seen).ok_or(Impossible)?;
+        let image = text(destination, &["status", "latestImage", "name"]);
+        let version = text(destination, &["metadata", "resourceVersion"]);
+        let noted = json!({"metadata": {
+            "uid": uid(destination), "resourceVersion": version, "annotations": {CONSUMED: image},
+        }});
+        let cleared = json!({"metadata": {"uid": uid(destination)}, "status": {"latestImage": null}});
+        let object = self.target.object(Role::Destination, self.seen).ok_or(Impossible)?;
+        let mut verbs = vec![
+            self.patch(Role::Destination, RECORD_MANAGER, noted)?,
+            Verb::PatchStatus(Patch { object, field_manager: RECORD_MANAGER.into(), body: cleared }),
+        ];
+        if let Some(snapshot) = self.target.found(Role::Image, self.seen)
+            && is_owned_by(snapshot, uid(destination))
+        {
+            verbs.extend(self.delete(Role::Image)?);
+        }
+        Ok(verbs)
+    }
+
+    fn clear_locks(&self) -> Result<Vec<Verb>, Impossible> {
+        let at = self.target.key(Role::Locks, self.seen).map_err(|_| Impossible)?;
+        let locks = self.seen.listing(Role::Locks, &at.key).found().ok_or(Impossible)?;
+        let dead = locks.objects.iter().filter(|(_, written)| locks.as_of.since(*written) > DEAD_LOCK);
+        Ok(dead.map(|(lock, _)| Verb::Remove(StoreRef { key: format!("{}{lock}", at.key), ..at.clone() })).collect())
+    }
+}
+
+fn is_owned_by(object: &Value, owner: &str) -> bool {
+    let owners = at(object, &["metadata", "ownerReferences"]).and_then(Value::as_array);
+    owners.into_iter().flatten().any(|reference| text(reference, &["uid"]) == owner)
+}
+
+/// Whether a live object is as its manifest wants it, so that there is nothing to apply: what is wanted is there, and
+/// of `data` and of a ReplicationSource's `spec` nothing else is. VolSync's kinds have no defaults that the API server
+/// would fill in; those of External Secrets have.
+fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
+    let is_exact = |key: &str| live.get(key) == wanted.get(key);
+    let has_defaults = wanted.get("kind").is_some_and(|kind| kind == "ExternalSecret");
+    covers(live, wanted) && is_exact("data") && (has_defaults || is_exact("spec"))
+}
+
+/// Whether everything in `wanted` is in `live`.
+fn covers(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| live.get(key).is_some_and(|live| covers(live, wanted)))
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            wanted.iter().all(|wanted| live.iter().any(|live| covers(live, wanted)))
+        }
+        (live, wanted) => live == wanted,
+    }
+}

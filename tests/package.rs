@@ -124,7 +124,7 @@ fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
     }
 }
 
-/// Every policy test of ours, each as text of its own, and one that fails.
+/// Every policy test of ours, each as text of its own, with its bases before it, and one that fails.
 fn policy_tests() -> Vec<String> {
     let mut folders = vec![root().join("tests/cases")];
     let mut files: Vec<PathBuf> = Vec::new();
@@ -134,9 +134,20 @@ fn policy_tests() -> Vec<String> {
             if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }
-    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
-    let mut tests: Vec<String> =
-        texts.flat_map(|text| text.split("\n---\n").map(str::to_owned).collect::<Vec<_>>()).collect();
+    let mut tests: Vec<String> = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (bases, cases) = match text.strip_prefix("bases: ").and_then(|text| text.split_once("\n---\n")) {
+            // A module in a browser reads no file.
+            Some((name, cases)) => {
+                let bases = std::fs::read_to_string(file.with_file_name(name)).unwrap();
+                let lines: String = bases.lines().map(|line| format!("  {line}\n")).collect();
+                (format!("bases:\n{lines}---\n"), cases)
+            }
+            None => (String::new(), text.as_str()),
+        };
+        tests.extend(cases.split("\n---\n").map(|case| bases.clone() + case));
+    }
     tests.push("{name: what is not so, request: {kind: PersistentVolumeClaim}, expect: {code: Released}}".to_owned());
     tests
 }

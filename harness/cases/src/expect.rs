@@ -69,7 +69,7 @@ pub struct Expect {
 
 /// A value that was written, if only as `null`: nothing is expected where nothing is written, and `null` where that
 /// is.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 

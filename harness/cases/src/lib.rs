@@ -16,6 +16,20 @@
 //! named under `expect` is compared, and each of it whole, but for what `except` names. A case that could not fail is
 //! an error, and so is an expectation about something that the answer does not have.
 //!
+//! What several cases have in common stands in bases, in the first document of their file or in a file that this names:
+//!
+//! ```yaml
+//! bases:
+//!   pending: {request: {…}, evidence: snapshots=24}
+//!   bound: {base: pending, evidence: "snapshots=24,bound"}
+//! ---
+//! name: a claim of another cluster is not backed up
+//! base: bound
+//! change:             # by JSON pointers into the review; null removes
+//!   /evidence/cluster: the-second
+//! expect: {code: OtherWriterActive}
+//! ```
+//!
 //! A case with a story asks more than once:
 //!
 //! ```yaml
@@ -32,6 +46,7 @@
 //!     expect: {code: Restored}
 //! ```
 
+mod base;
 mod case;
 mod compare;
 mod coverage;

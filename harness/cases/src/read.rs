@@ -1,59 +1,114 @@
 //! How the cases of a file are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_saphyr::{Spanned, UserMessageFormatter};
 
+use crate::base::{Bases, Files, Parts, Start, Written};
 use crate::case::{Case, Operation, Step};
 use crate::credentials::look_real;
-use crate::expect::Expect;
-use crate::preset::Preset;
+use crate::expect::{Expect, given};
 use crate::story::StoryStep;
 
-/// A case as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A case as it is written, or the bases of those that follow it.
+#[derive(Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Document {
-    name: Spanned<String>,
-    #[serde(default)]
+    bases: Option<Written>,
+    name: Option<Spanned<String>>,
     operation: Operation,
+    base: Option<String>,
+    #[serde(deserialize_with = "given")]
     request: Option<Value>,
+    #[serde(deserialize_with = "given")]
     credentials: Option<Value>,
+    #[serde(deserialize_with = "given")]
     settings: Option<Value>,
+    #[serde(deserialize_with = "given")]
     evidence: Option<Value>,
-    #[serde(default)]
+    change: BTreeMap<String, Value>,
     expect: Expect,
     story: Option<Vec<StoryStep>>,
+}
+
+/// What is wrong with a file of cases.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// Everything that is wrong, each with its place; what a case holds is not quoted.
+    pub(crate) all: Vec<anyhow::Error>,
+    /// The file of its bases, which is not itself read for cases.
+    pub(crate) bases: Option<PathBuf>,
+}
+
+impl From<anyhow::Error> for Faults {
+    fn from(fault: anyhow::Error) -> Self {
+        Faults { all: vec![fault], bases: None }
+    }
 }
 
 /// Reads the cases of one file, which is called `label`.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, each with its place; what a case holds is not quoted.
-pub(crate) fn file(file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
-    text(&read_to_string(file).map_err(|error| vec![error])?, file, label)
+/// There is a fault in it.
+pub(crate) fn file(file: &Path, label: &str) -> Result<Vec<Case>, Faults> {
+    text(&read_to_string(file)?, file, label)
 }
 
 /// Reads the cases in the text of a file, as [`file()`] does.
-pub(crate) fn text(text: &str, file: &Path, label: &str) -> Result<Vec<Case>, Vec<anyhow::Error>> {
-    let documents = documents::<Document>(text, file).map_err(|error| vec![error])?;
-    if documents.is_empty() {
-        return Err(vec![anyhow!("{}: no case in it", file.display())]);
+pub(crate) fn text(text: &str, file: &Path, label: &str) -> Result<Vec<Case>, Faults> {
+    let documents: Vec<Spanned<Document>> = documents(text, file)?;
+    let mut documents = documents.into_iter().peekable();
+    let mut faults = Faults::default();
+    let bases = match documents.next_if(|document| document.value.bases.is_some()) {
+        Some(document) => {
+            let written = bases(document, file)?;
+            faults.bases = written.file(file);
+            match Bases::read(written, file) {
+                Ok(bases) => bases,
+                Err(fault) => return Err(Faults { all: vec![fault], ..faults }),
+            }
+        }
+        None => Bases::default(),
+    };
+    if documents.peek().is_none() {
+        return Err(Faults { all: vec![anyhow!("{}: no case in it", file.display())], ..faults });
     }
-    let (mut cases, mut faults) = (Vec::new(), Vec::new());
+    let mut cases = Vec::new();
     for document in documents {
-        let place = format!("{}:{}: the case {:?}", file.display(), line(&document.name), document.name.value);
-        match document.case(file, label) {
+        match case(document, &bases, file, label) {
             Ok(case) => cases.push(case),
-            Err(fault) => faults.push(fault.context(place)),
+            Err(fault) => faults.all.push(fault),
         }
     }
-    if faults.is_empty() { Ok(cases) } else { Err(faults) }
+    if faults.all.is_empty() { Ok(cases) } else { Err(faults) }
+}
+
+/// The bases in the first document of a file, which holds nothing else.
+fn bases(document: Spanned<Document>, file: &Path) -> anyhow::Result<Written> {
+    let line = line(&document);
+    let mut document = document.value;
+    match document.bases.take() {
+        Some(bases) if document == Document::default() => Ok(bases),
+        _ => bail!("{}:{line}: `bases` stand in a document of their own", file.display()),
+    }
+}
+
+/// The case in a document.
+fn case(document: Spanned<Document>, bases: &Bases, file: &Path, label: &str) -> anyhow::Result<Case> {
+    let line = line(&document);
+    let document = document.value;
+    if document.bases.is_some() {
+        bail!("{}:{line}: `bases` stand in the first document of a file", file.display());
+    }
+    let Some(name) = document.name.clone() else { bail!("{}:{line}: a case without a `name`", file.display()) };
+    let place = || format!("{}:{}: the case {:?}", file.display(), self::line(&name), name.value);
+    document.case(&name, bases, file, label).with_context(place)
 }
 
 /// What is wrong with a step, with its place.
@@ -69,14 +124,14 @@ fn read_to_string(file: &Path) -> anyhow::Result<String> {
 }
 
 /// The documents in the text of a file. No error quotes what stands around the fault: it may be a credential.
-fn documents<T: serde::de::DeserializeOwned>(text: &str, file: &Path) -> anyhow::Result<Vec<T>> {
+fn documents<T: DeserializeOwned>(text: &str, file: &Path) -> anyhow::Result<Vec<T>> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| anyhow!("{}: {}", file.display(), error.render_with_formatter(&UserMessageFormatter)))
 }
 
 /// The one document of a file.
-pub(crate) fn document(file: &Path) -> anyhow::Result<Value> {
+pub(crate) fn document<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let mut documents = documents(&read_to_string(file)?, file)?;
     match (documents.pop(), documents.is_empty()) {
         (Some(document), true) => Ok(document),
@@ -85,7 +140,7 @@ pub(crate) fn document(file: &Path) -> anyhow::Result<Value> {
     }
 }
 
-fn line<T>(spanned: &Spanned<T>) -> u64 {
+pub(crate) fn line<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
 }
 
@@ -96,7 +151,7 @@ impl Case {
     ///
     /// Everything that is wrong with it, each with its place; what it holds is not quoted.
     pub fn parse(text: &str, file: &Path) -> Result<Case, Vec<anyhow::Error>> {
-        let mut cases = self::text(text, file, "")?;
+        let mut cases = self::text(text, file, "").map_err(|faults| faults.all)?;
         match (cases.pop(), cases.len()) {
             (Some(case), 0) => Ok(case),
             (_, others) => Err(vec![anyhow!("{}: {} cases; write one", file.display(), others + 1)]),
@@ -105,17 +160,17 @@ impl Case {
 }
 
 impl Document {
-    fn case(self, file: &Path, label: &str) -> anyhow::Result<Case> {
-        let (line, name) = (line(&self.name), self.name.value);
-        let mut files = Files { folder: file.parent().unwrap_or(Path::new("")), named: Vec::new(), credentials: false };
-        let parts = [
-            ("request", self.request),
-            ("credentials", self.credentials),
-            ("settings", self.settings),
-            ("evidence", self.evidence),
-        ];
-        let parts = parts.into_iter().filter_map(|(key, part)| Some((key.to_owned(), part?)));
-        let mut review: Map<String, Value> = parts.collect();
+    fn case(self, name: &Spanned<String>, bases: &Bases, file: &Path, label: &str) -> anyhow::Result<Case> {
+        let line = line(name);
+        let parts = Parts {
+            base: self.base,
+            request: self.request,
+            credentials: self.credentials,
+            settings: self.settings,
+            evidence: self.evidence,
+            change: self.change,
+        };
+        let Start { mut review, mut files } = bases.start(parts, file)?;
         files.write_out(&mut review)?;
         let steps = match self.story {
             _ if self.operation == Operation::ValidateSettings => {
@@ -142,7 +197,7 @@ impl Document {
             file: file.to_owned(),
             line,
             label: label.to_owned(),
-            name,
+            name: name.value.clone(),
             operation: self.operation,
             steps,
             borrows_credentials: files.credentials,
@@ -153,7 +208,7 @@ impl Document {
 }
 
 /// The steps of a story, each with the review as it is by then.
-fn tell(story: Vec<StoryStep>, mut review: Map<String, Value>, files: &mut Files<'_>) -> anyhow::Result<Vec<Step>> {
+fn tell(story: Vec<StoryStep>, mut review: Map<String, Value>, files: &mut Files) -> anyhow::Result<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     for told in story {
         let mut step = Step {
@@ -176,46 +231,4 @@ fn tell(story: Vec<StoryStep>, mut review: Map<String, Value>, files: &mut Files
         bail!("story: has no step");
     }
     Ok(steps)
-}
-
-/// The files that a case names.
-struct Files<'a> {
-    folder: &'a Path,
-    named: Vec<PathBuf>,
-    /// Whether credentials stood in one.
-    credentials: bool,
-}
-
-impl Files<'_> {
-    /// Puts what is meant in the place of text: a file's one document, a preset's evidence.
-    fn write_out(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
-        for (key, part) in review.iter_mut() {
-            match part {
-                Value::String(text) if key != "evidence" => {
-                    self.credentials |= key == "credentials";
-                    *part = self.read(text).with_context(|| key.clone())?;
-                }
-                _ => {}
-            }
-        }
-        let Some(Value::String(text)) = review.get("evidence").cloned() else { return Ok(()) };
-        review.remove("evidence");
-        let evidence = match Preset::parse(&text) {
-            Ok(preset) => {
-                let json = serde_json::to_vec(&review)?;
-                serde_json::to_value(preset.expand(review.get("request").unwrap_or(&Value::Null), &json))?
-            }
-            Err(_) if self.folder.join(&text).exists() => self.read(&text).context("evidence")?,
-            Err(why) => return Err(why.context(format!("evidence: `{text}` is neither a file nor a preset"))),
-        };
-        review.insert("evidence".to_owned(), evidence);
-        Ok(())
-    }
-
-    fn read(&mut self, name: &str) -> anyhow::Result<Value> {
-        let file = self.folder.join(name);
-        let document = document(&file)?;
-        self.named.push(file);
-        Ok(document)
-    }
 }

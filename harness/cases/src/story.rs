@@ -13,7 +13,7 @@ use serde_saphyr::Spanned;
 use crate::expect::{Expect, check_pointer};
 
 /// A step as it is written.
-#[derive(Deserialize)]
+#[derive(PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StoryStep {
     /// What happens, in a sentence.
@@ -39,11 +39,15 @@ impl StoryStep {
                 Some(Ok(false)) | None => bail!("after: the evidence has no `asOf` that time would move on"),
             }
         }
-        for (pointer, value) in &self.change {
-            change(review, pointer, value).with_context(|| format!("change: {pointer}"))?;
-        }
-        Ok(())
+        change_all(review, &self.change)
     }
+}
+
+/// Makes changes to a review, in the order of their pointers.
+pub(crate) fn change_all(review: &mut Map<String, Value>, changes: &BTreeMap<String, Value>) -> anyhow::Result<()> {
+    changes
+        .iter()
+        .try_for_each(|(pointer, value)| change(review, pointer, value).with_context(|| format!("change: {pointer}")))
 }
 
 /// Moves every `asOf` on; says whether there was one.

@@ -40,15 +40,18 @@ impl Suite {
             let root = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
             find(path, root, &mut files).map_err(|error| vec![error])?;
         }
-        let (mut cases, mut faulty) = (Vec::new(), Vec::new());
+        let (mut cases, mut faulty, mut bases) = (Vec::new(), Vec::new(), Vec::new());
         for (file, label) in files {
             match read::file(&file, &label) {
                 Ok(read) => cases.extend(read),
-                Err(faults) => faulty.push((file, faults)),
+                Err(faults) => {
+                    bases.extend(faults.bases);
+                    faulty.push((file, faults.all));
+                }
             }
         }
-        let named: BTreeSet<PathBuf> =
-            cases.iter().flat_map(|case| &case.files).filter_map(|file| real(file)).collect();
+        let named = cases.iter().flat_map(|case: &Case| &case.files).chain(&bases);
+        let named: BTreeSet<PathBuf> = named.filter_map(|file| real(file)).collect();
         let faulty = faulty.into_iter().filter(|(file, _)| real(file).is_none_or(|file| !named.contains(&file)));
         let mut faults: Vec<anyhow::Error> = faulty.flat_map(|(_, faults)| faults).collect();
         faults.extend(called_alike(&cases));

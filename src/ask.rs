@@ -35,6 +35,7 @@ impl Ask {
             request: protection.request.clone(),
             accepted: accepted.unwrap_or_default(),
             reason,
+            clears_dead_locks: protection.settings.restore.clear_dead_locks,
         }
     }
 }

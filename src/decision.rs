@@ -104,6 +104,8 @@ pub struct Ask {
     pub accepted: Vec<HoldId>,
     /// Why they did.
     pub reason: Option<String>,
+    /// Whether dead locks are removed from a repository whose restore fails for them.
+    pub clears_dead_locks: bool,
 }
 
 impl Asked {
@@ -142,6 +144,8 @@ pub struct Verdict {
     pub applies_secret: bool,
     /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync fills the claim anew.
     pub restarts_populator: bool,
+    /// Whether the record of the release is marked with what evidence says of it.
+    pub marks_record: bool,
 }
 
 impl Verdict {
@@ -156,7 +160,9 @@ pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
     let ask = match asked {
         Asked::Unselected(Unselected::NoClaim) => return keep(1, Code::NotSelected),
         Asked::Unselected(_) if !has_ours => return keep(1, Code::NotSelected),
-        _ if is_stray(evidence) => return Verdict { backup: Backup::Delete, ..keep(2, Code::StrayBackup) },
+        _ if is_stray(evidence) => {
+            return Verdict { backup: Backup::Delete, marks_record: true, ..keep(2, Code::StrayBackup) };
+        }
         _ if evidence.claim.as_ref().is_some_and(|claim| claim.terminating) => return keep(3, Code::ClaimTerminating),
         Asked::Terminating => return keep(3, Code::ClaimTerminating),
         Asked::LabelInvalid => return keep(4, Code::LabelInvalid),
@@ -173,13 +179,12 @@ pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
         return keep(11, Code::CredentialsMissing);
     }
     let mut procedure = Procedure { ask, evidence, objects, on_the_way: false };
-    let verdict = match (procedure.objects.claim.phase, evidence.release()) {
+    match (procedure.objects.claim.phase, evidence.release()) {
         (Phase::Lost, _) => keep(12, Code::VolumeLost),
         (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(record),
         (Phase::Bound, None) => procedure.bound(),
         (Phase::Pending, None) => procedure.pending(),
-    };
-    procedure.restored_aside(verdict)
+    }
 }
 
 /// Rows 1, 3, 4 and 5.
@@ -232,6 +237,7 @@ fn keep(row: u8, code: Code) -> Verdict {
         backup: Backup::Keep,
         applies_secret: false,
         restarts_populator: false,
+        marks_record: false,
     }
 }
 
@@ -406,15 +412,23 @@ impl Procedure<'_> {
 
     /// The backup is released, and any image of the restore consumed.
     fn release(&self, row: u8, code: Code) -> Verdict {
-        // A release that stands already is recorded anew only if a person's word was needed for it.
-        let is_new = row != 19 || self.on_the_way;
         // The Secret is not made while it is in doubt where it points: the next plan asks (row 18).
         let in_doubt = matches!(self.history(), History::Unsure(_)) && !self.on_the_way;
         Verdict {
             restore: self.objects.consume_restore(),
-            backup: Backup::Release(Released { is_new }),
-            applies_secret: row == 19 || !in_doubt,
+            backup: Backup::Release(Released { is_new: true }),
+            applies_secret: !in_doubt,
             ..keep(row, if self.on_the_way { Code::AcceptedByOperator } else { code })
+        }
+    }
+
+    /// The release that stands goes on. It is recorded anew only if a person's word was needed for it.
+    fn go_on(&self, row: u8, code: Code) -> Verdict {
+        Verdict {
+            backup: Backup::Release(Released { is_new: self.on_the_way }),
+            applies_secret: true,
+            marks_record: true,
+            ..self.release(row, code)
         }
     }
 
@@ -431,10 +445,10 @@ impl Procedure<'_> {
             return withhold(13, Code::VolumeReplaced);
         }
         if record.is_overtaken(Some(self.objects.cluster), ledger) && !self.accepts(Code::Superseded) {
-            return withhold(14, Code::Superseded);
+            return Verdict { marks_record: true, ..withhold(14, Code::Superseded) };
         }
         if record.is_elsewhere(self.evidence) && !self.accepts(Code::RepositoryReplaced) {
-            return withhold(15, Code::RepositoryReplaced);
+            return Verdict { marks_record: true, ..withhold(15, Code::RepositoryReplaced) };
         }
         if let Some(doubt) = self.closed_after_acceptance() {
             return withhold(16, doubt.code());
@@ -454,7 +468,7 @@ impl Procedure<'_> {
                 History::Fresh | History::Data => {}
             },
         }
-        self.release(19, Code::Released)
+        self.go_on(19, Code::Released)
     }
 
     /// Rows 20 to 28.
@@ -462,6 +476,12 @@ impl Procedure<'_> {
         if self.evidence.secret_is_other() {
             return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
+        let verdict = self.bound_as_rendered();
+        self.with_restore_aside(verdict)
+    }
+
+    /// Rows 21 to 28: the Secret points where settings say.
+    fn bound_as_rendered(&mut self) -> Verdict {
         let is_active = self.is_active();
         let history = self.accepted_history();
         if is_same_volume(self.objects.claim, &self.evidence.ledger) && !is_active {
@@ -525,7 +545,7 @@ impl Procedure<'_> {
             (DataSource::Ours, _) => {}
             (DataSource::None, RestoreMode::Populate) => return withhold(29, Code::MissedAdmission),
             (DataSource::None, RestoreMode::Side | RestoreMode::None) | (DataSource::Foreign, _) => {
-                return withhold(29, Code::AwaitingBind);
+                return self.with_restore_aside(withhold(29, Code::AwaitingBind));
             }
         }
         match self.objects.restore {
@@ -622,10 +642,9 @@ impl Procedure<'_> {
         self.evidence.ledger.memory().is_some_and(|(entry, _)| self.ask.request.is_less_than(&entry.capacity))
     }
 
-    /// With `restore.mode: side` a restore beside the claim is made where rows 21 to 29 decided; it proves nothing.
-    fn restored_aside(&self, verdict: Verdict) -> Verdict {
+    /// With `restore.mode: side` a restore is made beside the claim, which proves nothing.
+    fn with_restore_aside(&self, verdict: Verdict) -> Verdict {
         let is_wanted = self.ask.mode == RestoreMode::Side
-            && (21..=29).contains(&verdict.row)
             && matches!(self.objects.restore, RestoreEvidence::Absent)
             && self.history() == History::Data
             && self.evidence.slot == Slot::Free;

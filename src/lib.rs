@@ -85,7 +85,7 @@ pub use retain::Retain;
 pub use review::{Review, ReviewError, Shared};
 pub use role::Role;
 pub use settings::{Gate, RestoreMode};
-pub use step::{Recording, Step};
+pub use step::{Decision, Recording, Step};
 pub use writes::{Application, Condition, Copy, Creation, Deletion, Patch, Put, Verb, Write};
 
 use std::borrow::Cow;
@@ -108,16 +108,13 @@ pub fn plan(review: &Review) -> Plan {
     let password = observer.as_ref().and_then(Observer::live_password);
     let secret = secret.map(|secret| secret.keeping_password(evidence, password));
     let asked = Asked::of(&standing, secret.as_ref(), evidence);
-    let verdict = decide(&asked, evidence);
-    let steps = Step::of(&verdict, &asked, evidence, settings.restore.clear_dead_locks);
-    let record = Recording::record(&verdict, &steps, evidence);
+    let Decision { verdict, hold, steps, record } = Decision::of(&asked, evidence);
     let manifests = (standing.protection().zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
     let writes = (observer.as_ref())
         .map(|Observer { target, seen, .. }| Scribe { target, seen, manifests: manifests.as_ref() }.writes(&steps));
     Plan {
-        hold: (asked.protection().zip(evidence))
-            .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence)),
+        hold,
         problem: standing.problem().cloned(),
         admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
         patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::code::Code;
-use crate::decision::{Asked, Backup, Restore, Verdict};
+use crate::decision::{Asked, Backup, Restore, Verdict, decide};
 use crate::evidence::{
     Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, Record, Repository,
     RestoreEvidence, Timestamp, Volume, Writer,
 };
+use crate::hold::{HoldId, hold};
 use crate::outcome::Cause;
 
 /// One thing to do. What is deleted is the object that was observed, with its uid as a precondition.
@@ -59,6 +60,30 @@ pub struct Recording {
     pub record: Record,
 }
 
+/// What was decided of a claim, and everything that follows from it.
+pub struct Decision {
+    /// What is done, and why.
+    pub verdict: Verdict,
+    /// The name of the hold, where a person may accept it.
+    pub hold: Option<HoldId>,
+    /// What to do, in this order: a crash between any two steps is safe.
+    pub steps: Vec<Step>,
+    /// The record that stands on the ReplicationSource, where its backup is released on evidence.
+    pub record: Option<Record>,
+}
+
+impl Decision {
+    /// Decides what is done with a claim that asks for this.
+    pub fn of(asked: &Asked, evidence: Option<&Evidence>) -> Self {
+        let verdict = decide(asked, evidence);
+        let hold = (asked.protection().zip(evidence))
+            .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence));
+        let steps = Step::of(&verdict, asked, evidence);
+        let record = Recording::record(&verdict, &steps, evidence);
+        Decision { verdict, hold, steps, record }
+    }
+}
+
 /// How old a lock must be to be dead, in seconds: restic renews its own every five minutes.
 pub(crate) const DEAD_LOCK: u64 = 60 * 60;
 
@@ -84,11 +109,11 @@ impl Step {
     }
 
     /// The steps that carry out a verdict.
-    pub fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>, clears_locks: bool) -> Vec<Step> {
+    fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Vec<Step> {
         let nothing = Evidence::default();
         let evidence = evidence.unwrap_or(&nothing);
         let mut steps = Vec::new();
-        steps.extend(matches!(verdict.row, 2 | 14 | 15 | 19).then(|| mark(evidence)).flatten());
+        steps.extend(verdict.marks_record.then(|| mark(evidence)).flatten());
         steps.extend(delete_source(verdict, evidence));
         steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));
         // Before VolSync starts over: else it would fill the claim from the same image again.
@@ -106,6 +131,7 @@ impl Step {
         steps.extend((verdict.restore == Restore::Apply).then_some(Step::ApplyDestination));
         steps.extend(run_source(verdict, evidence));
         steps.extend((consumes && !verdict.restarts_populator).then_some(Step::ConsumeImage));
+        let clears_locks = asked.protection().is_some_and(|ask| ask.clears_dead_locks);
         steps.extend((clears_locks && has_dead_lock(verdict, evidence)).then_some(Step::ClearLocks));
         steps.extend(Recording::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
         steps
@@ -169,7 +195,8 @@ fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
     };
     let age = |(as_of, lock): (Timestamp, Timestamp)| as_of.since(lock) > DEAD_LOCK;
     let Evidence { repository, .. } = evidence;
-    verdict.row == 35 && is_locked && repository.as_of().zip(repository.oldest_lock()).is_some_and(age)
+    let is_at_it = matches!(verdict.code, Code::Restoring | Code::RestoreFailing);
+    is_at_it && is_locked && repository.as_of().zip(repository.oldest_lock()).is_some_and(age)
 }
 
 impl Recording {
@@ -223,7 +250,8 @@ impl Recording {
         let ask = asked.protection()?;
         let Evidence { cluster, claim, repository, ledger, .. } = evidence;
         let (claim, cluster, listing) = (claim.as_ref()?, cluster.as_ref()?, repository.listing()?);
-        let record = evidence.release().filter(|_| verdict.row == 19 && verdict.code == Code::Released)?;
+        let goes_on = matches!(&verdict.backup, Backup::Release(released) if !released.is_new());
+        let record = evidence.release().filter(|_| goes_on)?;
         let since = match ledger {
             Ledger::Entry(entry) if entry.retired => listing.lists_saved.then_some(listing.as_of),
             Ledger::Entry(entry) if entry.writer.is(cluster, &claim.uid) && !entry.repository.is_other() => {
@@ -268,7 +296,7 @@ impl Recording {
 
     /// The record that stands on the ReplicationSource of a claim whose backup is released: what a step writes, else
     /// what is written already.
-    pub fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<Record> {
+    fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<Record> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
         let written = steps.iter().find_map(|step| {
             let (Step::RecordRelease(recording) | Step::WriteLedger(recording)) = step else { return None };

@@ -58,6 +58,7 @@ fn ask(mode: RestoreMode) -> Ask {
         interval: HOUR,
         accepted: Vec::new(),
         reason: None,
+        clears_dead_locks: false,
     }
 }
 

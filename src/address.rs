@@ -65,4 +65,3 @@ impl ObjectRef {
 fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
-

@@ -14,7 +14,7 @@ use crate::evidence::{
 };
 use crate::history::{Doubt, History, is_active, is_same_volume};
 use crate::hold::{HoldId, hold};
-use crate::outcome::Outcome;
+use crate::mover::restic::Outcome;
 use crate::quantity::Quantity;
 use crate::settings::{Gate, RestoreMode};
 

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::mover::restic::{Cause, Outcome};
 use crate::names::{hexadecimal, is_hexadecimal};
-use crate::outcome::{Cause, Outcome};
 use crate::quantity::Quantity;
 
 /// What an observer found out. What is left out was not read; `{}` is evidence too, of nothing.

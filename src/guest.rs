@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::code::Code;
 use crate::document::parse;
-use crate::{plan, reads};
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
 use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
+use crate::{plan, reads};
 
 /// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
 pub type Answer = Result<Vec<u8>, Box<dyn std::error::Error + Sync + Send>>;

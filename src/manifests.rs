@@ -5,16 +5,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credentials::{ClaimCredentials, Credentials, MoverKey, Need, SecretBytes, needs_without_credentials};
+use crate::credentials::{ClaimCredentials, Credentials, Need, SecretBytes, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
-use crate::names;
 use crate::ledger;
+use crate::mover::restic::MoverKey;
+use crate::mover::restic::Retain;
+use crate::names;
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
-use crate::retain::Retain;
 use crate::settings::{
-    AccessMode, CopyMethod, ExternalSecretSettings, RemoteReference, SecurityContext, StoreReference,
+    AccessMode, CopyMethod, ExternalSecretSettings, RemoteReference, RestoreMode, SecurityContext, StoreReference,
 };
 use crate::vec_map::VecMap;
 
@@ -23,6 +24,8 @@ pub struct Manifests {
     pub(crate) secret: SecretManifest,
     /// Where the Secret points, below the base repository.
     pub(crate) repository_path: String,
+    /// Where data is restored to.
+    pub(crate) restore_mode: RestoreMode,
     /// Absent where nothing is restored.
     pub(crate) destination: Option<Object<DestinationSpec>>,
     pub(crate) source: Object<SourceSpec>,
@@ -54,6 +57,8 @@ pub(crate) enum SecretManifest {
     Needs {
         name: String,
         needs: Vec<Need>,
+        /// Whether there are credentials at all.
+        are_given: bool,
     },
 }
 
@@ -233,6 +238,7 @@ impl Manifests {
         Manifests {
             secret,
             repository_path: protection.repository_path.clone(),
+            restore_mode: protection.restore_mode,
             destination: match verdict.restore {
                 Restore::Apply => Some(destination(protection, verdict.expects)),
                 Restore::Keep | Restore::Consume | Restore::Delete => None,
@@ -318,9 +324,7 @@ impl SecretManifest {
     /// The value of a key, where it is rendered.
     pub(crate) fn value(&self, key: &MoverKey) -> Option<&SecretBytes> {
         match self {
-            SecretManifest::Secret { data, .. } => {
-                data.iter().find(|(known, _)| known == key).map(|(_, value)| value)
-            }
+            SecretManifest::Secret { data, .. } => data.iter().find(|(known, _)| known == key).map(|(_, value)| value),
             SecretManifest::ExternalSecret(_) | SecretManifest::Needs { .. } => None,
         }
     }
@@ -355,7 +359,7 @@ fn secret(protection: &Protection<'_>, credentials: Option<&Credentials>) -> Sec
     };
     match data {
         Ok(data) => SecretManifest::Secret { metadata: metadata(protection, name), data, kept: Vec::new() },
-        Err(needs) => SecretManifest::Needs { name: name.clone(), needs },
+        Err(needs) => SecretManifest::Needs { name: name.clone(), needs, are_given: credentials.is_some() },
     }
 }
 

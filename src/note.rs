@@ -3,13 +3,14 @@
 use std::fmt;
 
 use crate::code::Code;
-use crate::credentials::{Credentials, Flaw, Need};
+use crate::credentials::{Credentials, Need};
 use crate::decision::Verdict;
 use crate::evidence::{Evidence, Failure, Ledger, Repository, RestoreEvidence, Slot};
 use crate::hold::Accepted;
-use crate::manifests::Manifests;
+use crate::manifests::{Manifests, SecretManifest};
+use crate::mover::restic::Cause;
+use crate::mover::restic::Flaw;
 use crate::names::{self, PREFIX};
-use crate::outcome::Cause;
 use crate::protection::Standing;
 use crate::request::Subject;
 use crate::review::Review;
@@ -65,12 +66,7 @@ impl Note {
             Some(RestoreMode::Populate) | None => {}
         }
         if let Some(manifests) = manifests {
-            let needs = manifests.secret.needs().to_vec();
-            match &review.credentials {
-                _ if needs.is_empty() => {}
-                None => notes.push(Note::CredentialsAbsent(needs)),
-                Some(_) => notes.push(Note::CredentialsMissing(needs)),
-            }
+            notes.extend(Note::of_secret(&manifests.secret));
             notes.extend((verdict.applies_secret && !manifests.secret.kept().is_empty()).then_some(Note::PasswordKept));
             let ignored = review.credentials.as_deref().map(Credentials::ignored).unwrap_or_default();
             if !ignored.is_empty() {
@@ -88,6 +84,15 @@ impl Note {
             );
         }
         notes
+    }
+
+    /// What a Secret needs that cannot be rendered.
+    pub(crate) fn of_secret(secret: &SecretManifest) -> Option<Note> {
+        match secret {
+            SecretManifest::Needs { needs, are_given: true, .. } => Some(Note::CredentialsMissing(needs.clone())),
+            SecretManifest::Needs { needs, are_given: false, .. } => Some(Note::CredentialsAbsent(needs.clone())),
+            SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => None,
+        }
     }
 
     /// What evidence says about a verdict beyond its code.

@@ -13,9 +13,10 @@ mod tests;
 pub(crate) const TWICE_APART: u32 = 30;
 
 use crate::claim::Claim;
-use crate::credentials::{MoverKey, SecretBytes};
+use crate::credentials::SecretBytes;
 use crate::evidence::{Evidence, Slot};
 use crate::manifests::SecretManifest;
+use crate::mover::restic::MoverKey;
 use crate::review::Review;
 use crate::role::Role;
 use crate::seen::Seen;

@@ -4,15 +4,17 @@ use serde::Serialize;
 
 use crate::again::Again;
 use crate::code::Code;
-use crate::credentials::{MoverKey, Need};
+use crate::credentials::Need;
 use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::Evidence;
 use crate::hold::HoldId;
-use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SourceSpec};
+use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SecretManifest, SourceSpec};
+use crate::mover::restic::MoverKey;
 use crate::note::Note;
 use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::problem::Problem;
 use crate::protection::Standing;
+use crate::settings::RestoreMode;
 use crate::step::Step;
 use crate::writes::Write;
 
@@ -78,12 +80,10 @@ impl Plan {
         if code == Code::NameUnknown {
             return Some((code, Problem::new("metadata.name", "is missing").hint("name the claim")));
         }
-        let makes_no_secret = |note: &&Note| match note {
-            Note::CredentialsMissing(_) => true,
-            Note::CredentialsAbsent(_) => code == Code::CredentialsMissing,
-            _ => false,
-        };
-        let note = self.notes.iter().find(makes_no_secret)?;
+        let secret = &self.manifests.as_ref()?.secret;
+        let is_refused = matches!(secret, SecretManifest::Needs { are_given, .. }
+            if *are_given || code == Code::CredentialsMissing);
+        let note = Note::of_secret(secret).filter(|_| is_refused)?;
         Some((Code::CredentialsMissing, Problem::new("credentials", note.to_string())))
     }
 
@@ -102,13 +102,16 @@ impl Plan {
 
 /// A plan as it stands in JSON.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Plan"))]
 pub(crate) struct PlanDocument<'a> {
     /// What was decided, and why.
     verdict: VerdictDocument<'a>,
-    /// Whether the claim does not get what its label asks for: it is refused, has no name yet, or these credentials
-    /// make no Secret.
-    refused: bool,
+    /// Why the claim does not get what its label asks for: it is refused, has no name yet, or these credentials make no
+    /// Secret; null where it does.
+    refusal: Option<Problem>,
+    /// Where the claim's data is restored to; null where the claim is not served.
+    restore_mode: Option<RestoreMode>,
     /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
     patch: Option<Vec<PatchOperation>>,
     /// The manifests; null where the claim is not served.
@@ -232,7 +235,8 @@ impl<'a> PlanDocument<'a> {
                 restore: verdict.restore,
                 backup: (&verdict.backup).into(),
             },
-            refused: plan.refusal().is_some(),
+            refusal: plan.refusal().map(|(_, problem)| problem),
+            restore_mode: plan.manifests.as_ref().map(|manifests| manifests.restore_mode),
             patch: plan.patch.as_ref().map(DataSourcePatch::operations),
             manifests: plan.manifests.as_ref().map(|manifests| ManifestsDocument {
                 secret: SecretDocument::of(manifests, verdict),

@@ -15,6 +15,7 @@ use crate::address::{ObjectRef, StoreRef};
 use crate::decision::Asked;
 use crate::document::at;
 use crate::evidence::{DataSource, Evidence, Phase};
+use crate::mover::restic::layout;
 use crate::observe::TWICE_APART;
 use crate::observe::objects::{failures, is_ours};
 use crate::role::Role;
@@ -168,9 +169,9 @@ impl Target {
         if listing.is_empty() {
             roles.extend([Role::Config, Role::RepositoryAgain]);
         }
-        roles.extend(listing.has_object("config").then_some(Role::Config));
-        roles.extend(listing.has_folder("snapshots").then_some(Role::Snapshots));
-        roles.extend(listing.has_folder("locks").then_some(Role::Locks));
+        roles.extend(listing.has_object(layout::CONFIG).then_some(Role::Config));
+        roles.extend(listing.has_folder(layout::SNAPSHOTS).then_some(Role::Snapshots));
+        roles.extend(listing.has_folder(layout::LOCKS).then_some(Role::Locks));
         roles
     }
 }

@@ -85,20 +85,12 @@ impl Role {
                 "spec",
                 "status",
             ],
-            Role::Secret => &[
-                "metadata.uid",
-                "metadata.resourceVersion",
-                "metadata.labels",
-                "metadata.annotations",
-                "data",
-            ],
-            Role::ExternalSecret => &[
-                "metadata.uid",
-                "metadata.resourceVersion",
-                "metadata.labels",
-                "metadata.annotations",
-                "spec",
-            ],
+            Role::Secret => {
+                &["metadata.uid", "metadata.resourceVersion", "metadata.labels", "metadata.annotations", "data"]
+            }
+            Role::ExternalSecret => {
+                &["metadata.uid", "metadata.resourceVersion", "metadata.labels", "metadata.annotations", "spec"]
+            }
             Role::DestinationJob => &["metadata.uid", "status.failed"],
             Role::Image => &["metadata.uid", "metadata.ownerReferences"],
             Role::DestinationLog

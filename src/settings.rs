@@ -7,11 +7,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credentials::{MoverKey, S3Identity};
+use crate::credentials::S3Identity;
 use crate::document::{overlay, parse, read};
+use crate::mover::restic::MoverKey;
+use crate::mover::restic::Retain;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
-use crate::retain::Retain;
 use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 use crate::vec_map::VecMap;

@@ -9,7 +9,8 @@ use crate::evidence::{
     RestoreEvidence, Timestamp, Volume, Writer,
 };
 use crate::hold::{HoldId, hold};
-use crate::outcome::Cause;
+use crate::mover::restic::Cause;
+use crate::mover::restic::layout::DEAD_LOCK;
 
 /// One thing to do. What is deleted is the object that was observed, with its uid as a precondition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -83,9 +84,6 @@ impl Decision {
         Decision { verdict, hold, steps, record }
     }
 }
-
-/// How old a lock must be to be dead, in seconds: restic renews its own every five minutes.
-pub(crate) const DEAD_LOCK: u64 = 60 * 60;
 
 impl Step {
     /// As it stands in a plan.

@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use crate::credentials::{Credentials, MoverKey, SecretBytes};
+use crate::address::{ObjectRef, StoreRef, Through};
+use crate::credentials::{Credentials, SecretBytes};
+use crate::document::text;
 use crate::evidence::{Digest, Failure};
 use crate::ledger;
-use crate::mover::restic::S3Address;
+use crate::mover::restic::{MoverKey, S3Address, layout};
 use crate::names::{EXTERNAL_SECRETS_VERSION, Names, SNAPSHOT_VERSION, VOLSYNC_VERSION, destination_job, populator};
 use crate::protection;
-use crate::address::{ObjectRef, StoreRef, Through};
-use crate::role::Role;
 use crate::request::Request;
-use crate::document::text;
+use crate::role::Role;
 use crate::seen::Seen;
 use crate::settings::Settings;
 
@@ -44,11 +44,7 @@ pub(crate) struct Place {
 
 impl Target {
     /// What belongs to the claim that `request` is about; nothing where it is about none, or about one without a name.
-    pub(crate) fn of(
-        request: &Request,
-        settings: &Settings,
-        credentials: Option<&Credentials>,
-    ) -> Option<Self> {
+    pub(crate) fn of(request: &Request, settings: &Settings, credentials: Option<&Credentials>) -> Option<Self> {
         let claim = request.claim(settings)?;
         let name = claim.name.as_ref()?;
         let repository_path = settings.repository_path.render(&claim.namespace, name);
@@ -77,9 +73,7 @@ impl Target {
             Role::Namespace => of_cluster("Namespace", &self.namespace),
             Role::Claim => of("v1", "PersistentVolumeClaim", &self.name),
             Role::Volume => of_cluster("PersistentVolume", named(Role::Claim, &["spec", "volumeName"])?),
-            Role::Populator => {
-                of("v1", "PersistentVolumeClaim", &populator(named(Role::Claim, &["metadata", "uid"])?))
-            }
+            Role::Populator => of("v1", "PersistentVolumeClaim", &populator(named(Role::Claim, &["metadata", "uid"])?)),
             Role::Destination => of(VOLSYNC_VERSION, "ReplicationDestination", &self.names.destination),
             Role::Source => of(VOLSYNC_VERSION, "ReplicationSource", &self.names.source),
             Role::Secret => of("v1", "Secret", &self.names.secret),
@@ -114,9 +108,9 @@ impl Target {
         let key = match role {
             Role::Marker => self.ledger(seen)?.key(ledger::MARKER),
             Role::Entry => self.ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
-            Role::Config => self.repository(seen)?.key("config"),
-            Role::Snapshots => self.repository(seen)?.key("snapshots/"),
-            Role::Locks => self.repository(seen)?.key("locks/"),
+            Role::Config => self.repository(seen)?.key(layout::CONFIG),
+            Role::Snapshots => self.repository(seen)?.folder(layout::SNAPSHOTS),
+            Role::Locks => self.repository(seen)?.folder(layout::LOCKS),
             _ => self.repository(seen)?.key(""),
         };
         Ok(key)
@@ -180,6 +174,11 @@ impl Place {
         let S3Address { prefix, .. } = S3Address::parse(repository).ok_or(Failure::Malformed)?;
         let prefix = if prefix.is_empty() { prefix } else { prefix + "/" };
         Ok(Place { through, prefix })
+    }
+
+    /// The prefix of the keys in a folder below it.
+    fn folder(&self, name: &str) -> StoreRef {
+        self.key(&format!("{name}/"))
     }
 
     /// A key below it.

@@ -14,16 +14,17 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::address::{ObjectRef, StoreRef};
+use crate::document::{at, text};
 use crate::evidence::{Digest, Entry, Record, Timestamp};
 use crate::ledger;
 use crate::manifests::{Manifests, Part};
+use crate::mover::restic::layout::DEAD_LOCK;
 use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, TOUCHED};
 use crate::observe::objects::{annotation, is_ours, uid};
-use crate::address::{ObjectRef, StoreRef};
 use crate::role::Role;
-use crate::document::{at, text};
 use crate::seen::{Found, Seen};
-use crate::step::{DEAD_LOCK, Step};
+use crate::step::Step;
 use crate::target::Target;
 
 /// One request to the API server or to the store.
@@ -258,9 +259,8 @@ impl Scribe<'_> {
 
     /// The entry, if it still is what was read; with the address of the repository that the rendered Secret names.
     fn put(&self, entry: &Entry) -> Result<Verb, Impossible> {
-        let repository: Digest = (self.target.rendered_address())
-            .or_else(|| self.target.judged_address(self.seen))
-            .ok_or(Impossible)?;
+        let repository: Digest =
+            (self.target.rendered_address()).or_else(|| self.target.judged_address(self.seen)).ok_or(Impossible)?;
         let condition = match self.seen.bytes(Role::Entry) {
             Found::Absent => Condition::IfNoneMatch("*".into()),
             Found::Is(stored) => Condition::IfMatch(stored.etag.ok_or(Impossible)?.to_owned()),

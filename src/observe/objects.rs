@@ -3,17 +3,18 @@
 use serde_json::Value;
 
 use super::Observer;
+use crate::credentials::SecretBytes;
+use crate::document::{at, text};
 use crate::evidence::{
     Address, BackupEvidence, BackupState, ClaimEvidence, Digest, Expectation, FinishedRestore, Likeness, OurBackup,
     Phase, Populator, Record, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Volume, VolumeId,
 };
-use crate::credentials::{MoverKey, SecretBytes};
 use crate::ledger;
+use crate::mover::restic::MoverKey;
+use crate::mover::restic::{Cause, Outcome, SnapshotId, saved};
 use crate::names::{CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, MANAGER, POPULATED_FROM, RELEASED};
-use crate::outcome::{Cause, Outcome, SnapshotId, saved};
 use crate::protection;
 use crate::role::Role;
-use crate::document::{at, text};
 use crate::seen::Found;
 
 /// How often a mover's Job has failed before VolSync writes the status `Failed` and begins anew: its `backoffLimit`

@@ -3,7 +3,7 @@
 use super::{Observer, TWICE_APART};
 use crate::evidence::{Blank, Digest, Failure, Ledger, Listing, Opened, Repository, RestoreEvidence, Timestamp};
 use crate::ledger::{self, Unreadable};
-use crate::outcome::{Outcome, SnapshotId};
+use crate::mover::restic::{Outcome, SnapshotId, layout};
 use crate::role::Role;
 use crate::seen::{self, Found};
 
@@ -41,7 +41,7 @@ impl Observer<'_> {
             return self.blank(&root);
         }
         let as_of = root.as_of;
-        if !root.has_object("config") || !root.has_folder("keys") {
+        if !root.has_object(layout::CONFIG) || !root.has_folder(layout::KEYS) {
             return Ok(Repository::Damaged(Blank { as_of }));
         }
         let fingerprint = match self.bytes(Role::Config) {
@@ -49,12 +49,12 @@ impl Observer<'_> {
             Found::Absent => return Err(Failure::Malformed),
             Found::Unread(failure) => return Err(failure),
         };
-        let oldest_lock = match root.has_folder("locks") {
+        let oldest_lock = match root.has_folder(layout::LOCKS) {
             true => self.listing(Role::Locks).ok().and_then(|locks| locks.objects.iter().map(|(_, at)| *at).min()),
             false => None,
         };
         let opened = Opened { as_of, fingerprint, oldest_lock };
-        if root.has_folder("snapshots") {
+        if root.has_folder(layout::SNAPSHOTS) {
             let snapshots = self.listing(Role::Snapshots)?;
             // What has another name is no snapshot: restic passes it over.
             let named = |(key, at): &(&str, Timestamp)| Some((*at, Digest::parse(key)?));
@@ -63,7 +63,7 @@ impl Observer<'_> {
                 return Ok(Repository::Holds(Box::new(listing)));
             }
         }
-        let has_data = root.has_folder("data") || root.has_folder("index");
+        let has_data = layout::DATA.into_iter().any(|folder| root.has_folder(folder));
         Ok(if has_data { Repository::Emptied(opened) } else { Repository::Initialised(opened) })
     }
 

@@ -59,9 +59,7 @@ fn put(seen: &mut Value, role: &str, answer: Value) {
 /// Everything of a new claim in a store that never held a backup.
 fn fresh() -> Value {
     let absent = json!({"absent": true});
-    let namespace = |name: &str| {
-        json!({"object": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "ns"}}})
-    };
+    let namespace = |name: &str| json!({"object": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "ns"}}});
     json!({
         "cluster": namespace("kube-system"), "namespace": namespace("shop"), "claim": {"object": claim()},
         "populator": absent, "destination": absent, "source": absent, "secret": absent,

@@ -3,7 +3,7 @@
 use super::{
     AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MetadataSettings, Profile, RestoreMode, Settings,
 };
-use crate::credentials::MoverKey;
+use crate::mover::restic::MoverKey;
 use crate::names;
 use crate::problem::{Problem, keyed};
 use crate::schedule::Schedule;

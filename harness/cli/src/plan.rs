@@ -8,10 +8,13 @@ use serde_json::Value;
 use volsync_policy::Problem;
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Plan {
     pub(crate) verdict: Verdict,
-    /// Whether the claim does not get what its label asks for.
-    pub(crate) refused: bool,
+    /// Why the claim does not get what its label asks for, where it does not.
+    pub(crate) refusal: Option<Problem>,
+    /// Where the claim's data is restored to, in the word of settings.
+    pub(crate) restore_mode: Option<String>,
     /// The change to the claim, where there is one.
     pub(crate) patch: Option<Object>,
     /// Where the claim is served.

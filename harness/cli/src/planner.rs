@@ -53,7 +53,7 @@ impl Planned {
     }
 
     fn outcome(&self) -> Outcome {
-        if self.plan.refused { Outcome::Refused } else { Outcome::Planned }
+        if self.plan.refusal.is_some() { Outcome::Refused } else { Outcome::Planned }
     }
 }
 

@@ -123,7 +123,7 @@ impl Pair {
         let mut effects = effects_on_standing(old, new);
         effects.extend(effect_on_gate(&old.verdict.backup, &new.verdict.backup));
         if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
-            effects.extend(effect_on_restore(restore(old), restore(new)));
+            effects.extend(effect_on_restore(old.restore_mode.as_deref(), new.restore_mode.as_deref()));
             effects.extend(effects_on_manifests(old_manifests, new_manifests));
         }
         effects
@@ -155,8 +155,8 @@ fn effect_on_gate(old: &str, new: &str) -> Option<(Effect, Change)> {
     Change::between("backup", old, new).map(|change| (effect, change))
 }
 
-fn effect_on_restore(old: &str, new: &str) -> Option<(Effect, Change)> {
-    let effect = if old == "populate" { Effect::NotRestored } else { Effect::Changed };
+fn effect_on_restore(old: Option<&str>, new: Option<&str>) -> Option<(Effect, Change)> {
+    let effect = if old == Some("populate") { Effect::NotRestored } else { Effect::Changed };
     Change::between("restore", old, new).map(|change| (effect, change))
 }
 
@@ -175,7 +175,7 @@ fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change
 }
 
 fn standing(plan: &Plan) -> Standing {
-    match (plan.is_selected(), plan.refused) {
+    match (plan.is_selected(), plan.refusal.is_some()) {
         (false, _) => Standing::Unselected,
         (true, true) => Standing::Refused,
         (true, false) if plan.manifests.is_some() => Standing::Protected,
@@ -185,19 +185,7 @@ fn standing(plan: &Plan) -> Standing {
 
 /// Why the claim is refused, where it is.
 fn problem(plan: &Plan) -> Option<String> {
-    let no_secret = plan.notes.iter().find(|note| note.code == "CredentialsMissing");
-    let problem = plan.verdict.problem.as_ref().map(Problem::to_string);
-    problem.or_else(|| no_secret.map(|note| note.message.clone()))
-}
-
-/// Where the claim is restored to, in the word of settings.
-fn restore(plan: &Plan) -> &'static str {
-    let mode = plan.notes.iter().find_map(|note| match note.code.as_str() {
-        "NotRestored" => Some("none"),
-        "RestoredAside" => Some("side"),
-        _ => None,
-    });
-    mode.unwrap_or("populate")
+    plan.refusal.as_ref().map(Problem::to_string)
 }
 
 fn retain(manifests: &Manifests) -> Option<Retain> {

@@ -1,0 +1,142 @@
+//! Addresses of repositories, in restic's notation.
+
+use super::keys::Flaw;
+
+/// A repository on S3, as restic reads its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Address {
+    /// Scheme and host: `https://s3.example.com`, which restic assumes where no scheme is written.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// What stands before every key in the bucket, without a slash at its ends; may be empty.
+    pub prefix: String,
+}
+
+impl S3Address {
+    /// Reads `s3:host/bucket/prefix` or `s3:https://host/bucket/prefix`; nothing where it is no address of a bucket, or
+    /// where it holds a password.
+    pub fn parse(repository: &str) -> Option<Self> {
+        let address = repository.strip_prefix("s3:")?;
+        let (scheme, location) = match address.split_once("://") {
+            Some((scheme @ ("http" | "https"), location)) => (scheme, location),
+            Some(_) => return None,
+            None => ("https", address.trim_start_matches('/')),
+        };
+        let (host, path) = location.split_once('/')?;
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        let is_plain = !host.is_empty() && !host.contains('@') && !bucket.is_empty();
+        is_plain.then(|| S3Address {
+            endpoint: format!("{scheme}://{host}"),
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
+        })
+    }
+}
+
+/// The address of the repository at `path` below the base. A base from a file often ends in a line break or a slash, and restic
+/// cleans the path of a repository; without the same care the policy would speak of another repository than the
+/// mover.
+///
+/// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
+/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path must be absolute: the mover works in the volume itself.
+pub(crate) fn join(base: &[u8], path: &str) -> Result<String, Flaw> {
+    let base = std::str::from_utf8(base).map_err(|_| Flaw::Malformed)?.trim().trim_end_matches('/');
+    if base.is_empty() {
+        return Err(Flaw::Empty);
+    }
+    let (scheme, location) = base.split_once(':').unwrap_or(("", base));
+    let separator = match scheme {
+        "s3" | "rest" | "sftp" => "/",
+        "azure" | "b2" | "gs" | "swift" if !location.contains(':') => ":",
+        "azure" | "b2" | "gs" | "swift" | "rclone" if location.contains(':') => "/",
+        "" if location.starts_with('/') => "/",
+        _ => return Err(Flaw::Malformed),
+    };
+    let address = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://")).unwrap_or(location);
+    let mut segments = address.trim_start_matches('/').split('/');
+    let is_clean = segments.clone().all(|segment| !matches!(segment, "" | "." | ".."));
+    let has_bucket = scheme != "s3" || segments.nth(1).is_some();
+    let is_plain = !base.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?' || c == '#');
+    let is_repository = is_clean && has_bucket && is_plain;
+    // After a container's colon a path needs no slash.
+    let separator = if base.ends_with(':') { "" } else { separator };
+    is_repository.then(|| format!("{base}{separator}{path}")).ok_or(Flaw::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(base: &str) -> Option<String> {
+        join(base.as_bytes(), "shop/data").ok()
+    }
+
+    #[test]
+    fn the_claims_repository_stands_below_the_base_however_that_ends() {
+        for base in
+            ["s3:http://s3.local:9000/bucket", "s3:http://s3.local:9000/bucket/", " s3:http://s3.local:9000/bucket//\n"]
+        {
+            assert_eq!(repository(base).as_deref(), Some("s3:http://s3.local:9000/bucket/shop/data"));
+        }
+        assert_eq!(repository("s3:s3.local/bucket/deep/er").as_deref(), Some("s3:s3.local/bucket/deep/er/shop/data"));
+        // The notations of restic's manual for its backends.
+        for (base, joined) in [
+            ("b2:bucket", "b2:bucket:shop/data"),
+            ("b2:bucket:deep", "b2:bucket:deep/shop/data"),
+            ("gs:bucket:/", "gs:bucket:shop/data"),
+            ("azure:container:/deep/", "azure:container:/deep/shop/data"),
+            ("swift:container:/deep", "swift:container:/deep/shop/data"),
+            ("rclone:remote:deep", "rclone:remote:deep/shop/data"),
+            ("rest:https://host:8000/deep/", "rest:https://host:8000/deep/shop/data"),
+            ("/srv/restic", "/srv/restic/shop/data"),
+        ] {
+            assert_eq!(repository(base).as_deref(), Some(joined));
+        }
+    }
+
+    #[test]
+    fn a_base_that_restic_would_read_as_another_is_refused() {
+        let refused = [
+            "",
+            "/",
+            "s3:",
+            "s3:http://",
+            "s3:http://s3.local",
+            "s3:http://s3.local/",
+            "s3:https://s3.local/a//b",
+            "s3:https://s3.local/../b",
+            "s3:https://s3.local/b/.",
+            "s3:https://s3.local/b c",
+            "s3:https://s3.local/b\nc",
+            "s3:https://s3.local/b?x=1",
+            "s3:https://s3.local/b#x",
+            "bucket",
+            "s3.local/bucket",
+            "http://s3.local/bucket",
+            "S3:https://s3.local/bucket",
+            "rclone:remote",
+        ];
+        for base in refused {
+            assert_eq!(repository(base), None, "{base:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_endpoint_bucket_and_prefix() {
+        let read = |repository: &str| {
+            S3Address::parse(repository).map(|it| format!("{} {} {}", it.endpoint, it.bucket, it.prefix))
+        };
+        for (repository, parts) in [
+            ("s3:http://s3.local:9000/backups/shop/data", "http://s3.local:9000 backups shop/data"),
+            ("s3:s3.local/backups", "https://s3.local backups "),
+            ("s3:https://s3.local/backups/", "https://s3.local backups "),
+        ] {
+            assert_eq!(read(repository).as_deref(), Some(parts));
+        }
+        for repository in ["rest:http://h/b", "s3:http://h", "s3:http://h/", "s3:ftp://h/b", "s3:http://k:s@h/b", "s3:"]
+        {
+            assert_eq!(read(repository), None, "{repository}");
+        }
+    }
+}

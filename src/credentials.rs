@@ -139,6 +139,11 @@ impl Credentials {
         self.get(&MoverKey::REPOSITORY).ok()
     }
 
+    /// The password, where it can be read.
+    pub(crate) fn password(&self) -> Option<&SecretBytes> {
+        self.get(&MoverKey::PASSWORD).ok()
+    }
+
     /// The repository at `path` below the base repository.
     pub(crate) fn repository(&self, path: &str) -> Option<SecretBytes> {
         join(self.base()?.reveal(), path).ok().map(|url| SecretBytes(url.into_bytes()))

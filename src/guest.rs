@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 
 use crate::code::Code;
 use crate::document::parse;
+use crate::host::{Inspection, plan_for_host, reads};
+use crate::plan;
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
 use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
-use crate::{plan, reads};
 
 /// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
 pub type Answer = Result<Vec<u8>, Box<dyn std::error::Error + Sync + Send>>;
@@ -19,9 +20,17 @@ pub type Operation = fn(&[u8]) -> Answer;
 
 /// The operations by their names.
 pub const OPERATIONS: [(&str, Operation); 5] = [
+    ("plan", plan_review_or_inspection),
+    ("protocol_version", protocol_version),
+    ("reads", reads_of_inspection),
+    ("validate", validate),
+    ("validate_settings", validate_settings),
+];
+
+/// The operations of a module that serves no host: a page, which looks at no cluster.
+pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 4] = [
     ("plan", plan_review),
     ("protocol_version", protocol_version),
-    ("reads", reads_of_review),
     ("validate", validate),
     ("validate_settings", validate_settings),
 ];
@@ -32,10 +41,19 @@ fn plan_review(review: &[u8]) -> Answer {
     Ok(plan(&review).to_json())
 }
 
-/// A review in, what to look at next out: a list, empty once everything that matters was seen.
-fn reads_of_review(review: &[u8]) -> Answer {
-    let review = Review::from_json(review).map_err(|error| error.to_json())?;
-    Ok(to_json(&reads(&review)))
+/// A review or an inspection in, its plan out: one with `seen` is an inspection.
+fn plan_review_or_inspection(given: &[u8]) -> Answer {
+    let plan = |document: Value| match document.get("seen") {
+        Some(_) => Inspection::from_value(document).map(|inspection| plan_for_host(&inspection).to_json()),
+        None => Review::from_value(document).map(|review| plan(&review).to_json()),
+    };
+    Ok(parse(given).map_err(ReviewError::from).and_then(plan).map_err(|error| error.to_json())?)
+}
+
+/// An inspection in, what to look at next out: a list, empty once everything that matters was seen.
+fn reads_of_inspection(inspection: &[u8]) -> Answer {
+    let inspection = Inspection::from_json(inspection).map_err(|error| error.to_json())?;
+    Ok(to_json(&reads(&inspection)))
 }
 
 /// The version of Kubewarden's protocol.

@@ -35,6 +35,7 @@ pub mod evidence;
 pub mod guest;
 mod history;
 mod hold;
+mod host;
 pub mod ledger;
 mod manifests;
 pub mod mover;
@@ -71,6 +72,7 @@ pub use decision::{Ask, Asked, Backup, Released, Restore, Verdict, decide};
 pub use document::LONGEST_REVIEW;
 pub use evidence::Evidence;
 pub use hold::{HoldId, hold};
+pub use host::{HostPlan, Inspection, plan_for_host, reads};
 pub use manifests::{Manifests, Part};
 pub use mover::restic::{Cause, Outcome, Retain, SnapshotId, saved};
 pub use note::Note;
@@ -85,57 +87,33 @@ pub use settings::{Gate, RestoreMode};
 pub use step::{Decision, Recording, Step};
 pub use writes::{Application, Condition, Copy, Creation, Deletion, Patch, Put, Verb, Write};
 
-use std::borrow::Cow;
-
+use credentials::SecretBytes;
 use manifests::SecretManifest;
-use observe::Observer;
 use protection::Standing;
-use reads::Depth;
-use seen::Seen;
-use writes::Scribe;
 
 /// The whole policy. Total: every review that can be read has exactly one plan.
 pub fn plan(review: &Review) -> Plan {
+    plan_on(review, review.evidence.as_ref(), None)
+}
+
+/// The plan that follows from `evidence`; `password` is that of the claim's live Secret, where it is at hand.
+fn plan_on(review: &Review, evidence: Option<&Evidence>, password: Option<SecretBytes>) -> Plan {
     let Review { request, credentials, settings, .. } = review;
     let standing = Standing::of(request, settings);
-    let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_deref()));
-    let observer = review.seen().and_then(|seen| Observer::of(review, seen, secret.as_ref()));
-    let evidence = review.told().map(Cow::Borrowed).or_else(|| Some(Cow::Owned(observer.as_ref()?.evidence())));
-    let evidence = evidence.as_deref();
-    let password = observer.as_ref().and_then(Observer::live_password);
-    let secret = secret.map(|secret| secret.keeping_password(evidence, password));
+    let secret = (standing.protection())
+        .map(|it| SecretManifest::of(it, credentials.as_deref()).keeping_password(evidence, password));
     let asked = Asked::of(&standing, secret.as_ref(), evidence);
     let Decision { verdict, hold, steps, record } = Decision::of(&asked, evidence);
     let manifests = (standing.protection().zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
-    let writes = (observer.as_ref())
-        .map(|Observer { target, seen, .. }| Scribe { target, seen, manifests: manifests.as_ref() }.writes(&steps));
     Plan {
         hold,
         problem: standing.problem().cloned(),
         admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
         patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),
-        notes: Note::of(review, &standing, &verdict, evidence, manifests.as_ref()),
-        again: (observer.as_ref().zip(writes.as_ref()))
-            .map(|(Observer { target, seen, .. }, writes)| Again::after(&verdict, writes, target, seen)),
-        evidence: evidence.cloned(),
-        writes,
         steps,
+        notes: Note::of(review, &standing, &verdict, evidence, manifests.as_ref()),
         verdict,
         manifests,
     }
-}
-
-/// What a host must look at next to plan for a claim, in the order in which it must be read; nothing once it has seen
-/// everything that matters.
-pub fn reads(review: &Review) -> Vec<Read> {
-    let Review { request, credentials, settings, .. } = review;
-    let standing = Standing::of(request, settings);
-    let secret = standing.protection().map(|it| SecretManifest::of(it, credentials.as_deref()));
-    let nothing = Seen::default();
-    let seen = review.seen().unwrap_or(&nothing);
-    let Some(observer) = Observer::of(review, seen, secret.as_ref()) else { return Vec::new() };
-    let evidence = observer.evidence();
-    let asked = Asked::of(&standing, secret.as_ref(), Some(&evidence));
-    observer.target.reads(Depth::of(&asked, &evidence), seen)
 }

@@ -13,9 +13,8 @@ mod tests;
 pub(crate) const TWICE_APART: u32 = 30;
 
 use crate::claim::Claim;
-use crate::credentials::SecretBytes;
+use crate::credentials::{Credentials, SecretBytes};
 use crate::evidence::{Evidence, Slot};
-use crate::manifests::SecretManifest;
 use crate::mover::restic::MoverKey;
 use crate::review::Review;
 use crate::role::Role;
@@ -37,10 +36,11 @@ pub(crate) struct Observer<'a> {
 
 impl<'a> Observer<'a> {
     /// Who looks at the claim that a review is about; nobody where that is none, or has no name yet.
-    pub(crate) fn of(review: &'a Review, seen: &'a Seen, secret: Option<&SecretManifest>) -> Option<Self> {
+    pub(crate) fn of(review: &'a Review, seen: &'a Seen) -> Option<Self> {
         let Review { request, credentials, settings, .. } = review;
-        let target = Target::of(request, settings, credentials.as_deref())?;
-        let password = secret.and_then(|secret| secret.value(&MoverKey::PASSWORD)).cloned();
+        let credentials = credentials.as_deref();
+        let target = Target::of(request, settings, credentials)?;
+        let password = credentials.and_then(Credentials::password).filter(|_| !target.is_external).cloned();
         Some(Observer { target, seen, settings, password })
     }
 

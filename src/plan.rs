@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use crate::again::Again;
 use crate::code::Code;
 use crate::credentials::Need;
 use crate::decision::{Backup, Restore, Verdict};
-use crate::evidence::Evidence;
 use crate::hold::HoldId;
 use crate::manifests::{DestinationSpec, Manifests, Object, RevealedSecret, SecretManifest, SourceSpec};
 use crate::mover::restic::MoverKey;
@@ -16,7 +14,6 @@ use crate::problem::Problem;
 use crate::protection::Standing;
 use crate::settings::RestoreMode;
 use crate::step::Step;
-use crate::writes::Write;
 
 /// What to do about one claim.
 ///
@@ -38,13 +35,6 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a person should know.
     pub notes: Vec<Note>,
-    /// What it was made from; nothing where nobody looked.
-    pub evidence: Option<Evidence>,
-    /// What the steps come down to, where a host looked. Where one cannot be carried out on what was seen, it and those
-    /// after it are left out.
-    pub writes: Option<Vec<Write>>,
-    /// When to plan again, where a host looked.
-    pub again: Option<Again>,
 }
 
 /// Whether the API server should take the claim.
@@ -120,15 +110,6 @@ pub(crate) struct PlanDocument<'a> {
     steps: &'a [Step],
     /// What a person should know.
     notes: Vec<NoteDocument>,
-    /// The evidence that it was made from; left out where nobody looked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<&'a Evidence>,
-    /// What the steps come down to, one request after the other; left out where no host looked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    writes: Option<&'a [Write]>,
-    /// When to plan again; left out where no host looked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    again: Option<&'a Again>,
 }
 
 #[derive(Serialize)]
@@ -247,9 +228,6 @@ impl<'a> PlanDocument<'a> {
             notes: (plan.notes.iter())
                 .map(|note| NoteDocument { code: note.code(), message: note.to_string() })
                 .collect(),
-            evidence: plan.evidence.as_ref(),
-            writes: plan.writes.as_deref(),
-            again: plan.again.as_ref(),
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, known_key};
 use crate::protection::{self, Standing};
 use crate::request::{Request, Subject};
-use crate::seen::Seen;
 use crate::settings::{Gate, Settings};
 
 /// What one plan is made from.
@@ -24,18 +23,8 @@ pub struct Review {
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// What the administrator decided.
     pub(crate) settings: Arc<Settings>,
-    /// What is known of the claim; without it manifests are generated and nothing is released.
-    pub(crate) facts: Facts,
-}
-
-/// What is known of a claim, and how.
-pub(crate) enum Facts {
-    /// Nobody looked.
-    None,
-    /// Somebody says so: a preset, a test, a person who plays it through.
-    Told(Box<Evidence>),
-    /// A host looked.
-    Seen(Seen),
+    /// What an observer found out; without it manifests are generated and nothing is released.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// A review that cannot be read: everything that is wrong with it, at least one thing.
@@ -77,7 +66,7 @@ impl fmt::Display for ReviewError {
 impl std::error::Error for ReviewError {}
 
 impl Review {
-    /// Reads a review from JSON: an object of `request`, `credentials`, `settings`, and `seen` or `evidence`.
+    /// Reads a review from JSON: an object of `request`, `credentials`, `settings` and `evidence`.
     ///
     /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands
     /// for the request to create it. The others may be absent or null.
@@ -89,13 +78,13 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
-    /// Reads one of many reviews from JSON: an object of `request`, and `seen` or `evidence`, as in [`Review::from_json`].
+    /// Reads one of many reviews from JSON: an object of `request` and `evidence`, as in [`Review::from_json`].
     ///
     /// # Errors
     ///
     /// Everything that is wrong, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Review, ReviewError> {
-        Parts::of(parse(bytes)?, &["request", "evidence", "seen"])?.read(shared.clone())
+        Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
     }
 
     /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
@@ -110,24 +99,8 @@ impl Review {
         }
     }
 
-    /// What a host saw, where one looked.
-    pub(crate) fn seen(&self) -> Option<&Seen> {
-        match &self.facts {
-            Facts::Seen(seen) => Some(seen),
-            Facts::None | Facts::Told(_) => None,
-        }
-    }
-
-    /// The evidence that somebody told.
-    pub(crate) fn told(&self) -> Option<&Evidence> {
-        match &self.facts {
-            Facts::Told(evidence) => Some(evidence),
-            Facts::None | Facts::Seen(_) => None,
-        }
-    }
-
     pub(crate) fn from_value(document: Value) -> Result<Review, ReviewError> {
-        let mut parts = Parts::of(document, &["request", "credentials", "settings", "evidence", "seen"])?;
+        let mut parts = Parts::of(document, &["request", "credentials", "settings", "evidence"])?;
         let shared = Shared::of(&mut parts)?;
         parts.read(shared)
     }
@@ -136,7 +109,7 @@ impl Review {
 /// What many reviews have in common, read and checked once: settings and base credentials.
 #[derive(Clone)]
 pub struct Shared {
-    settings: Arc<Settings>,
+    pub(crate) settings: Arc<Settings>,
     credentials: Option<Arc<Credentials>>,
 }
 
@@ -150,7 +123,7 @@ impl Shared {
         Shared::of(&mut Parts::of(parse(bytes)?, &["settings", "credentials"])?)
     }
 
-    fn of(parts: &mut Parts) -> Result<Shared, ReviewError> {
+    pub(crate) fn of(parts: &mut Parts) -> Result<Shared, ReviewError> {
         let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
         let credentials = parts.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;
         Ok(Shared { settings: Arc::new(settings), credentials: credentials.map(Arc::new) })
@@ -158,10 +131,10 @@ impl Shared {
 }
 
 /// What has yet to be read, by its keys.
-struct Parts(Map<String, Value>);
+pub(crate) struct Parts(Map<String, Value>);
 
 impl Parts {
-    fn of(document: Value, keys: &[&str]) -> Result<Parts, Problem> {
+    pub(crate) fn of(document: Value, keys: &[&str]) -> Result<Parts, Problem> {
         let Value::Object(parts) = document else { return Err(Problem::new("", "expected an object")) };
         match parts.keys().find(|key| !keys.contains(&key.as_str())) {
             Some(unknown) => Err(Problem::new(keyed("", unknown), "unknown key").hint(known_key(unknown, keys))),
@@ -171,46 +144,30 @@ impl Parts {
 
     /// Takes a part out; nothing where it is absent or null. Its key stays: to remove one would put the balancing of
     /// trees into the module.
-    fn take(&mut self, key: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
     }
 
     /// Reads what is left of a review.
-    fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
-        let facts = match (self.take("evidence"), self.take("seen")) {
-            (None, None) => Facts::None,
-            (Some(evidence), None) => Facts::Told(Box::new(read(&evidence, "evidence")?)),
-            (None, Some(seen)) => Facts::Seen(Seen::from_value(seen)?),
-            (Some(_), Some(_)) => {
-                let problem = Problem::new("evidence", "stands beside `seen`, which evidence is made from");
-                return Err(problem.hint("leave one of them out").into());
-            }
-        };
-        if let (Some(given), Gate::None) = (facts.key(), settings.gate) {
-            let problem = Problem::new(given, "is of no use while the gate is off");
-            return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
+    pub(crate) fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
+        let evidence: Option<Evidence> = self.take("evidence").map(|given| read(&given, "evidence")).transpose()?;
+        if evidence.is_some() && settings.gate == Gate::None {
+            return Err(useless("evidence").into());
         }
         let request =
             self.take("request").ok_or_else(|| Problem::new("request", "is missing").hint("write a claim"))?;
         let request = Request::read(request, &settings)?;
-        if let Facts::Told(evidence) = &facts
-            && let Some(told) = &evidence.claim
-        {
-            check_claim(&request, told, &settings)?;
+        if let Some(seen) = evidence.as_ref().and_then(|evidence| evidence.claim.as_ref()) {
+            check_claim(&request, seen, &settings)?;
         }
-        Ok(Review { request, credentials, settings, facts })
+        Ok(Review { request, credentials, settings, evidence })
     }
 }
 
-impl Facts {
-    /// The key of a review under which they stand.
-    fn key(&self) -> Option<&'static str> {
-        match self {
-            Facts::None => None,
-            Facts::Told(_) => Some("evidence"),
-            Facts::Seen(_) => Some("seen"),
-        }
-    }
+/// What `key` holds is looked at by nobody while the gate is off.
+pub(crate) fn useless(key: &'static str) -> Problem {
+    let problem = Problem::new(key, "is of no use while the gate is off");
+    problem.hint("leave it out, or set `gate: evidence` in settings")
 }
 
 /// Evidence of another claim than the one that is asked about decides nothing.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{Review, guest::OPERATIONS, plan};
+use crate::guest::OPERATIONS;
+use crate::{Inspection, plan_for_host};
 
 const DATE: &str = "Tue, 24 Nov 2026 10:00:00 GMT";
 const LATER: &str = "Tue, 24 Nov 2026 10:00:30 GMT";
@@ -48,8 +49,8 @@ fn names(reads: &[(String, String)]) -> Vec<&str> {
 }
 
 fn planned(claim: &Value, seen: &Value) -> Value {
-    let review = Review::from_json(&review(claim, seen)).unwrap();
-    serde_json::from_slice(&plan(&review).to_json()).unwrap()
+    let inspection = Inspection::from_json(&review(claim, seen)).unwrap();
+    serde_json::from_slice(&plan_for_host(&inspection).to_json()).unwrap()
 }
 
 fn put(seen: &mut Value, role: &str, answer: Value) {

@@ -87,7 +87,7 @@ impl Inspection {
 impl HostPlan {
     /// The plan as JSON: that of [`Plan::to_json`], with `evidence`, `writes` and `again` beside the rest.
     pub fn to_json(&self) -> Vec<u8> {
-        let rest = Rest { evidence: self.evidence.as_ref(), writes: &self.writes, again: self.again.as_ref() };
+        let rest = HostPart { evidence: self.evidence.as_ref(), writes: &self.writes, again: self.again.as_ref() };
         let (mut plan, rest) = (self.plan.to_json(), serde_json::to_vec(&rest).unwrap_or_default());
         // Two objects in one: the plan's own part is written by the code that a page has too.
         plan.pop();
@@ -99,9 +99,13 @@ impl HostPlan {
 
 /// What a plan for a host says beside the plan itself.
 #[derive(Serialize)]
-struct Rest<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct HostPart<'a> {
+    /// The evidence that the plan was made from; null for a claim that has no name yet.
     evidence: Option<&'a Evidence>,
+    /// The requests to make, one after the other. The first that fails ends the round.
     writes: &'a [Write],
+    /// When to plan again; null for a claim that has no name yet.
     again: Option<&'a Again>,
 }
 

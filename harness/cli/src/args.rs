@@ -297,6 +297,12 @@ pub(crate) enum Schema {
     Plan,
     Review,
     Report,
+    /// What a host gives: a review with what it saw
+    Inspection,
+    /// What a host must look at next
+    Reads,
+    /// What a plan says to a host beside the rest: evidence, writes, and when to plan again
+    Host,
 }
 
 #[cfg(test)]

@@ -67,7 +67,10 @@ fn schema(of: Schema) -> anyhow::Result<Outcome> {
     };
     let schema = match of {
         Schema::Evidence => of_the_policy("evidence")?,
+        Schema::Host => of_the_policy("host")?,
+        Schema::Inspection => of_the_policy("inspection")?,
         Schema::Plan => of_the_policy("plan")?,
+        Schema::Reads => of_the_policy("reads")?,
         Schema::Report => volsync_policy_cases::report_schema(),
         Schema::Review => of_the_policy("review")?,
         Schema::Settings => of_the_policy("settings")?,

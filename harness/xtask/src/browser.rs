@@ -11,21 +11,27 @@ use crate::wasm::{compile, optimise, print_size};
 const PACKAGE: &str = "target/wasm/browser";
 
 /// What of it is written by hand.
-const SOURCES: [&str; 5] = ["package.json", "index.js", "index.d.ts", "node.js", "README.md"];
+const SOURCES: [&str; 8] =
+    ["package.json", "index.js", "index.d.ts", "node.js", "host.js", "host.d.ts", "host.node.js", "README.md"];
 
-/// Its modules by their names in it. Policy tests have one of their own, which only those load who run them.
-const MODULES: [(&str, &str); 2] = [("policy", "volsync-policy-browser"), ("cases", "volsync-policy-browser-cases")];
+/// A module by its name in the package: the crate that it is built from, and that crate's features.
+type Module = (&'static str, &'static str, &'static [&'static str]);
+
+/// Its modules. What serves a host, and policy tests, have modules of their own: only those load them who use them.
+const MODULES: [Module; 3] = [
+    ("policy", "volsync-policy-browser", &[]),
+    ("policy_for_hosts", "volsync-policy-browser", &["host"]),
+    ("cases", "volsync-policy-browser-cases", &[]),
+];
 
 /// Builds the package, and prints how large its modules are.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = MODULES.map(|(name, package)| compile(package, "page").map(|built| (name, built)));
     let package = Path::new(PACKAGE);
     // What a former build wrote is no part of this one.
     drop(fs::remove_dir_all(package));
     fs::create_dir_all(package)?;
-    for module in built {
-        let (name, built) = module?;
-        bind(name, &built, package)?;
+    for (name, of, features) in MODULES {
+        bind(name, &compile(of, "page", features)?, package)?;
     }
     for file in SOURCES {
         fs::copy(Path::new("wasm/browser").join(file), package.join(file))?;

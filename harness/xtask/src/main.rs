@@ -117,9 +117,12 @@ fn carry_out() -> anyhow::Result<ExitCode> {
 
 /// Writes the generated files: the command prints each.
 fn docs() -> anyhow::Result<()> {
-    let files: [(&[&str], &str); 6] = [
+    let files: [(&[&str], &str); 9] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
+        (&["schema", "host"], "docs/schema/host.json"),
+        (&["schema", "inspection"], "docs/schema/inspection.json"),
         (&["schema", "plan"], "docs/schema/plan.json"),
+        (&["schema", "reads"], "docs/schema/reads.json"),
         (&["schema", "report"], "docs/schema/report.json"),
         (&["schema", "review"], "docs/schema/review.json"),
         (&["schema", "settings"], "docs/schema/settings.json"),

@@ -30,7 +30,7 @@ const FEATURES: [&str; 6] =
 
 /// Builds and optimises the module, prints its size, and writes the policies.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = compile("volsync-policy-wapc", "wasm")?;
+    let built = compile("volsync-policy-wapc", "wasm", &[])?;
     let optimised = built.with_extension("opt.wasm");
     optimise(&built, &optimised)?;
     print_size(&optimised)?;
@@ -54,9 +54,10 @@ fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     Ok(policy)
 }
 
-/// Compiles a package to WebAssembly, with that profile.
-pub(crate) fn compile(package: &str, profile: &str) -> anyhow::Result<PathBuf> {
-    let arguments = ["build", "--package", package, "--profile", profile, "--locked"];
+/// Compiles a package to WebAssembly, with that profile and those features.
+pub(crate) fn compile(package: &str, profile: &str, features: &[&str]) -> anyhow::Result<PathBuf> {
+    let features = features.join(",");
+    let arguments = ["build", "--package", package, "--profile", profile, "--features", &features, "--locked"];
     run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
     Ok(Path::new(BUILT).join(profile).join(package.replace('-', "_")).with_extension("wasm"))
 }

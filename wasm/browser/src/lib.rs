@@ -5,13 +5,17 @@
 #![cfg(target_arch = "wasm32")]
 
 use js_sys::{Error, JSON, Reflect};
-use volsync_policy::guest::{self, OPERATIONS};
-use volsync_policy::{Review, ReviewError};
+use volsync_policy::ReviewError;
+#[cfg(feature = "host")]
+use volsync_policy::guest::OPERATIONS;
+#[cfg(not(feature = "host"))]
+use volsync_policy::guest::OPERATIONS_OF_A_PAGE as OPERATIONS;
+use volsync_policy::guest::check_settings;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-import type { Plan, Problem, Review, Settings } from "./types.js";
+import type { HostPart, Inspection, Plan, Problem, Reads, Review, Settings } from "./types.js";
 
 /** What is thrown where a review cannot be read. No part of it holds a value of the review. */
 export interface PolicyError extends Error {
@@ -27,10 +31,38 @@ export interface PolicyError extends Error {
 /// Plans what a review asks for.
 ///
 /// @throws a {@link PolicyError} where the review cannot be read
+#[cfg(not(feature = "host"))]
 #[wasm_bindgen(unchecked_return_type = "Plan")]
 pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &JsValue) -> Result<JsValue, JsValue> {
-    let review = Review::from_json(json(review)?.as_bytes()).map_err(|error| thrown(&error))?;
+    let review = volsync_policy::Review::from_json(json(review)?.as_bytes()).map_err(|error| thrown(&error))?;
     JSON::parse(str::from_utf8(&volsync_policy::plan(&review).to_json()).unwrap_or_default())
+}
+
+/// Plans for a host by what it saw: the plan, and beside it evidence, writes, and when to plan again.
+///
+/// @throws a {@link PolicyError} where the inspection cannot be read
+#[cfg(feature = "host")]
+#[wasm_bindgen(unchecked_return_type = "Plan & HostPart")]
+pub fn plan(
+    #[wasm_bindgen(unchecked_param_type = "Inspection | string")] inspection: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let inspection = volsync_policy::Inspection::from_json(json(inspection)?.as_bytes());
+    let plan = volsync_policy::plan_for_host(&inspection.map_err(|error| thrown(&error))?);
+    JSON::parse(str::from_utf8(&plan.to_json()).unwrap_or_default())
+}
+
+/// What a host must look at next, in the order in which it must be read; nothing once it has seen everything that
+/// matters.
+///
+/// @throws a {@link PolicyError} where the inspection cannot be read
+#[cfg(feature = "host")]
+#[wasm_bindgen(unchecked_return_type = "Reads")]
+pub fn reads(
+    #[wasm_bindgen(unchecked_param_type = "Inspection | string")] inspection: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let inspection = volsync_policy::Inspection::from_json(json(inspection)?.as_bytes());
+    let reads = volsync_policy::reads(&inspection.map_err(|error| thrown(&error))?);
+    JSON::parse(&serde_json::to_string(&reads).unwrap_or_default())
 }
 
 /// Everything that is wrong with settings: nothing where they are valid.
@@ -38,7 +70,7 @@ pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &J
 pub fn validate_settings(
     #[wasm_bindgen(unchecked_param_type = "Settings | string")] settings: &JsValue,
 ) -> Result<JsValue, JsValue> {
-    guest::check_settings(json(settings)?.as_bytes()).map_or_else(|error| problems(&error), |()| JSON::parse("[]"))
+    check_settings(json(settings)?.as_bytes()).map_or_else(|error| problems(&error), |()| JSON::parse("[]"))
 }
 
 /// Runs one of the module's operations on bytes, as every other engine does.

@@ -1,0 +1,7 @@
+// The policy for hosts, in Node: its module is read from beside this file.
+import { readFileSync } from "node:fs";
+import { initSync } from "./policy_for_hosts.js";
+
+initSync({ module: readFileSync(new URL("./policy_for_hosts_bg.wasm", import.meta.url)) });
+
+export { call, plan, reads, validateSettings } from "./policy_for_hosts.js";

@@ -115,3 +115,84 @@ fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, Unreadable> {
     }
     read_part(&document, "").map_err(|_| Unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Timestamp, VolumeId};
+
+    const MARKER: &str = include_str!("../tests/stored/store.json");
+    const ENTRY: &str = include_str!("../tests/stored/entry.json");
+    const RECORD: &str = include_str!("../tests/stored/record.json");
+
+    fn digest(last: char) -> Digest {
+        Digest::parse(&format!("{}{last}", "0".repeat(63))).unwrap()
+    }
+
+    fn entry(repository: Address) -> Entry {
+        Entry {
+            repository,
+            writer: Writer {
+                cluster: "c-1".to_owned(),
+                uid: "u-1".to_owned(),
+                volume: VolumeId { driver: "csi.example.com".to_owned(), handle: "vol-1".to_owned() },
+                interval: 3600,
+                since: Timestamp::parse("2026-11-24T10:00:00Z").unwrap(),
+                term: 2,
+            },
+            memory: Some(Memory {
+                fingerprint: digest('2'),
+                newest_key: digest('3'),
+                newest_at: Timestamp::parse("2026-11-24T10:30:00Z").unwrap(),
+            }),
+            capacity: Quantity::parse("1Gi").unwrap(),
+            retired: false,
+        }
+    }
+
+    fn record() -> Record {
+        Record {
+            uid: "u-1".to_owned(),
+            volume: entry(Address::Same).writer.volume,
+            fingerprint: Some(digest('2')),
+            term: 2,
+            overtaken: false,
+            elsewhere: false,
+            reason: Some("the volume is the right one".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_stored_formats_are_written_as_they_were_and_read_back() {
+        let store = "b9f1c0de-8a5b-4c55-9a0e-2f6d2a4f7c11";
+        assert_eq!(write_marker(store), MARKER.trim_end());
+        assert_eq!(read_marker(MARKER.as_bytes()).as_deref(), Ok(store));
+        assert_eq!(write_entry(&entry(Address::Same), &digest('1')), ENTRY.trim_end());
+        assert_eq!(read_entry(ENTRY.as_bytes(), Some(&digest('1'))), Ok(entry(Address::Same)));
+        assert_eq!(write_record(&record()), RECORD.trim_end());
+        assert_eq!(read_record(RECORD), Ok(record()));
+    }
+
+    #[test]
+    fn an_entry_is_of_another_repository_unless_the_address_is_known_to_be_the_same() {
+        let other = Ok(entry(Address::Other(digest('1'))));
+        assert_eq!(read_entry(ENTRY.as_bytes(), Some(&digest('4'))), other);
+        assert_eq!(read_entry(ENTRY.as_bytes(), None), other);
+    }
+
+    #[test]
+    fn what_is_of_another_version_or_cannot_be_parsed_is_unreadable() {
+        for (known, unknown) in [("\"version\":1", "\"version\":2"), ("\"version\":1,", ""), ("{", ""), ("u-1", "\\")] {
+            for stored in [ENTRY, RECORD].map(|stored| stored.replace(known, unknown)) {
+                assert_eq!(read_entry(stored.as_bytes(), None), Err(Unreadable), "{stored}");
+                assert_eq!(read_record(&stored), Err(Unreadable), "{stored}");
+            }
+        }
+        for marker in ["", "{}", r#"{"version":2,"storeId":"a"}"#, r#"{"version":1}"#, r#"{"version":1,"storeId":7}"#] {
+            assert_eq!(read_marker(marker.as_bytes()), Err(Unreadable), "{marker}");
+        }
+        // One is not the other.
+        assert_eq!(read_record(ENTRY), Err(Unreadable));
+        assert_eq!(read_entry(RECORD.as_bytes(), None), Err(Unreadable));
+    }
+}

@@ -1,70 +1,111 @@
-//! A claim's life as a host sees it: raw objects in, reads and writes out.
+//! A claim's life as a host sees it: raw objects in, reads, evidence and writes out.
 
 use serde_json::{Value, json};
 
 use crate::guest::OPERATIONS;
-use crate::{Inspection, plan_for_host};
+use crate::{HostPlan, Inspection, Role, plan_for_host};
 
 const DATE: &str = "Tue, 24 Nov 2026 10:00:00 GMT";
 const LATER: &str = "Tue, 24 Nov 2026 10:00:30 GMT";
+const SNAPSHOT: &str = "de5770e6000000000000000000000000000000000000000000000000000000aa";
+const OLDER: &str = "00000000000000000000000000000000000000000000000000000000000000bb";
+const RECORD: &str = r#"{"version":1,"uid":"u-1","volume":{"driver":"csi.test","handle":"v-1"},"term":1}"#;
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": api_version, "kind": kind,
+        "metadata": {"name": name, "namespace": "shop", "uid": format!("uid-of-{name}"), "resourceVersion": "7"},
+    });
+    json_patch(&mut object, rest);
+    json!({ "object": object })
+}
+
+/// RFC 7386.
+fn json_patch(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else { return *target = patch };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(&key);
+        } else {
+            json_patch(&mut target[&key], value);
+        }
+    }
+}
+
+fn namespace(name: &str) -> Value {
+    object("v1", "Namespace", name, json!({"metadata": {"namespace": null}}))
+}
 
 fn claim() -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data", "namespace": "shop", "uid": "u-1", "resourceVersion": "7",
-                     "creationTimestamp": "2026-11-24T09:00:00Z", "labels": {"backup": "hourly"}},
+    let claim = json!({
+        "metadata": {"uid": "u-1", "creationTimestamp": "2026-11-24T09:00:00Z", "labels": {"backup": "hourly"}},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
                  "dataSourceRef": {"apiGroup": "volsync.backube", "kind": "ReplicationDestination",
                                    "name": "data-restore"}},
         "status": {"phase": "Pending"},
-    })
-}
-
-fn review(claim: &Value, seen: &Value) -> Vec<u8> {
-    let review = json!({
-        "request": claim,
-        "credentials": {"kind": "Secret", "stringData": {
-            "RESTIC_REPOSITORY": "s3:http://s3.local:9000/backups/here", "RESTIC_PASSWORD": "p",
-            "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}},
-        "settings": {"ledger": {"storeId": "store-1"}},
-        "seen": seen,
     });
-    review.to_string().into_bytes()
+    object("v1", "PersistentVolumeClaim", "data", claim)["object"].clone()
 }
 
-/// The roles that there are to read next, each with what it looks at.
-fn reads(claim: &Value, seen: &Value) -> Vec<(String, String)> {
-    let (_, reads) = OPERATIONS.iter().find(|(name, _)| *name == "reads").unwrap();
-    let reads: Value = serde_json::from_slice(&reads(&review(claim, seen)).unwrap()).unwrap();
-    let of = |read: &Value| {
-        let at = read.get("object").or(read.get("log")).map(|it| it["name"].clone());
-        let at = at.or(read.get("listing").or(read.get("bytes")).map(|it| it["key"].clone()));
-        (read["role"].as_str().unwrap().to_owned(), at.unwrap().as_str().unwrap().to_owned())
-    };
-    reads.as_array().unwrap().iter().map(of).collect()
+fn ours(uid: &str) -> Value {
+    json!({"labels": {"app.kubernetes.io/managed-by": "volsync-policy"},
+           "annotations": {"volsync-policy.io/claim-uid": uid}})
 }
 
-fn names(reads: &[(String, String)]) -> Vec<&str> {
-    reads.iter().map(|(role, _)| role.as_str()).collect()
+fn secret() -> Value {
+    object(
+        "v1",
+        "Secret",
+        "data-volsync-secret",
+        json!({"metadata": ours("u-1"), "data": {
+            "RESTIC_REPOSITORY": base64("s3:http://s3.local:9000/backups/here/shop/data"),
+            "RESTIC_PASSWORD": base64("p"), "AWS_ACCESS_KEY_ID": base64("a"), "AWS_SECRET_ACCESS_KEY": base64("s"),
+        }}),
+    )
 }
 
-fn planned(claim: &Value, seen: &Value) -> Value {
-    let inspection = Inspection::from_json(&review(claim, seen)).unwrap();
-    serde_json::from_slice(&plan_for_host(&inspection).to_json()).unwrap()
+/// A ReplicationDestination whose restore is done.
+fn destination() -> Value {
+    object(
+        "volsync.backube/v1alpha1",
+        "ReplicationDestination",
+        "data-restore",
+        json!({
+            "metadata": ours("u-1"),
+            "spec": {"trigger": {"manual": "once"}},
+            "status": {
+                "lastManualSync": "once", "latestImage": {"kind": "VolumeSnapshot", "name": "image-1"},
+                "latestMoverStatus": {"result": "Successful", "logs":
+                    "restoring snapshot de5770e6 of [/data] at 2026-11-24 by root@volsync to .\nRestic completed in 3s"},
+            },
+        }),
+    )
 }
 
-fn put(seen: &mut Value, role: &str, answer: Value) {
-    seen[role] = answer;
+fn source() -> Value {
+    let mut source = json!({
+        "metadata": ours("u-1"), "spec": {},
+        "status": {"latestMoverStatus": {"result": "Successful", "logs":
+            "snapshot de5770e6 saved\nRestic completed in 3s"}},
+    });
+    source["metadata"]["annotations"]["volsync-policy.io/released"] = json!(RECORD);
+    object("volsync.backube/v1alpha1", "ReplicationSource", "data-backup", source)
 }
 
 /// Everything of a new claim in a store that never held a backup.
 fn fresh() -> Value {
     let absent = json!({"absent": true});
-    let namespace = |name: &str| json!({"object": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "ns"}}});
     json!({
         "cluster": namespace("kube-system"), "namespace": namespace("shop"), "claim": {"object": claim()},
         "populator": absent, "destination": absent, "source": absent, "secret": absent,
-        "destinationJob": absent,
         "marker": {"bytes": base64(r#"{"version":1,"storeId":"store-1"}"#), "etag": "m", "date": DATE},
         "entry": {"absent": true, "date": DATE},
         "repository": {"listing": [], "prefixes": [], "date": DATE},
@@ -73,44 +114,459 @@ fn fresh() -> Value {
     })
 }
 
-fn base64(text: &str) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(text)
+/// The same, with two backups of an earlier incarnation.
+fn backed_up() -> Value {
+    let folder = |name: &str| format!("here/shop/data/{name}/");
+    let snapshot = |id: &str, at: &str| json!({"key": format!("here/shop/data/snapshots/{id}"), "lastModified": format!("2026-11-24T{at}:00.000Z")});
+    let folders = ["data", "index", "keys", "locks", "snapshots"].map(folder);
+    changed(
+        &fresh(),
+        json!({
+        "repository": {"listing": [{"key": "here/shop/data/config", "lastModified": "2026-11-01T00:00:00.000Z"}],
+                           "prefixes": folders},
+            "config": {"absent": null, "bytes": base64("config")},
+            "snapshots": {"listing": [snapshot(SNAPSHOT, "07:30"), snapshot(OLDER, "06:30")], "prefixes": [], "date": DATE},
+            "locks": {"listing": [], "prefixes": [], "date": DATE},
+            "repositoryAgain": null,
+        }),
+    )
+}
+
+/// A claim that is Bound to what was restored from the newest of them; its backup has yet to be released.
+fn restored() -> Value {
+    let volume = json!({
+        "metadata": {"namespace": null, "annotations": {"volsync.backube/populated-from": "shop/image-1"}},
+        "spec": {"claimRef": {"uid": "u-1"}, "csi": {"driver": "csi.test", "volumeHandle": "v-1"}},
+    });
+    let owner = json!({"metadata": {"ownerReferences": [{"uid": "uid-of-data-restore"}]}});
+    changed(
+        &backed_up(),
+        json!({
+            "claim": {"object": {"spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}},
+            "volume": object("v1", "PersistentVolume", "pv-1", volume),
+            "secret": secret(), "destination": destination(),
+            "image": object("snapshot.storage.k8s.io/v1", "VolumeSnapshot", "image-1", owner),
+        }),
+    )
+}
+
+/// A claim whose restore runs.
+fn restoring() -> Value {
+    changed(
+        &backed_up(),
+        json!({
+            "secret": secret(),
+            "destination": changed(&destination(), json!({"object": {"status": null}})),
+            "destinationJob": object("batch/v1", "Job", "volsync-dst-data-restore", json!({"status": {"failed": 2}})),
+            "destinationLog": {"log": "unable to create lock in backend: repository is already locked by PID 27"},
+        }),
+    )
+}
+
+fn changed(seen: &Value, patch: Value) -> Value {
+    let mut seen = seen.clone();
+    // An answer that replaces another is not merged into it.
+    for (role, answer) in patch.as_object().unwrap() {
+        let is_other = answer.get("object").is_some() != seen.get(role).is_some_and(|it| it.get("object").is_some());
+        if is_other && answer.get("absent").is_none() {
+            seen.as_object_mut().unwrap().remove(role);
+        }
+    }
+    json_patch(&mut seen, patch);
+    seen
+}
+
+fn inspection(seen: &Value) -> Value {
+    json!({
+        "request": seen.pointer("/claim/object").cloned().unwrap_or_else(claim),
+        "credentials": {"kind": "Secret", "stringData": {
+            "RESTIC_REPOSITORY": "s3:http://s3.local:9000/backups/here", "RESTIC_PASSWORD": "p",
+            "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}},
+        "settings": {"ledger": {"storeId": "store-1"}},
+        "seen": seen,
+    })
+}
+
+/// The roles that there are to read next, each with what it looks at.
+fn reads_of(inspection: &Value) -> Vec<(String, String)> {
+    let (_, reads) = OPERATIONS.iter().find(|(name, _)| *name == "reads").unwrap();
+    let reads: Value = serde_json::from_slice(&reads(inspection.to_string().as_bytes()).unwrap()).unwrap();
+    let of = |read: &Value| {
+        let object = read.get("object").or(read.get("log")).map(|it| it["name"].clone());
+        let at = object.or(read.get("listing").or(read.get("bytes")).map(|it| it["key"].clone()));
+        (read["role"].as_str().unwrap().to_owned(), at.unwrap().as_str().unwrap().to_owned())
+    };
+    reads.as_array().unwrap().iter().map(of).collect()
+}
+
+fn reads(seen: &Value) -> Vec<(String, String)> {
+    reads_of(&inspection(seen))
+}
+
+/// The roles in the order in which a host that knows everything in `world` is asked for them, batch by batch.
+fn asked(world: &Value) -> Vec<String> {
+    let mut inspection = inspection(world);
+    inspection["seen"] = json!({});
+    let mut asked = Vec::new();
+    loop {
+        let batch = reads_of(&inspection);
+        if batch.is_empty() {
+            return asked;
+        }
+        for (role, _) in batch {
+            inspection["seen"][&role] = world.get(&role).cloned().unwrap_or_else(|| json!({"failed": "denied"}));
+            asked.push(role);
+        }
+    }
+}
+
+fn planned(seen: &Value) -> HostPlan {
+    plan_for_host(&Inspection::from_json(inspection(seen).to_string().as_bytes()).unwrap())
+}
+
+fn code(seen: &Value) -> &'static str {
+    planned(seen).plan.verdict.code.as_str()
+}
+
+/// The evidence that is made of what was seen, as a plan prints it.
+fn evidence(seen: &Value) -> Value {
+    serde_json::to_value(planned(seen).evidence).unwrap()
+}
+
+fn writes(seen: &Value) -> Value {
+    serde_json::to_value(planned(seen).writes).unwrap()
 }
 
 #[test]
 fn what_is_read_names_what_is_read_next() {
-    let mut seen = json!({});
-    assert_eq!(names(&reads(&claim(), &seen)), ["cluster", "namespace", "claim"]);
-    for role in ["cluster", "namespace", "claim"] {
-        put(&mut seen, role, fresh()[role].clone());
-    }
-    assert_eq!(names(&reads(&claim(), &seen)), ["populator", "destination", "source", "secret"]);
-    for role in ["populator", "destination", "source", "secret"] {
-        put(&mut seen, role, fresh()[role].clone());
-    }
-    let of_store = reads(&claim(), &seen);
-    assert_eq!(names(&of_store), ["marker", "entry", "repository"]);
-    assert_eq!(of_store[1].1, "here/.volsync-policy/entries/shop/data.json");
-    assert_eq!(of_store[2].1, "here/shop/data/");
-    for role in ["marker", "entry", "repository"] {
-        put(&mut seen, role, fresh()[role].clone());
-    }
-    assert_eq!(names(&reads(&claim(), &seen)), ["config", "repositoryAgain"]);
-    assert_eq!(reads(&claim(), &fresh()), []);
+    let order = [
+        "cluster",
+        "namespace",
+        "claim",
+        "populator",
+        "destination",
+        "source",
+        "secret",
+        "marker",
+        "entry",
+        "repository",
+        "config",
+        "repositoryAgain",
+    ];
+    assert_eq!(asked(&fresh()), order);
+    let order = [
+        "cluster",
+        "namespace",
+        "claim",
+        "volume",
+        "populator",
+        "destination",
+        "source",
+        "secret",
+        "image",
+        "marker",
+        "entry",
+        "repository",
+        "config",
+        "snapshots",
+        "locks",
+    ];
+    assert_eq!(asked(&restored()), order);
+    let of_store = |seen: &Value| {
+        let unread = changed(seen, json!({"marker": null, "entry": null, "repository": null}));
+        reads(&unread).into_iter().map(|(_, key)| key).collect::<Vec<_>>()
+    };
+    let keys = ["here/.volsync-policy/store.json", "here/.volsync-policy/entries/shop/data.json", "here/shop/data/"];
+    assert_eq!(of_store(&fresh()), keys);
+}
+
+#[test]
+fn what_a_cheaper_read_made_needless_is_not_read() {
+    let objects = ["cluster", "namespace", "claim", "populator", "destination", "source", "secret"];
+    let foreign = changed(
+        &fresh(),
+        json!({"destination": changed(&destination(), json!(
+        {"object": {"metadata": {"labels": null}}}))}),
+    );
+    assert_eq!(asked(&foreign), objects, "nothing is done beside a stranger's object");
+    let gone = changed(&fresh(), json!({"claim": {"failed": "denied", "object": null}}));
+    assert_eq!(asked(&gone), ["cluster", "namespace", "claim"]);
+    let missed = changed(&fresh(), json!({"claim": {"object": {"spec": {"dataSourceRef": null}}}}));
+    assert_eq!(asked(&missed), objects, "admission was missed, whatever the store holds");
+    let unlabelled = changed(&fresh(), json!({"claim": {"object": {"metadata": {"labels": null}}}}));
+    assert_eq!(asked(&unlabelled), ["destination", "source", "secret"], "nothing of ours was left behind");
+    let left = changed(&unlabelled, json!({"secret": secret()}));
+    assert_eq!(asked(&left), ["destination", "source", "secret", "cluster", "namespace", "claim", "populator"]);
+    let terminating = changed(&fresh(), json!({"claim": {"object": {"metadata": {"deletionTimestamp": DATE}}}}));
+    assert_eq!(asked(&terminating), ["cluster", "namespace", "claim", "source"]);
+    let failed = changed(&restoring(), json!({"destinationJob": {"object": {"status": {"failed": 0}}}}));
+    assert!(!asked(&failed).contains(&"destinationLog".to_owned()), "nothing failed, so there is nothing to read");
+    assert!(asked(&restoring()).contains(&"destinationLog".to_owned()));
+}
+
+#[test]
+fn a_claim_without_a_name_is_not_looked_at() {
+    let mut nameless = inspection(&fresh());
+    nameless["request"]["metadata"]["name"] = Value::Null;
+    nameless["request"]["metadata"]["generateName"] = json!("data-");
+    assert_eq!(reads_of(&nameless), []);
+    let plan = plan_for_host(&Inspection::from_json(nameless.to_string().as_bytes()).unwrap());
+    assert_eq!((plan.plan.verdict.code.as_str(), plan.writes.len(), plan.again), ("NameUnknown", 0, None));
 }
 
 #[test]
 fn a_new_claim_is_created_its_secret_and_its_restore() {
-    let plan = planned(&claim(), &fresh());
-    assert_eq!(plan["verdict"]["code"], "FreshVolume", "{plan:#}");
-    let manager = "volsync-policy";
+    assert_eq!(code(&fresh()), "FreshVolume");
+    let create = |manifest| json!({"manifest": manifest, "fieldManager": "volsync-policy"});
     assert_eq!(
-        plan["writes"],
-        json!([
-            {"step": "applySecret", "create": {"manifest": "secret", "fieldManager": manager}},
-            {"step": "applyDestination", "create": {"manifest": "destination", "fieldManager": manager}},
-        ])
+        writes(&fresh()),
+        json!([{"step": "applySecret", "create": create("secret")},
+               {"step": "applyDestination", "create": create("destination")}])
     );
-    assert_eq!(plan["again"]["afterSeconds"], 0);
+    assert_eq!(planned(&fresh()).again.unwrap().after_seconds, 0);
+}
+
+#[test]
+fn a_restored_claim_is_recorded_before_its_backup_runs() {
+    let plan = planned(&restored());
+    assert_eq!(plan.plan.verdict.code.as_str(), "Restored");
+    let steps: Vec<&str> = plan.writes.iter().map(|write| &*write.step).collect();
+    assert_eq!(
+        steps,
+        ["recordRelease", "recordRelease", "pinSnapshots", "pinSnapshots", "applySecret", "applySource"]
+            .into_iter()
+            .chain(["consumeImage"; 3])
+            .collect::<Vec<_>>()
+    );
+    let writes = writes(&restored());
+    assert_eq!(writes[0]["put"]["key"], "here/.volsync-policy/entries/shop/data.json");
+    assert_eq!((&writes[0]["put"]["through"], &writes[0]["put"]["ifNoneMatch"]), (&json!("base"), &json!("*")));
+    assert_eq!(writes[1]["patch"]["body"]["metadata"]["uid"], "u-1");
+    assert_eq!(writes[2]["copy"]["to"]["key"], format!("here/.volsync-policy/pins/shop/data/{SNAPSHOT}"));
+    assert_eq!(
+        writes[7]["patchStatus"]["body"],
+        json!({"metadata": {"uid": "uid-of-data-restore"},
+                                                        "status": {"latestImage": null}})
+    );
+    assert_eq!(writes[8]["delete"]["object"]["name"], "image-1");
+}
+
+#[test]
+fn an_entry_that_is_there_is_replaced_only_as_it_was_read() {
+    let entry = include_str!("../../tests/stored/entry.json");
+    let seen = changed(&restored(), json!({"entry": {"absent": null, "bytes": base64(entry), "etag": "\"e\""}}));
+    // The entry is of another repository by its address: a person is asked, and nothing is written over it.
+    assert_eq!(code(&seen), "RepositoryMoved");
+    let entry = entry.replace(&format!("{}1", "0".repeat(63)), &address());
+    let entry = entry.replace(&format!("{}2", "0".repeat(63)), &fingerprint());
+    let seen = changed(&seen, json!({"entry": {"bytes": base64(&entry.replace("10:30", "07:30"))}}));
+    assert_eq!(code(&seen), "Restored");
+    assert_eq!(writes(&seen)[0]["put"]["ifMatch"], "\"e\"");
+    let seen = changed(&seen, json!({"entry": {"etag": null}}));
+    assert_eq!(writes(&seen), json!([]), "without its tag nobody knows whether it still is what was read");
+}
+
+fn address() -> String {
+    crate::evidence::Digest::of(b"s3:http://s3.local:9000/backups/here/shop/data").as_str().to_owned()
+}
+
+fn fingerprint() -> String {
+    crate::evidence::Digest::of(b"config").as_str().to_owned()
+}
+
+/// The same claim, its backup released and running.
+fn released() -> Value {
+    let running = json!({"source": source(), "claim": {"object": {"metadata": {"annotations":
+        {"volsync-policy.io/released": RECORD}}}}});
+    let consumed = json!({"object": {"metadata": {"annotations": {"volsync-policy.io/consumed": "image-1"}},
+                                     "status": {"latestImage": null}}});
+    changed(&restored(), json_merge(running, json!({"destination": consumed, "image": null})))
+}
+
+fn json_merge(mut one: Value, other: Value) -> Value {
+    one.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    one
+}
+
+#[test]
+fn what_is_as_it_should_be_is_not_written_again() {
+    let mut seen = released();
+    assert_eq!(code(&seen), "Released");
+    // Carried out once, what was written stands there.
+    let plan = serde_json::from_slice::<Value>(&planned(&seen).to_json()).unwrap();
+    for (role, manifest) in [("source", "source"), ("secret", "secret")] {
+        json_patch(&mut seen[role]["object"], plan["manifests"][manifest]["object"].clone());
+    }
+    for write in plan["writes"].as_array().unwrap() {
+        if let Some(put) = write.get("put") {
+            seen["entry"] = json!({"bytes": base64(put["text"].as_str().unwrap()), "etag": "e", "date": DATE});
+        }
+        if let Some(patch) = write.get("patch").filter(|patch| patch["object"]["kind"] == "PersistentVolumeClaim") {
+            json_patch(&mut seen["claim"]["object"], patch["body"].clone());
+        }
+    }
+    let again = planned(&seen);
+    assert_eq!((again.plan.verdict.code.as_str(), &again.writes), ("Released", &Vec::new()));
+    assert_eq!(again.again.unwrap().after_seconds, 3600);
+    // Somebody changes it: it is applied in the version that was seen.
+    seen["source"]["object"]["spec"]["restic"]["retain"]["hourly"] = json!(1);
+    assert_eq!(
+        writes(&seen),
+        json!([{"step": "applySource", "apply": {"manifest": "source", "uid": "uid-of-data-backup",
+                                                "resourceVersion": "7", "fieldManager": "volsync-policy"}}])
+    );
+}
+
+#[test]
+fn objects_say_what_evidence_says() {
+    let evidence = evidence(&released());
+    assert_eq!(evidence["cluster"], "uid-of-kube-system");
+    assert_eq!(evidence["claim"]["volume"], json!({"of": {"driver": "csi.test", "handle": "v-1"}}));
+    assert_eq!(evidence["claim"]["populatedFrom"], "image-1");
+    assert_eq!(evidence["secret"], json!({"ours": {"repository": "same", "password": "same"}}));
+    assert_eq!(
+        evidence["restore"],
+        json!({"done": {"image": "image-1", "consumed": true, "outcome": {"restored": "de5770e6"}, "expects": "data"}})
+    );
+    assert_eq!(evidence["backup"]["ours"]["state"], "running");
+    let holds = &evidence["repository"]["holds"];
+    assert_eq!((&holds["count"], &holds["newestKey"]), (&json!(2), &json!(SNAPSHOT)));
+    assert_eq!((&holds["listsRestored"], &holds["listsSaved"]), (&json!(true), &json!(true)));
+    assert_eq!((&holds["asOf"], &holds["newestAt"]), (&json!("2026-11-24T10:00:00Z"), &json!("2026-11-24T07:30:00Z")));
+}
+
+#[test]
+fn a_restore_that_fails_says_how_often_and_why() {
+    let of = |seen: &Value| evidence(seen)["restore"].clone();
+    assert_eq!(of(&restoring()), json!({"running": {"failures": 2, "cause": "locked"}}));
+    let gave_up = json!({"destination": {"object": {"status": {"latestMoverStatus": {"result": "Failed", "logs":
+        "Fatal: wrong password or no key found"}}}}, "destinationJob": {"absent": true}, "destinationLog": null});
+    let gave_up = changed(&changed(&restoring(), json!({"destinationJob": null})), gave_up);
+    assert_eq!(of(&gave_up), json!({"running": {"failures": 8, "cause": "password"}}));
+}
+
+/// Changes to what was seen, and where evidence then stands otherwise.
+#[test]
+fn what_is_malformed_is_unread_and_never_absent() {
+    let unread = json!({"unread": "malformed"});
+    let cases = [
+        ("entry", json!({"absent": null, "bytes": base64("{}")}), "/ledger", unread.clone()),
+        ("entry", json!({"absent": null, "bytes": "%"}), "/ledger", unread.clone()),
+        ("marker", json!({"bytes": base64(r#"{"version":2,"storeId":"store-1"}"#)}), "/ledger", unread.clone()),
+        ("marker", json!({"bytes": base64(r#"{"version":1,"storeId":"other"}"#)}), "/ledger", json!("otherStore")),
+        ("marker", json!({"failed": "denied"}), "/ledger", json!({"unread": "denied"})),
+        ("repository", json!({"truncated": true}), "/repository", unread.clone()),
+        ("repository", json!({"date": "yesterday"}), "/repository", unread.clone()),
+        ("repository", json!({"prefixes": ["there/"]}), "/repository", unread.clone()),
+        ("repository", json!({"failed": "storeMissing"}), "/repository", json!({"unread": "storeMissing"})),
+        ("repository", json!({"failed": "a new class"}), "/repository", unread.clone()),
+        ("config", json!({"bytes": null}), "/repository", unread.clone()),
+        ("config", json!({"bytes": null, "absent": true}), "/repository", unread.clone()),
+        ("snapshots", json!({"listing": [{"key": "here/shop/data/snapshots/x"}]}), "/repository", unread),
+        ("snapshots", json!({"failed": "timeout"}), "/repository", json!({"unread": "timeout"})),
+        ("claim", json!({"object": {"status": {"phase": "Odd"}}}), "/claim", Value::Null),
+        ("claim", json!({"object": {"metadata": {"name": "other"}}}), "/claim", Value::Null),
+        ("claim", json!({"object": {"metadata": {"uid": null}}}), "/claim", Value::Null),
+        ("volume", json!({"object": {"spec": {"claimRef": {"uid": "u-2"}}}}), "/claim/volume", Value::Null),
+        ("volume", json!({"failed": "denied"}), "/claim/volume", Value::Null),
+        ("secret", json!({"object": {"kind": "ConfigMap"}}), "/secret", Value::Null),
+        ("destination", json!({"object": {"apiVersion": "v1"}}), "/restore", Value::Null),
+        ("source", json!({"failed": "denied"}), "/backup", Value::Null),
+        ("populator", json!({"absent": "maybe"}), "/populator", Value::Null),
+    ];
+    for (role, change, place, expected) in cases {
+        let mut seen = restored();
+        json_patch(&mut seen[role], change.clone());
+        let inspection = json_merge(inspection(&restored()), json!({ "seen": seen }));
+        let plan = plan_for_host(&Inspection::from_json(inspection.to_string().as_bytes()).unwrap());
+        let found = serde_json::to_value(plan.evidence).unwrap();
+        assert_eq!(found.pointer(place).unwrap_or(&Value::Null), &expected, "{role}: {change}");
+        assert!(plan.writes.iter().all(|write| write.step != "applySource"), "{role}: {change}: {:?}", plan.writes);
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_parsed_does_not_mean_that_there_was_no_release() {
+    let garbled = json!({"object": {"metadata": {"annotations": {"volsync-policy.io/released": "{"}}}});
+    assert_eq!(code(&changed(&released(), json!({ "claim": garbled }))), "Released", "one of the two suffices");
+    assert_eq!(code(&changed(&released(), json!({ "source": garbled }))), "Released");
+    let both = changed(&released(), json!({ "claim": garbled, "source": garbled }));
+    assert_eq!((code(&both), writes(&both)), ("ObjectsUnread", json!([])));
+}
+
+#[test]
+fn a_repository_is_absent_only_if_it_was_so_twice() {
+    assert_eq!(evidence(&fresh())["repository"], json!({"absent": {"asOf": "2026-11-24T10:00:30Z"}}));
+    let unsure = [
+        json!({"repositoryAgain": null}),
+        json!({"repositoryAgain": {"date": "Tue, 24 Nov 2026 10:00:29 GMT"}}),
+        json!({"repositoryAgain": {"prefixes": ["here/shop/data/data/"]}}),
+        json!({"config": {"absent": null, "failed": "denied"}}),
+        json!({"config": {"absent": null, "bytes": base64("config")}}),
+    ];
+    for change in unsure {
+        assert_eq!(code(&changed(&fresh(), change.clone())), "RepositoryUnread", "{change}");
+    }
+}
+
+#[test]
+fn another_incarnation_than_the_requests_is_not_decided_about() {
+    let mut other = inspection(&released());
+    other["request"]["metadata"]["uid"] = json!("u-0");
+    let plan = plan_for_host(&Inspection::from_json(other.to_string().as_bytes()).unwrap());
+    assert_eq!((plan.plan.verdict.code.as_str(), plan.writes.len()), ("ObjectsUnread", 0));
+}
+
+#[test]
+fn a_password_that_is_there_stays() {
+    let other = json!({"secret": {"object": {"data": {"RESTIC_PASSWORD": base64("older")}}}});
+    let plan = planned(&changed(&restored(), other));
+    let plan: Value = serde_json::from_slice(&plan.to_json()).unwrap();
+    assert_eq!(plan["evidence"]["secret"]["ours"]["password"], "other");
+    let secret = &plan["manifests"]["secret"];
+    assert_eq!(
+        (&secret["keeps"], &secret["object"]["data"]["RESTIC_PASSWORD"]),
+        (&json!(["RESTIC_PASSWORD"]), &json!(base64("older")))
+    );
+}
+
+/// A host may keep of an object no more than the fields that a read names.
+#[test]
+fn the_fields_that_a_read_names_are_all_that_is_looked_at() {
+    for world in [fresh(), restoring(), restored(), released()] {
+        let mut slim = world.clone();
+        for role in Role::ALL {
+            let Some(object) = slim.get_mut(role.as_str()).and_then(|answer| answer.get_mut("object")) else {
+                continue;
+            };
+            let mut kept = json!({"metadata": {}});
+            for path in ["apiVersion", "kind", "metadata.name", "metadata.namespace"].iter().chain(role.fields()) {
+                let pointer = format!("/{}", path.replace('.', "/"));
+                if let Some(value) = object.pointer(&pointer) {
+                    let nested = path.rsplit('.').fold(value.clone(), |value, key| json!({ key: value }));
+                    json_patch(&mut kept, nested);
+                }
+            }
+            *object = kept;
+        }
+        let whole = inspection(&world);
+        let slim = json_merge(whole.clone(), json!({ "seen": slim }));
+        let plan = |inspection: &Value| {
+            plan_for_host(&Inspection::from_json(inspection.to_string().as_bytes()).unwrap()).to_json()
+        };
+        assert_eq!(String::from_utf8(plan(&slim)).unwrap(), String::from_utf8(plan(&whole)).unwrap());
+    }
+}
+
+#[test]
+fn an_answer_under_a_role_that_does_not_exist_is_refused() {
+    let refused = |seen: Value| {
+        Inspection::from_json(inspection(&seen).to_string().as_bytes()).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(json!({"clame": {}})).as_deref(), Some("seen.clame: unknown role; did you mean `claim`?"));
+    assert_eq!(refused(json!({"claim": "absent"})).as_deref(), Some("seen.claim: expected an object"));
+    let mut both = inspection(&fresh());
+    both["evidence"] = json!({});
+    let error = Inspection::from_json(both.to_string().as_bytes()).err().unwrap();
+    assert!(error.to_string().starts_with("evidence: unknown key"), "{error}");
 }

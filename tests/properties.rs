@@ -122,6 +122,85 @@ fn review(claim: &Value, settings: &Value) -> Vec<u8> {
     serde_json::to_vec(&review).unwrap()
 }
 
+/// What a host may see where an object of Kubernetes is asked for, with a credential in each Secret.
+fn answer(api_version: &'static str, kind: &'static str, name: String) -> impl Strategy<Value = Value> {
+    let logs = prop_oneof![
+        Just("restoring snapshot de5770e6 of [/data] at 2026 by root@volsync to .\nRestic completed in 3s".to_owned()),
+        Just(format!("Fatal: unable to open repository at s3:http://{CANARY}/b: dial tcp")),
+        text(),
+    ];
+    let annotations = prop::collection::btree_map(
+        prop::sample::select(vec!["claim-uid", "consumed", "expects", "released"]),
+        prop_oneof![Just("u-1".to_owned()), Just("nothing".to_owned()), text()],
+        0..4,
+    );
+    let parts = (logs, annotations, any::<[bool; 6]>(), text());
+    let object = parts.prop_map(move |(logs, annotations, [ours, done, image, syncing, paused, bound], text)| {
+        let annotations: Value =
+            annotations.into_iter().map(|(key, value)| (format!("volsync-policy.io/{key}"), json!(value))).collect();
+        json!({"object": {
+            "apiVersion": api_version, "kind": kind,
+            "metadata": {"name": name, "namespace": "shop", "uid": "u-1", "resourceVersion": text,
+                         "labels": {"app.kubernetes.io/managed-by": if ours { "volsync-policy" } else { "me" }},
+                         "annotations": annotations},
+            "spec": {"trigger": {"manual": "once"}, "paused": paused, "volumeName": if bound { "pv" } else { "" },
+                     "claimRef": {"uid": "u-1"}, "dataSourceRef": {"name": text}},
+            "data": {"RESTIC_REPOSITORY": CANARY_BASE64, "RESTIC_PASSWORD": CANARY_BASE64},
+            "status": {"phase": if bound { "Bound" } else { "Pending" }, "failed": 4,
+                       "lastManualSync": if done { "once" } else { "" },
+                       "lastSyncStartTime": syncing.then_some("now"),
+                       "latestImage": image.then(|| json!({"name": text})),
+                       "latestMoverStatus": {"result": if done { "Successful" } else { "Failed" }, "logs": logs}},
+        }})
+    });
+    prop_oneof![4 => object, 1 => Just(json!({"absent": true})), 1 => Just(json!({"failed": "denied"})), 1 => any_json()]
+}
+
+/// Any answer at all, as an object.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), text().prop_map(Value::from)];
+    let key = prop::sample::select(vec!["object", "absent", "failed", "listing", "prefixes", "bytes", "date", "log"]);
+    let inner = leaf.prop_recursive(3, 16, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-zA-Z]{1,12}", inner, 0..3).prop_map(|map| json!(map)),
+        ]
+    });
+    prop::collection::btree_map(key, inner, 0..3).prop_map(|map| json!(map))
+}
+
+prop_compose! {
+    /// What a host gives: a claim of the name `data`, and for any roles any answers.
+    fn inspection()(
+        mut claim in claim(),
+        stored in answer("v1", "PersistentVolumeClaim", "data".to_owned()),
+        cluster in answer("v1", "Namespace", "kube-system".to_owned()),
+        namespace in any_json(),
+        volume in answer("v1", "PersistentVolume", "pv".to_owned()),
+        populator in answer("v1", "PersistentVolumeClaim", "vs-prime-u-1".to_owned()),
+        destination in answer("volsync.backube/v1alpha1", "ReplicationDestination", "data-restore".to_owned()),
+        source in answer("volsync.backube/v1alpha1", "ReplicationSource", "data-backup".to_owned()),
+        secret in answer("v1", "Secret", "data-volsync-secret".to_owned()),
+        job in answer("batch/v1", "Job", "volsync-dst-data-restore".to_owned()),
+        store in prop::collection::vec(any_json(), 7),
+    ) -> Value {
+        claim["metadata"]["name"] = json!("data");
+        claim["metadata"]["namespace"] = json!("shop");
+        let mut seen = json!({
+            "cluster": cluster, "namespace": namespace, "claim": stored, "volume": volume, "populator": populator,
+            "destination": destination, "source": source, "secret": secret, "destinationJob": job,
+        });
+        let roles = ["marker", "entry", "repository", "repositoryAgain", "config", "snapshots", "locks"];
+        for (role, answer) in roles.into_iter().zip(store) {
+            seen[role] = answer;
+        }
+        let credentials = json!({"stringData": {
+            "RESTIC_REPOSITORY": "s3:http://s3.example/bucket", "RESTIC_PASSWORD": CANARY,
+            "AWS_ACCESS_KEY_ID": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY}});
+        json!({"request": claim, "credentials": credentials, "settings": {"ledger": {"storeId": "s"}}, "seen": seen})
+    }
+}
+
 fn plan(claim: &Value, settings: &Value) -> Option<Value> {
     let plan = Native.call("plan", &review(claim, settings)).ok()?;
     Some(serde_json::from_slice(&plan).unwrap())
@@ -248,5 +327,51 @@ proptest! {
             let wasm = engines()[1].call(operation, &bytes).map_err(|error| error.to_string());
             prop_assert_eq!(native, wasm);
         }
+    }
+
+    #[test]
+    fn whatever_a_host_saw_is_planned_alike_in_every_engine(inspection in inspection()) {
+        let bytes = inspection.to_string().into_bytes();
+        for operation in ["plan", "reads"] {
+            let [native, wasm] = engines().map(|engine| engine.call(operation, &bytes));
+            prop_assert_eq!(native, wasm);
+        }
+    }
+
+    #[test]
+    fn what_a_host_saw_of_secrets_and_logs_does_not_come_out(inspection in inspection()) {
+        let bytes = inspection.to_string().into_bytes();
+        let said = |answer: Result<Vec<u8>, CallError>| match answer {
+            Ok(answer) => serde_json::from_slice(&answer).unwrap(),
+            Err(error) => json!(error.to_string()),
+        };
+        let mut plan: Value = said(Native.call("plan", &bytes));
+        if let Some(data) = plan.pointer_mut("/manifests/secret/object/data") {
+            *data = Value::Null;
+        }
+        for said in [plan, said(Native.call("reads", &bytes))] {
+            let said = said.to_string();
+            prop_assert!(!said.contains(CANARY) && !said.contains(CANARY_BASE64), "{}", said);
+        }
+    }
+
+    #[test]
+    fn a_host_that_goes_on_reading_comes_to_an_end(mut inspection in inspection()) {
+        let seen = inspection["seen"].take();
+        inspection["seen"] = json!({});
+        for _ in 0..10 {
+            let Ok(reads) = Native.call("reads", inspection.to_string().as_bytes()) else { return Ok(()) };
+            let reads: Value = serde_json::from_slice(&reads).unwrap();
+            let reads = reads.as_array().unwrap();
+            if reads.is_empty() {
+                return Ok(());
+            }
+            for read in reads {
+                let role = read["role"].as_str().unwrap();
+                prop_assert!(inspection["seen"].get(role).is_none(), "{} is read twice", role);
+                inspection["seen"][role] = seen.get(role).cloned().unwrap_or_else(|| json!({"failed": "timeout"}));
+            }
+        }
+        prop_assert!(false, "there is always more to read");
     }
 }

@@ -359,7 +359,8 @@ fn an_entry_that_is_there_is_replaced_only_as_it_was_read() {
     assert_eq!(code(&seen), "RepositoryMoved");
     let entry = entry.replace(&format!("{}1", "0".repeat(63)), &address());
     let entry = entry.replace(&format!("{}2", "0".repeat(63)), &fingerprint());
-    let seen = changed(&seen, json!({"entry": {"bytes": base64(&entry.replace("10:30", "07:30"))}}));
+    let seen =
+        changed(&seen, json!({"entry": {"bytes": base64(&entry.replace("10:30", "07:30").replace("10:00", "05:00"))}}));
     assert_eq!(code(&seen), "Restored");
     assert_eq!(writes(&seen)[0]["put"]["ifMatch"], "\"e\"");
     let seen = changed(&seen, json!({"entry": {"etag": null}}));

@@ -17,6 +17,9 @@
 //!                      └──► Plan: verdict, patch, manifests, steps, notes
 //! ```
 //!
+//! A host in a cluster holds no rule: [`reads`] tells it what to look at, an [`Inspection`] takes the raw answers, which
+//! become evidence, and [`plan_for_host`] says what to write. `docs/hosts.md` has the whole contract.
+//!
 //! A backup runs only with a [`Released`], which nothing but the decision can make:
 //!
 //! ```compile_fail,E0451

@@ -1,28 +1,20 @@
-//! What a request asks for, as the decision weighs it: where it stands, what carries its credentials, the evidence.
+//! What the decision must know of a claim: its protection, what carries its credentials, the evidence.
 
-use crate::decision::{Ask, Asked};
+use crate::decision::Ask;
 use crate::evidence::Evidence;
 use crate::hold::Accepted;
 use crate::manifests::SecretManifest;
 use crate::names;
-use crate::protection::{Protection, Standing};
-
-impl Asked {
-    /// What the decision must know of `standing` to weigh `evidence`; `secret` is what carries the claim's credentials.
-    pub(crate) fn of(standing: &Standing<'_>, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Self {
-        match standing {
-            Standing::Unselected(unselected) => Asked::Unselected(*unselected),
-            Standing::Terminating => Asked::Terminating,
-            Standing::LabelInvalid(_) => Asked::LabelInvalid,
-            Standing::Unservable(_) => Asked::VolumeUnsupported,
-            Standing::Unnamed => Asked::Unnamed,
-            Standing::Servable(protection) => Asked::Protection(Box::new(Ask::of(protection, secret, evidence))),
-        }
-    }
-}
+use crate::protection::Protection;
 
 impl Ask {
-    fn of(protection: &Protection<'_>, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Self {
+    /// What the decision must know of a claim with this protection to weigh `evidence`; `secret` is what carries its
+    /// credentials.
+    pub(crate) fn of(
+        protection: &Protection<'_>,
+        secret: Option<&SecretManifest>,
+        evidence: Option<&Evidence>,
+    ) -> Self {
         let acceptance = protection.claim.annotation(names::ACCEPT).and_then(Accepted::parse);
         let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
         Ask {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::document::read_part;
+use crate::eligibility::Unselected;
 use crate::names::{self, PREFIX, VOLSYNC};
 use crate::problem::{Problem, nearest};
 use crate::quantity::Quantity;
@@ -39,19 +40,6 @@ pub(crate) struct Claim {
     pub fixed_volume: bool,
     /// Where its data comes from.
     pub source: Source,
-}
-
-/// Why a claim is none of the policy's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unselected {
-    /// The request is about no claim at all.
-    NoClaim,
-    /// It does not carry the label.
-    Unlabelled,
-    /// It does, in an excluded namespace.
-    Excluded,
-    /// It is a volume of VolSync's own.
-    Derived,
 }
 
 /// Where a claim's data comes from.

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use crate::claim::Unselected;
 use crate::code::Code;
+use crate::eligibility::{Eligibility, Unselected};
 use crate::evidence::{
     BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, Evidence, Expectation, FinishedRestore, Phase,
     Populator, Record, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
@@ -68,23 +68,6 @@ pub enum Backup {
     DeleteWhenIdle,
 }
 
-/// What a request asks for, as far as the decision looks at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// Nothing of the policy.
-    Unselected(Unselected),
-    /// That the claim goes away.
-    Terminating,
-    /// A schedule that settings do not know.
-    LabelInvalid,
-    /// What cannot be served.
-    VolumeUnsupported,
-    /// Protection for a claim that has no name yet.
-    Unnamed,
-    /// Protection.
-    Protection(Box<Ask>),
-}
-
 /// What the decision must know of a claim that asks for protection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -106,25 +89,6 @@ pub struct Ask {
     pub reason: Option<String>,
     /// Whether dead locks are removed from a repository whose restore fails for them.
     pub clears_dead_locks: bool,
-}
-
-impl Asked {
-    /// The protection that is asked for, where it is.
-    pub(crate) fn protection(&self) -> Option<&Ask> {
-        match self {
-            Asked::Protection(ask) => Some(ask),
-            Asked::Unselected(_)
-            | Asked::Terminating
-            | Asked::LabelInvalid
-            | Asked::VolumeUnsupported
-            | Asked::Unnamed => None,
-        }
-    }
-
-    /// Whether a Secret can be rendered.
-    pub(crate) fn has_credentials(&self) -> bool {
-        self.protection().is_some_and(|ask| ask.has_credentials)
-    }
 }
 
 /// What was decided, and why.
@@ -154,22 +118,21 @@ impl Verdict {
 }
 
 /// The decision procedure: the first row whose condition holds decides. Total.
-pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
+pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict {
     let Some(evidence) = evidence else { return without_evidence(asked) };
     let has_ours = evidence.has_ours();
     let ask = match asked {
-        Asked::Unselected(Unselected::NoClaim) => return keep(1, Code::NotSelected),
-        Asked::Unselected(_) if !has_ours => return keep(1, Code::NotSelected),
+        Eligibility::Unselected(Unselected::NoClaim) => return keep(1, Code::NotSelected),
+        Eligibility::Unselected(_) if !has_ours => return keep(1, Code::NotSelected),
         _ if is_stray(evidence) => {
             return Verdict { backup: Backup::Delete, marks_record: true, ..keep(2, Code::StrayBackup) };
         }
         _ if evidence.claim.as_ref().is_some_and(|claim| claim.terminating) => return keep(3, Code::ClaimTerminating),
-        Asked::Terminating => return keep(3, Code::ClaimTerminating),
-        Asked::LabelInvalid => return keep(4, Code::LabelInvalid),
-        Asked::VolumeUnsupported => return keep(4, Code::VolumeUnsupported),
-        Asked::Unnamed => return keep(4, Code::NameUnknown),
-        Asked::Unselected(unselected) => return opted_out(*unselected, evidence),
-        Asked::Protection(ask) => ask,
+        Eligibility::Terminating => return keep(3, Code::ClaimTerminating),
+        Eligibility::Refused(refusal) => return keep(4, refusal.code()),
+        Eligibility::Unnamed => return keep(4, Code::NameUnknown),
+        Eligibility::Unselected(unselected) => return opted_out(*unselected, evidence),
+        Eligibility::Eligible(ask) => ask,
     };
     let Some(objects) = Objects::of(evidence) else { return keep(6, Code::ObjectsUnread) };
     if objects.are_not_ours() {
@@ -188,14 +151,13 @@ pub fn decide(asked: &Asked, evidence: Option<&Evidence>) -> Verdict {
 }
 
 /// Rows 1, 3, 4 and 5.
-fn without_evidence(asked: &Asked) -> Verdict {
+fn without_evidence(asked: &Eligibility<Ask>) -> Verdict {
     match asked {
-        Asked::Unselected(_) => keep(1, Code::NotSelected),
-        Asked::Terminating => keep(3, Code::ClaimTerminating),
-        Asked::LabelInvalid => keep(4, Code::LabelInvalid),
-        Asked::VolumeUnsupported => keep(4, Code::VolumeUnsupported),
-        Asked::Unnamed => keep(4, Code::NameUnknown),
-        Asked::Protection(ask) => {
+        Eligibility::Unselected(_) => keep(1, Code::NotSelected),
+        Eligibility::Terminating => keep(3, Code::ClaimTerminating),
+        Eligibility::Refused(refusal) => keep(4, refusal.code()),
+        Eligibility::Unnamed => keep(4, Code::NameUnknown),
+        Eligibility::Eligible(ask) => {
             let restore = match ask.mode {
                 RestoreMode::None => Restore::Keep,
                 RestoreMode::Populate | RestoreMode::Side => Restore::Apply,

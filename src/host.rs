@@ -16,14 +16,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::again::Again;
-use crate::decision::Asked;
+use crate::decision::Ask;
 use crate::document::parse;
 use crate::evidence::Evidence;
 use crate::manifests::SecretManifest;
 use crate::observe::Observer;
 use crate::plan::Plan;
 use crate::plan_on;
-use crate::protection::Standing;
+use crate::protection::Protection;
 use crate::reads::{Depth, Read};
 use crate::review::{Parts, Review, ReviewError, Shared, useless};
 use crate::seen::Seen;
@@ -114,10 +114,10 @@ pub(crate) struct HostPart<'a> {
 pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let Inspection { review, seen } = inspection;
     let Some(observer) = Observer::of(review, seen) else { return Vec::new() };
-    let standing = Standing::of(&review.request, &review.settings);
-    let secret = standing.protection().map(|it| SecretManifest::of(it, review.credentials.as_deref()));
+    let eligibility = Protection::of(&review.request, &review.settings);
+    let secret = eligibility.eligible().map(|it| SecretManifest::of(it, review.credentials.as_deref()));
     let evidence = observer.evidence();
-    let asked = Asked::of(&standing, secret.as_ref(), Some(&evidence));
+    let asked = eligibility.map(|protection| Ask::of(protection, secret.as_ref(), Some(&evidence)));
     observer.target.reads(Depth::of(&asked, &evidence), seen)
 }
 

@@ -8,7 +8,7 @@
 //!   request       credentials        settings           evidence
 //!      │ claim         │ base            │ classes…         │ ledger, repository, objects, volume
 //!      ▼               │                 ▼                  ▼
-//!   Standing ──────────┼──────────► Protection           History     fresh, data or unsure
+//!   Eligibility ───────┼──────────► Protection           History     fresh, data or unsure
 //!      │               │                 │                  │
 //!      └───────────────┼─────────────────┼──► Verdict ◄─────┘        39 rows, the first that holds
 //!                      ▼                 ▼       │
@@ -34,6 +34,7 @@ mod code;
 mod credentials;
 mod decision;
 mod document;
+mod eligibility;
 pub mod evidence;
 pub mod guest;
 mod history;
@@ -69,10 +70,10 @@ mod writes;
 
 pub use address::{ObjectRef, StoreRef, Through};
 pub use again::Again;
-pub use claim::Unselected;
 pub use code::{Acceptance, Code};
-pub use decision::{Ask, Asked, Backup, Released, Restore, Verdict, decide};
+pub use decision::{Ask, Backup, Released, Restore, Verdict, decide};
 pub use document::LONGEST_REVIEW;
+pub use eligibility::{Eligibility, Refusal, Unselected};
 pub use evidence::Evidence;
 pub use hold::{HoldId, hold};
 pub use host::{HostPlan, Inspection, plan_for_host, reads};
@@ -92,7 +93,7 @@ pub use writes::{Application, Condition, Copy, Creation, Deletion, Patch, Put, V
 
 use credentials::SecretBytes;
 use manifests::SecretManifest;
-use protection::Standing;
+use protection::{Protection, problem_before};
 
 /// The whole policy. Total: every review that can be read has exactly one plan.
 pub fn plan(review: &Review) -> Plan {
@@ -102,20 +103,21 @@ pub fn plan(review: &Review) -> Plan {
 /// The plan that follows from `evidence`; `password` is that of the claim's live Secret, where it is at hand.
 fn plan_on(review: &Review, evidence: Option<&Evidence>, password: Option<SecretBytes>) -> Plan {
     let Review { request, credentials, settings, .. } = review;
-    let standing = Standing::of(request, settings);
-    let secret = (standing.protection())
-        .map(|it| SecretManifest::of(it, credentials.as_deref()).keeping_password(evidence, password));
-    let asked = Asked::of(&standing, secret.as_ref(), evidence);
+    let eligibility = Protection::of(request, settings);
+    let protection = eligibility.eligible();
+    let secret =
+        protection.map(|it| SecretManifest::of(it, credentials.as_deref()).keeping_password(evidence, password));
+    let asked = eligibility.map(|protection| Ask::of(protection, secret.as_ref(), evidence));
     let Decision { verdict, hold, steps, record } = Decision::of(&asked, evidence);
-    let manifests = (standing.protection().zip(secret))
+    let manifests = (protection.zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));
     Plan {
         hold,
-        problem: standing.problem().cloned(),
-        admission: Admission::of(&standing, || Standing::problem_before(request, settings)),
-        patch: standing.protection().and_then(|protection| DataSourcePatch::of(request, protection)),
+        problem: eligibility.problem().cloned(),
+        admission: Admission::of(eligibility.problem(), || problem_before(request, settings)),
+        patch: protection.and_then(|protection| DataSourcePatch::of(request, protection)),
         steps,
-        notes: Note::of(review, &standing, &verdict, evidence, manifests.as_ref()),
+        notes: Note::of(review, protection, &verdict, evidence, manifests.as_ref()),
         verdict,
         manifests,
     }

@@ -11,8 +11,7 @@ use crate::manifests::{Manifests, SecretManifest};
 use crate::mover::restic::Cause;
 use crate::mover::restic::Flaw;
 use crate::names::{self, PREFIX};
-use crate::protection::Standing;
-use crate::request::Subject;
+use crate::protection::Protection;
 use crate::review::Review;
 use crate::settings::RestoreMode;
 
@@ -51,7 +50,7 @@ impl Note {
     /// All there is to say about a plan.
     pub(crate) fn of(
         review: &Review,
-        standing: &Standing<'_>,
+        protection: Option<&Protection<'_>>,
         verdict: &Verdict,
         evidence: Option<&Evidence>,
         manifests: Option<&Manifests>,
@@ -60,7 +59,7 @@ impl Note {
         notes.extend((verdict.code == Code::Ungated).then_some(Note::Ungated));
         notes.extend((verdict.code == Code::NameUnknown).then_some(Note::NameUnknown));
         notes.extend(evidence.and_then(|evidence| Note::of_evidence(verdict.code, evidence)));
-        match standing.protection().map(|protection| protection.restore_mode) {
+        match protection.map(|protection| protection.restore_mode) {
             Some(RestoreMode::Side) => notes.push(Note::RestoredAside),
             Some(RestoreMode::None) => notes.push(Note::NotRestored),
             Some(RestoreMode::Populate) | None => {}
@@ -74,7 +73,7 @@ impl Note {
                 notes.push(Note::CredentialsIgnored(names.collect()));
             }
         }
-        if let Subject::Claim(claim) = &review.request.subject {
+        if let Some(claim) = review.request.subject.eligible() {
             let is_malformed = |text: &str| Accepted::parse(text).is_none();
             notes.extend(claim.annotation(names::ACCEPT).is_some_and(is_malformed).then_some(Note::AcceptMalformed));
             notes.extend(

@@ -11,7 +11,6 @@ use crate::mover::restic::MoverKey;
 use crate::note::Note;
 use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::problem::Problem;
-use crate::protection::Standing;
 use crate::settings::RestoreMode;
 use crate::step::Step;
 
@@ -51,8 +50,8 @@ pub enum Admission {
 impl Admission {
     /// A claim with a problem is refused, unless the problem was there before: controllers must be able to update the
     /// claim, and to remove finalizers.
-    pub(crate) fn of(standing: &Standing<'_>, problem_before: impl FnOnce() -> Option<Problem>) -> Self {
-        match standing.problem() {
+    pub(crate) fn of(problem: Option<&Problem>, problem_before: impl FnOnce() -> Option<Problem>) -> Self {
+        match problem {
             Some(problem) if problem_before().as_ref() != Some(problem) => Admission::Deny,
             Some(_) | None => Admission::Allow,
         }

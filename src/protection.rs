@@ -2,34 +2,19 @@
 
 use serde_json::Value;
 
-use crate::claim::{Claim, Source, Unselected};
+use crate::claim::{Claim, Source};
+use crate::eligibility::{Eligibility, Refusal};
 use crate::evidence::DataSource;
 use crate::names::{self, Kind, Names};
 use crate::problem::{Problem, keyed, one_of};
 use crate::quantity::Quantity;
-use crate::request::{Request, Subject};
+use crate::request::Request;
 use crate::schedule::Schedule;
 use crate::settings::{
     AccessMode, CopyMethod, FsGroupChangePolicy, RestoreMode, SecurityContext, Settings, StorageClassSettings,
 };
 use crate::template::{Scope, Template};
 use crate::vec_map::VecMap;
-
-/// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
-pub(crate) enum Standing<'a> {
-    /// The request is about no claim that carries the label, or about one in an excluded namespace.
-    Unselected(Unselected),
-    /// The claim is being deleted.
-    Terminating,
-    /// The label's value names no schedule.
-    LabelInvalid(Problem),
-    /// The claim cannot be backed up or restored.
-    Unservable(Problem),
-    /// The API server has yet to make the claim's name from `generateName`.
-    Unnamed,
-    /// The claim can be served.
-    Servable(Box<Protection<'a>>),
-}
 
 /// What one claim's protection looks like.
 pub(crate) struct Protection<'a> {
@@ -65,68 +50,42 @@ pub(crate) struct Classes {
     pub cache_storage_class_name: Option<String>,
 }
 
-impl<'a> Standing<'a> {
-    /// Where `request` leaves the policy.
-    pub(crate) fn of(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
-        Standing::of_subject(&request.subject, &request.document, request, settings)
-    }
-
-    /// What was wrong with the claim before `request`, where something was.
-    pub(crate) fn problem_before(request: &Request, settings: &Settings) -> Option<Problem> {
-        let mut document = request.document.clone();
-        let old = document.get_mut("oldObject").map(Value::take)?;
-        document.as_object_mut()?.insert("object".to_owned(), old);
-        Standing::of_subject(&request.before, &document, request, settings).problem().cloned()
-    }
-
-    /// What is wrong with the claim, where something is.
-    pub(crate) fn problem(&self) -> Option<&Problem> {
-        match self {
-            Standing::LabelInvalid(problem) | Standing::Unservable(problem) => Some(problem),
-            Standing::Unselected(_) | Standing::Terminating | Standing::Unnamed | Standing::Servable(_) => None,
-        }
-    }
-
-    /// The protection, where the claim can be served.
-    pub(crate) fn protection(&self) -> Option<&Protection<'a>> {
-        match self {
-            Standing::Servable(protection) => Some(protection),
-            Standing::Unselected(_)
-            | Standing::Terminating
-            | Standing::LabelInvalid(_)
-            | Standing::Unservable(_)
-            | Standing::Unnamed => None,
-        }
-    }
-
-    fn of_subject(
-        subject: &'a Subject,
-        document: &Value,
-        request: &'a Request,
-        settings: &'a Settings,
-    ) -> Standing<'a> {
-        let claim = match subject {
-            Subject::Other(unselected) => return Standing::Unselected(*unselected),
-            Subject::Terminating => return Standing::Terminating,
-            Subject::Claim(claim) => claim,
-        };
-        let label = claim.label.as_str();
-        let Some(schedule) = settings.schedules.get(label) else {
-            let values = one_of(settings.schedules.keys().map(String::as_str));
-            let path = keyed("metadata.labels", &settings.label);
-            let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
-            return Standing::LabelInvalid(problem);
-        };
-        let Some(name) = &claim.name else { return Standing::Unnamed };
-        match Protection::of(request, document, claim, name, schedule, settings) {
-            Ok(protection) => Standing::Servable(Box::new(protection)),
-            Err(problem) => Standing::Unservable(problem),
-        }
-    }
+/// What was wrong with the claim before `request`, where something was.
+pub(crate) fn problem_before(request: &Request, settings: &Settings) -> Option<Problem> {
+    let mut document = request.document.clone();
+    let old = document.get_mut("oldObject").map(Value::take)?;
+    document.as_object_mut()?.insert("object".to_owned(), old);
+    Protection::of_subject(&request.before, &document, request, settings).problem().cloned()
 }
 
 impl<'a> Protection<'a> {
-    fn of(
+    /// The protection of the claim that `request` is about, where it can be protected.
+    pub(crate) fn of(request: &'a Request, settings: &'a Settings) -> Eligibility<Self> {
+        Protection::of_subject(&request.subject, &request.document, request, settings)
+    }
+
+    fn of_subject(
+        subject: &'a Eligibility<Claim>,
+        document: &Value,
+        request: &'a Request,
+        settings: &'a Settings,
+    ) -> Eligibility<Self> {
+        subject.and_then(|claim| {
+            let Some(schedule) = settings.schedules.get(claim.label.as_str()) else {
+                let values = one_of(settings.schedules.keys().map(String::as_str));
+                let path = keyed("metadata.labels", &settings.label);
+                let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
+                return Eligibility::Refused(Refusal::LabelInvalid(problem));
+            };
+            let Some(name) = &claim.name else { return Eligibility::Unnamed };
+            match Protection::render(request, document, claim, name, schedule, settings) {
+                Ok(protection) => Eligibility::Eligible(Box::new(protection)),
+                Err(problem) => Eligibility::Refused(Refusal::VolumeUnsupported(problem)),
+            }
+        })
+    }
+
+    fn render(
         request: &'a Request,
         document: &Value,
         claim: &'a Claim,

@@ -12,8 +12,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{ObjectRef, StoreRef};
-use crate::decision::Asked;
+use crate::decision::Ask;
 use crate::document::at;
+use crate::eligibility::Eligibility;
 use crate::evidence::{DataSource, Evidence, Phase};
 use crate::mover::restic::layout;
 use crate::observe::TWICE_APART;
@@ -72,13 +73,11 @@ pub(crate) enum Depth {
 
 impl Depth {
     /// How far a claim has to be looked at that asks for this, as far as `evidence` of it is there.
-    pub(crate) fn of(asked: &Asked, evidence: &Evidence) -> Self {
+    pub(crate) fn of(asked: &Eligibility<Ask>, evidence: &Evidence) -> Self {
         let ask = match asked {
-            Asked::Unselected(_) => return Depth::Leftovers,
-            Asked::Terminating | Asked::LabelInvalid | Asked::VolumeUnsupported | Asked::Unnamed => {
-                return Depth::Backup;
-            }
-            Asked::Protection(ask) => ask,
+            Eligibility::Unselected(_) => return Depth::Leftovers,
+            Eligibility::Terminating | Eligibility::Refused(_) | Eligibility::Unnamed => return Depth::Backup,
+            Eligibility::Eligible(ask) => ask,
         };
         let matters = |phase, source| match phase {
             Phase::Bound => true,

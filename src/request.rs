@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::claim::{Claim, Unselected};
+use crate::claim::Claim;
 use crate::document::read_part;
+use crate::eligibility::{Eligibility, Unselected};
 use crate::names;
 use crate::problem::Problem;
 use crate::settings::Settings;
@@ -15,23 +16,17 @@ pub(crate) struct Request {
     pub operation: Operation,
     /// The request's own uid, where an API server sent it.
     pub uid: Option<String>,
-    /// Whom it is about.
-    pub subject: Subject,
-    /// On UPDATE, whom it was about before.
-    pub before: Subject,
+    /// The claim that it is about. Whether its label and its volume are in order has yet to be looked at, and so it is
+    /// never [`Eligibility::Refused`].
+    pub subject: Eligibility<Claim>,
+    /// On UPDATE, the claim as it was before.
+    pub before: Eligibility<Claim>,
     /// The whole AdmissionRequest, for templates and patches.
     pub document: Value,
 }
 
-/// Whom a request is about, as far as that is the policy's business.
-pub(crate) enum Subject {
-    /// Nobody whom the policy knows: another kind, a subresource, a claim that is not selected.
-    Other(Unselected),
-    /// A claim that goes away. Nothing more of it is read, and so nothing of it can be wrong.
-    Terminating,
-    /// A claim.
-    Claim(Box<Claim>),
-}
+/// Another kind, or a subresource.
+const NO_CLAIM: Eligibility<Claim> = Eligibility::Unselected(Unselected::NoClaim);
 
 /// What shall happen to the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -88,7 +83,7 @@ impl Request {
 
     /// The request to create a bare claim.
     fn create(claim: Value, settings: &Settings) -> Result<Request, Vec<Problem>> {
-        let subject = Subject::read(&claim, "request", None, settings)?;
+        let subject = subject(&claim, "request", None, settings)?;
         let metadata = |key: &str| claim.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
         let mut request = Map::new();
         request.insert("kind".to_owned(), json!({"group": "", "version": "v1", "kind": "PersistentVolumeClaim"}));
@@ -96,7 +91,7 @@ impl Request {
         request.extend(metadata("namespace").map(|namespace| ("namespace".to_owned(), namespace)));
         request.extend(metadata("name").map(|name| ("name".to_owned(), name)));
         request.insert("object".to_owned(), claim);
-        let (operation, before) = (Operation::Create, Subject::Other(Unselected::NoClaim));
+        let (operation, before) = (Operation::Create, NO_CLAIM);
         Ok(Request { operation, uid: None, subject, before, document: Value::Object(request) })
     }
 
@@ -105,25 +100,23 @@ impl Request {
         let about_claim = (envelope.kind.as_ref())
             .is_none_or(|kind| kind.group.is_empty() && kind.kind == "PersistentVolumeClaim")
             && envelope.sub_resource.as_deref().unwrap_or_default().is_empty();
-        let subject = |key: &str| match document.get(key) {
+        let claim = |key: &str| match document.get(key) {
             Some(object) if about_claim && !object.is_null() => {
-                Subject::read(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
+                subject(object, &format!("{path}.{key}"), envelope.namespace.as_deref(), settings)
             }
-            _ => Ok(Subject::Other(Unselected::NoClaim)),
+            _ => Ok(NO_CLAIM),
         };
         let (subject, before) = match envelope.operation {
-            Operation::Create => (subject("object")?, Subject::Other(Unselected::NoClaim)),
-            Operation::Update => {
-                (subject("object")?, subject("oldObject").unwrap_or(Subject::Other(Unselected::NoClaim)))
-            }
+            Operation::Create => (claim("object")?, NO_CLAIM),
+            Operation::Update => (claim("object")?, claim("oldObject").unwrap_or(NO_CLAIM)),
             Operation::Delete => {
                 let unselected = match document.get("oldObject") {
                     Some(object) if about_claim => Claim::unselected(object, envelope.namespace.as_deref(), settings),
                     _ => Some(Unselected::NoClaim),
                 };
-                (unselected.map_or(Subject::Terminating, Subject::Other), Subject::Other(Unselected::NoClaim))
+                (unselected.map_or(Eligibility::Terminating, Eligibility::Unselected), NO_CLAIM)
             }
-            Operation::Connect => (Subject::Other(Unselected::NoClaim), Subject::Other(Unselected::NoClaim)),
+            Operation::Connect => (NO_CLAIM, NO_CLAIM),
         };
         Ok(Request { operation: envelope.operation, uid: envelope.uid, subject, before, document })
     }
@@ -139,23 +132,26 @@ impl Request {
     }
 }
 
-impl Subject {
-    /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
-    fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Vec<Problem>> {
-        if let Some(unselected) = Claim::unselected(object, namespace, settings) {
-            return Ok(Subject::Other(unselected));
-        }
-        if Claim::is_terminating(object) {
-            return Ok(Subject::Terminating);
-        }
-        let claim = Claim::read(object, path, namespace, settings)?;
-        if !names::is_label(&claim.namespace) {
-            return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace")]);
-        }
-        if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
-            let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
-            return Err(vec![problem.hint("write at most 253 lower case letters, digits, `-` and `.`")]);
-        }
-        Ok(Subject::Claim(Box::new(claim)))
+/// The claim `object` at `path`. Of one that is not selected nothing is read that could be found wrong.
+fn subject(
+    object: &Value,
+    path: &str,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> Result<Eligibility<Claim>, Vec<Problem>> {
+    if let Some(unselected) = Claim::unselected(object, namespace, settings) {
+        return Ok(Eligibility::Unselected(unselected));
     }
+    if Claim::is_terminating(object) {
+        return Ok(Eligibility::Terminating);
+    }
+    let claim = Claim::read(object, path, namespace, settings)?;
+    if !names::is_label(&claim.namespace) {
+        return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace")]);
+    }
+    if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
+        let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
+        return Err(vec![problem.hint("write at most 253 lower case letters, digits, `-` and `.`")]);
+    }
+    Ok(Eligibility::Eligible(Box::new(claim)))
 }

@@ -11,8 +11,8 @@ use crate::document::{parse, read};
 use crate::evidence::{ClaimEvidence, DataSource, Evidence};
 use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, known_key};
-use crate::protection::{self, Standing};
-use crate::request::{Request, Subject};
+use crate::protection::{self, Protection};
+use crate::request::Request;
 use crate::settings::{Gate, Settings};
 
 /// What one plan is made from.
@@ -90,9 +90,9 @@ impl Review {
     /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
     /// for one whose name is not known yet, or that is none of the policy's.
     pub fn data_source(&self) -> Option<DataSource> {
-        let Subject::Claim(claim) = &self.request.subject else { return None };
-        let standing = Standing::of(&self.request, &self.settings);
-        let patch = standing.protection().and_then(|protection| DataSourcePatch::of(&self.request, protection));
+        let claim = self.request.subject.eligible()?;
+        let eligibility = Protection::of(&self.request, &self.settings);
+        let patch = eligibility.eligible().and_then(|protection| DataSourcePatch::of(&self.request, protection));
         match patch {
             Some(_) => Some(DataSource::Ours),
             None => protection::data_source(claim, &self.settings),
@@ -172,7 +172,7 @@ pub(crate) fn useless(key: &'static str) -> Problem {
 
 /// Evidence of another claim than the one that is asked about decides nothing.
 fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
-    let Subject::Claim(claim) = &request.subject else { return Ok(()) };
+    let Some(claim) = request.subject.eligible() else { return Ok(()) };
     let Some(uid) = &claim.uid else { return Ok(()) };
     if *uid != seen.uid {
         return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));

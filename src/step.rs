@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::code::Code;
-use crate::decision::{Asked, Backup, Restore, Verdict, decide};
+use crate::decision::{Ask, Backup, Restore, Verdict, decide};
+use crate::eligibility::Eligibility;
 use crate::evidence::{
     Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, Record, Repository,
     RestoreEvidence, Timestamp, Volume, Writer,
@@ -75,9 +76,9 @@ pub struct Decision {
 
 impl Decision {
     /// Decides what is done with a claim that asks for this.
-    pub fn of(asked: &Asked, evidence: Option<&Evidence>) -> Self {
+    pub fn of(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Self {
         let verdict = decide(asked, evidence);
-        let hold = (asked.protection().zip(evidence))
+        let hold = (asked.eligible().zip(evidence))
             .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence));
         let steps = Step::of(&verdict, asked, evidence);
         let record = Recording::record(&verdict, &steps, evidence);
@@ -107,7 +108,7 @@ impl Step {
     }
 
     /// The steps that carry out a verdict.
-    fn of(verdict: &Verdict, asked: &Asked, evidence: Option<&Evidence>) -> Vec<Step> {
+    fn of(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Vec<Step> {
         let nothing = Evidence::default();
         let evidence = evidence.unwrap_or(&nothing);
         let mut steps = Vec::new();
@@ -125,11 +126,14 @@ impl Step {
             steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
         }
         // The Secret comes before the movers: one without it fails.
-        steps.extend((verdict.applies_secret && asked.has_credentials()).then_some(Step::ApplySecret));
+        steps.extend(
+            (verdict.applies_secret && asked.eligible().is_some_and(|ask| ask.has_credentials))
+                .then_some(Step::ApplySecret),
+        );
         steps.extend((verdict.restore == Restore::Apply).then_some(Step::ApplyDestination));
         steps.extend(run_source(verdict, evidence));
         steps.extend((consumes && !verdict.restarts_populator).then_some(Step::ConsumeImage));
-        let clears_locks = asked.protection().is_some_and(|ask| ask.clears_dead_locks);
+        let clears_locks = asked.eligible().is_some_and(|ask| ask.clears_dead_locks);
         steps.extend((clears_locks && has_dead_lock(verdict, evidence)).then_some(Step::ClearLocks));
         steps.extend(Recording::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
         steps
@@ -199,8 +203,8 @@ fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
 
 impl Recording {
     /// What a new release writes: the claim takes the entry over, with what was just read.
-    fn of_release(verdict: &Verdict, asked: &Asked, evidence: &Evidence) -> Option<Recording> {
-        let ask = asked.protection()?;
+    fn of_release(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<Recording> {
+        let ask = asked.eligible()?;
         match &verdict.backup {
             Backup::Release(released) if released.is_new() => {}
             Backup::Release(_)
@@ -244,8 +248,8 @@ impl Recording {
 
     /// What is written when a new snapshot is seen: never because a status says `Successful`, which an empty volume
     /// says too.
-    fn of_backup(verdict: &Verdict, asked: &Asked, evidence: &Evidence) -> Option<Recording> {
-        let ask = asked.protection()?;
+    fn of_backup(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<Recording> {
+        let ask = asked.eligible()?;
         let Evidence { cluster, claim, repository, ledger, .. } = evidence;
         let (claim, cluster, listing) = (claim.as_ref()?, cluster.as_ref()?, repository.listing()?);
         let goes_on = matches!(&verdict.backup, Backup::Release(released) if !released.is_new());

@@ -18,8 +18,8 @@ use volsync_policy::evidence::{
     Writer,
 };
 use volsync_policy::{
-    Acceptance, Ask, Asked, Backup, Cause, Code, Gate, HoldId, Outcome, Quantity, Restore, RestoreMode, SnapshotId,
-    Unselected, Verdict, decide, hold,
+    Acceptance, Ask, Backup, Cause, Code, Eligibility, Gate, HoldId, Outcome, Problem, Quantity, Refusal, Restore,
+    RestoreMode, SnapshotId, Unselected, Verdict, decide, hold,
 };
 use volsync_policy_tests::invariants::{Decided, INVARIANTS};
 
@@ -313,16 +313,16 @@ fn stores() -> (Vec<Store>, usize) {
 struct Walk {
     combinations: u64,
     /// The first combination for every row and code.
-    reached: BTreeMap<(u8, Code), (Asked, Evidence)>,
+    reached: BTreeMap<(u8, Code), (Eligibility<Ask>, Evidence)>,
     /// For every row and code that is a hold, combinations to take the way out of.
-    holds: BTreeMap<(u8, Code), Vec<(Asked, Evidence)>>,
+    holds: BTreeMap<(u8, Code), Vec<(Eligibility<Ask>, Evidence)>>,
 }
 
 /// So many combinations of each hold are led out.
 const LED_OUT: usize = 400;
 
 impl Walk {
-    fn visit(&mut self, asked: &Asked, evidence: &Evidence) {
+    fn visit(&mut self, asked: &Eligibility<Ask>, evidence: &Evidence) {
         let verdict = decide(asked, Some(evidence));
         check(asked, evidence, &verdict);
         self.combinations += 1;
@@ -346,7 +346,7 @@ impl Walk {
     }
 }
 
-fn check(asked: &Asked, evidence: &Evidence, verdict: &Verdict) {
+fn check(asked: &Eligibility<Ask>, evidence: &Evidence, verdict: &Verdict) {
     let decided = Decided { asked, seen: evidence, verdict };
     for (name, holds) in INVARIANTS {
         assert!(holds(&decided), "{name}: {verdict:?}\nfor {asked:?}\nand {}", json!(evidence));
@@ -354,7 +354,7 @@ fn check(asked: &Asked, evidence: &Evidence, verdict: &Verdict) {
 }
 
 /// Walks every combination for what is asked, or every `sparse`th store where it is not all of them.
-fn walk(asked: &Asked, stores: &[Store]) -> Walk {
+fn walk(asked: &Eligibility<Ask>, stores: &[Store]) -> Walk {
     let mut walk = Walk::default();
     let mut evidence = Evidence { cluster: Some(HERE.to_owned()), ..Evidence::default() };
     let (secrets, restores, populators, backups) = (secrets(), restores(), populators(), backups());
@@ -383,7 +383,8 @@ fn walk(asked: &Asked, stores: &[Store]) -> Walk {
 
 /// Combinations of what else may be the case, one at a time: all else stays as in `evidence`.
 fn besides(walk: &mut Walk) {
-    let all: Vec<(Asked, Evidence)> = walk.reached.values().chain(walk.holds.values().flatten()).cloned().collect();
+    let all: Vec<(Eligibility<Ask>, Evidence)> =
+        walk.reached.values().chain(walk.holds.values().flatten()).cloned().collect();
     for (asked, evidence) in all {
         let terminating = evidence.claim.clone().map(|claim| ClaimEvidence { terminating: true, ..claim });
         let others = [
@@ -392,15 +393,22 @@ fn besides(walk: &mut Walk) {
             Evidence { claim: terminating, ..evidence.clone() },
         ];
         others.iter().for_each(|other| walk.visit(&asked, other));
-        if let Asked::Protection(ask) = &asked {
+        if let Eligibility::Eligible(ask) = &asked {
             let missing = Ask { has_credentials: false, ..ask.as_ref().clone() };
-            walk.visit(&Asked::Protection(Box::new(missing)), &evidence);
+            walk.visit(&Eligibility::Eligible(Box::new(missing)), &evidence);
             visit_accepted(walk, ask.as_ref().clone(), &evidence);
         }
-        for unnamed in [Asked::Terminating, Asked::LabelInvalid, Asked::VolumeUnsupported, Asked::Unnamed] {
-            walk.visit(&unnamed, &evidence);
+        let refusals = [Refusal::LabelInvalid(problem()), Refusal::VolumeUnsupported(problem())];
+        let refused = refusals.map(Eligibility::Refused);
+        for ineligible in refused.into_iter().chain([Eligibility::Terminating, Eligibility::Unnamed]) {
+            walk.visit(&ineligible, &evidence);
         }
     }
+}
+
+/// No decision depends on what exactly is wrong.
+fn problem() -> Problem {
+    Problem { path: "metadata".to_owned(), message: "is wrong".to_owned(), hint: None }
 }
 
 /// So many plans lead out of any hold.
@@ -409,7 +417,7 @@ const MOST_PLANS: usize = 40;
 /// A person takes the way out that each verdict names, the host carries out what it says, and VolSync does its part;
 /// until the backup is released, or the claim is nobody's any more. They accept what they may, or create the claim
 /// again where that is the first way named and it was not tried before.
-fn lead_out(asked: &Asked, evidence: &Evidence) {
+fn lead_out(asked: &Eligibility<Ask>, evidence: &Evidence) {
     for creates_again in [false, true] {
         let mut way = Way { asked: asked.clone(), evidence: evidence.clone(), creates_again, story: Vec::new() };
         while !way.step() {
@@ -419,7 +427,7 @@ fn lead_out(asked: &Asked, evidence: &Evidence) {
 }
 
 struct Way {
-    asked: Asked,
+    asked: Eligibility<Ask>,
     evidence: Evidence,
     creates_again: bool,
     story: Vec<(u8, Code)>,
@@ -441,7 +449,7 @@ impl Way {
 
     fn ask(&mut self) -> &mut Ask {
         match &mut self.asked {
-            Asked::Protection(ask) => ask,
+            Eligibility::Eligible(ask) => ask,
             other => panic!("{other:?} has nothing to accept"),
         }
     }
@@ -488,7 +496,7 @@ impl Way {
             }
             _ => Outcome::Nothing,
         };
-        let is_beside = matches!(ask, Asked::Protection(ask) if ask.mode == RestoreMode::Side);
+        let is_beside = matches!(ask, Eligibility::Eligible(ask) if ask.mode == RestoreMode::Side);
         let image = if is_beside { "beside" } else { "image" }.to_owned();
         evidence.restore = Some(RestoreEvidence::Done(FinishedRestore { image, consumed: false, outcome, expects }));
     }
@@ -555,9 +563,9 @@ impl Way {
             }
             Code::CredentialsMissing => self.ask().has_credentials = true,
             Code::LabelInvalid | Code::VolumeUnsupported | Code::NameUnknown | Code::OptOutPending => {
-                self.asked = Asked::Protection(Box::new(ask(RestoreMode::Populate)));
+                self.asked = Eligibility::Eligible(Box::new(ask(RestoreMode::Populate)));
             }
-            Code::NamespaceExcluded => self.asked = Asked::Unselected(Unselected::Unlabelled),
+            Code::NamespaceExcluded => self.asked = Eligibility::Unselected(Unselected::Unlabelled),
             Code::VolumeLost | Code::MissedAdmission => self.create_again(),
             Code::AwaitingBind => self.bind(None),
             Code::Binding => match evidence.restore.clone() {
@@ -646,14 +654,14 @@ impl Way {
 /// A person accepts one hold after the other.
 fn visit_accepted(walk: &mut Walk, mut ask: Ask, evidence: &Evidence) {
     loop {
-        let code = decide(&Asked::Protection(Box::new(ask.clone())), Some(evidence)).code;
+        let code = decide(&Eligibility::Eligible(Box::new(ask.clone())), Some(evidence)).code;
         let Some(id) = hold(code, ask.repository.as_ref(), evidence) else { break };
         // Row 32 alone goes on under its own name: its image is consumed first.
         if ask.accepted.contains(&id) {
             break;
         }
         ask.accepted.push(id);
-        walk.visit(&Asked::Protection(Box::new(ask.clone())), evidence);
+        walk.visit(&Eligibility::Eligible(Box::new(ask.clone())), evidence);
     }
 }
 
@@ -664,10 +672,10 @@ fn every_combination_keeps_the_promise() {
     let unselected = [Unselected::NoClaim, Unselected::Unlabelled, Unselected::Excluded, Unselected::Derived];
     // For a claim that is not selected the store matters to its release alone: a few say all.
     let few: Vec<Store> = stores.iter().step_by(stores.len() / 40).cloned().collect();
-    let mut work: Vec<(Asked, &[Store])> =
-        unselected.into_iter().map(|unselected| (Asked::Unselected(unselected), few.as_slice())).collect();
+    let mut work: Vec<(Eligibility<Ask>, &[Store])> =
+        unselected.into_iter().map(|unselected| (Eligibility::Unselected(unselected), few.as_slice())).collect();
     for mode in modes {
-        let asked = Asked::Protection(Box::new(ask(mode)));
+        let asked = Eligibility::Eligible(Box::new(ask(mode)));
         work.extend(stores.chunks(stores.len().div_ceil(8)).map(|some| (asked.clone(), some)));
     }
     let (work, whole) = (Mutex::new(work), Mutex::new(Walk::default()));

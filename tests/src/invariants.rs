@@ -8,12 +8,12 @@ use volsync_policy::evidence::{
     Address, BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Phase,
     Record, Repository, RestoreEvidence, SecretEvidence, Volume,
 };
-use volsync_policy::{Asked, Backup, Code, Outcome, Restore, Unselected, Verdict};
+use volsync_policy::{Ask, Backup, Code, Eligibility, Outcome, Restore, Unselected, Verdict};
 
 /// What was asked, what was seen, and what was decided.
 pub struct Decided<'a> {
     /// What was asked.
-    pub asked: &'a Asked,
+    pub asked: &'a Eligibility<Ask>,
     /// What was seen.
     pub seen: &'a Evidence,
     /// What was decided.
@@ -76,7 +76,7 @@ fn memory(d: &Decided<'_>) -> bool {
 /// Once released for a volume, a backup stays released: an outage never stops backups, deletes objects or re-runs a
 /// restore.
 fn no_flapping(d: &Decided<'_>) -> bool {
-    let is_selected = matches!(d.asked, Asked::Protection(_) | Asked::LabelInvalid | Asked::VolumeUnsupported);
+    let is_selected = matches!(d.asked, Eligibility::Eligible(_) | Eligibility::Refused(_));
     let is_of_another = d.own_backup().is_some_and(|backup| backup.uid.as_deref() != d.claim_uid());
     let must_stay = d.is_released() && is_selected && !is_of_another;
     let stays = matches!(d.verdict.backup, Backup::Release(_) | Backup::Keep)
@@ -86,7 +86,7 @@ fn no_flapping(d: &Decided<'_>) -> bool {
 
 /// A claim without the label is never touched, whatever is down: what happens to it takes back what we did.
 fn blast_radius(d: &Decided<'_>) -> bool {
-    let Asked::Unselected(unselected) = d.asked else { return true };
+    let Eligibility::Unselected(unselected) = d.asked else { return true };
     let adds = d.releases() || d.verdict.restore == Restore::Apply || d.verdict.applies_secret;
     let touches = d.verdict.restore != Restore::Keep || d.verdict.backup != Backup::Keep;
     let has_ours =
@@ -239,7 +239,7 @@ impl Decided<'_> {
 
     /// A person accepted a hold, and the verdict says so. Which hold it was is shown where ways out are taken.
     fn is_accepted(&self) -> bool {
-        let Asked::Protection(ask) = self.asked else { return false };
+        let Some(ask) = self.asked.eligible() else { return false };
         !ask.accepted.is_empty() && self.verdict.code == Code::AcceptedByOperator
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use volsync_policy::evidence::Expectation;
-use volsync_policy::{Asked, Code, HoldId, Recording, Step, decide, hold};
+use volsync_policy::{Code, Eligibility, HoldId, Recording, Step, decide, hold};
 
 use crate::objects::{Destination, Entry, Id, Path, Record, Secret, Source};
 use crate::view::{
@@ -105,7 +105,7 @@ impl View {
         let steps = Step::of(&verdict, &asked, Some(&evidence), false);
         let record = Recording::record(&verdict, &steps, Some(&evidence)).as_ref().map(record_in);
         let hold = match &asked {
-            Asked::Protection(ask) => hold(verdict.code, ask.repository.as_ref(), &evidence),
+            Eligibility::Eligible(ask) => hold(verdict.code, ask.repository.as_ref(), &evidence),
             _ => None,
         };
         let mut tasks = Vec::new();

@@ -6,7 +6,7 @@ use volsync_policy::evidence::{
     Record as ReleaseRecord, Repository as RepositoryEvidence, RestoreEvidence, RunningRestore, SecretContent,
     SecretEvidence, Slot, Timestamp, Volume as VolumeEvidence, VolumeId, Writer,
 };
-use volsync_policy::{Ask, Asked, Evidence, Gate, Outcome, Quantity, RestoreMode, SnapshotId, Unselected};
+use volsync_policy::{Ask, Eligibility, Evidence, Gate, Outcome, Quantity, RestoreMode, SnapshotId, Unselected};
 
 use crate::objects::{Claim, Destination, Entry, Id, Log, Path, Prime, Record, Secret, Shelf, Source, Tick};
 use crate::world::World;
@@ -199,11 +199,11 @@ impl View {
         self.secret.as_ref().map_or(self.base, |secret| secret.path)
     }
 
-    pub(crate) fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Eligibility<Ask> {
         if !self.claim.is_labelled {
-            return Asked::Unselected(Unselected::Unlabelled);
+            return Eligibility::Unselected(Unselected::Unlabelled);
         }
-        Asked::Protection(Box::new(Ask {
+        Eligibility::Eligible(Box::new(Ask {
             mode: RestoreMode::Populate,
             gate: Gate::Evidence,
             has_credentials: true,

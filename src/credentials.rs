@@ -50,7 +50,7 @@ impl SecretBytes {
 pub(crate) type ClaimCredentials = Vec<(MoverKey, SecretBytes)>;
 
 /// A key that is needed, and what is wrong with its value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Need {

@@ -12,7 +12,9 @@
 //! }
 //! ```
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::again::Again;
@@ -87,7 +89,11 @@ impl Inspection {
 impl HostPlan {
     /// The plan as JSON: that of [`Plan::to_json`], with `evidence`, `writes` and `again` beside the rest.
     pub fn to_json(&self) -> Vec<u8> {
-        let rest = HostPart { evidence: self.evidence.as_ref(), writes: &self.writes, again: self.again.as_ref() };
+        let rest = HostPart {
+            evidence: self.evidence.as_ref().map(Cow::Borrowed),
+            writes: self.writes.as_slice().into(),
+            again: self.again.as_ref().map(Cow::Borrowed),
+        };
         let (mut plan, rest) = (self.plan.to_json(), serde_json::to_vec(&rest).unwrap_or_default());
         // Two objects in one: the plan's own part is written by the code that a page has too.
         plan.pop();
@@ -98,15 +104,15 @@ impl HostPlan {
 }
 
 /// What a plan for a host says beside the plan itself.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct HostPart<'a> {
+pub struct HostPart<'a> {
     /// The evidence that the plan was made from; null for a claim that has no name yet.
-    evidence: Option<&'a Evidence>,
+    pub evidence: Option<Cow<'a, Evidence>>,
     /// The requests to make, one after the other. The first that fails ends the round.
-    writes: &'a [Write],
+    pub writes: Cow<'a, [Write]>,
     /// When to plan again; null for a claim that has no name yet.
-    again: Option<&'a Again>,
+    pub again: Option<Cow<'a, Again>>,
 }
 
 /// What a host must look at next, in the order in which it must be read; nothing once it has seen everything that

@@ -93,12 +93,14 @@ impl Metadata {
     }
 }
 
-/// A Secret or an ExternalSecret in the moment in which it is written out: here alone credentials become text.
+/// An object in the moment in which it is written out: here alone credentials become text.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum RevealedSecret<'a> {
+pub(crate) enum RevealedObject<'a> {
     Secret(Secret<'a>),
     ExternalSecret(&'a Object<ExternalSecretSpec>),
+    Destination(&'a Object<DestinationSpec>),
+    Source(&'a Object<SourceSpec>),
 }
 
 #[derive(Serialize)]
@@ -249,29 +251,34 @@ impl Manifests {
 }
 
 impl Manifests {
-    /// One of them as JSON, credentials and all; nothing where it is not rendered.
+    /// One of them, credentials and all, to be written out; nothing where it is not rendered.
+    pub(crate) fn reveal(&self, part: Part) -> Option<RevealedObject<'_>> {
+        match part {
+            Part::Secret => self.secret.reveal(),
+            Part::Destination => self.destination.as_ref().map(RevealedObject::Destination),
+            Part::Source => Some(RevealedObject::Source(&self.source)),
+        }
+    }
+
+    /// The same as JSON.
     pub(crate) fn json(&self, part: Part) -> Option<Value> {
-        let json = match part {
-            Part::Secret => serde_json::to_vec(&self.secret.reveal()?),
-            Part::Destination => serde_json::to_vec(self.destination.as_ref()?),
-            Part::Source => serde_json::to_vec(&self.source),
-        };
-        serde_json::from_slice(&json.ok()?).ok()
+        let json = serde_json::to_vec(&self.reveal(part)?).ok()?;
+        serde_json::from_slice(&json).ok()
     }
 }
 
 impl SecretManifest {
     /// The object, credentials and all, to be written out; nothing where keys are missing.
-    pub(crate) fn reveal(&self) -> Option<RevealedSecret<'_>> {
+    fn reveal(&self) -> Option<RevealedObject<'_>> {
         match self {
-            SecretManifest::Secret { metadata, data, kept: _ } => Some(RevealedSecret::Secret(Secret {
+            SecretManifest::Secret { metadata, data, kept: _ } => Some(RevealedObject::Secret(Secret {
                 api_version: "v1",
                 kind: "Secret",
                 metadata,
                 r#type: "Opaque",
                 data: SecretData(data),
             })),
-            SecretManifest::ExternalSecret(object) => Some(RevealedSecret::ExternalSecret(object)),
+            SecretManifest::ExternalSecret(object) => Some(RevealedObject::ExternalSecret(object)),
             SecretManifest::Needs { .. } => None,
         }
     }

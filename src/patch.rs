@@ -1,6 +1,8 @@
 //! The one change to the claim: where its data comes from.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::claim::Source;
@@ -17,12 +19,15 @@ pub struct DataSourcePatch {
 }
 
 /// One operation of RFC 6902.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct PatchOperation {
-    op: &'static str,
-    path: &'static str,
-    value: Value,
+pub struct PatchOperation {
+    /// What to do.
+    pub op: Cow<'static, str>,
+    /// Where, as a JSON Pointer (RFC 6901).
+    pub path: Cow<'static, str>,
+    /// With which value.
+    pub value: Value,
 }
 
 impl DataSourcePatch {
@@ -45,7 +50,7 @@ impl DataSourcePatch {
 
     /// As a JSON Patch (RFC 6902).
     pub(crate) fn operations(&self) -> Vec<PatchOperation> {
-        vec![PatchOperation { op: "add", path: "/spec/dataSourceRef", value: self.reference() }]
+        vec![PatchOperation { op: "add".into(), path: "/spec/dataSourceRef".into(), value: self.reference() }]
     }
 
     /// The claim with the reference added; the document is edited in place, so that nothing else of it changes.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::evidence::{Evidence, Failure};
 use crate::host::HostPart;
-use crate::plan::PlanDocument;
+use crate::plan_document::PlanDocument;
 use crate::reads::Read;
 use crate::settings::Settings;
 
@@ -96,7 +96,7 @@ pub fn all() -> [(&'static str, Schema); 7] {
         ("evidence", schema_for!(Evidence)),
         ("host", schema_for!(HostPart<'static>)),
         ("inspection", schema_for!(InspectionDocument)),
-        ("plan", schema_for!(PlanDocument<'static>)),
+        ("plan", schema_for!(PlanDocument<'static, Value>)),
         ("reads", schema_for!(ReadsDocument)),
         ("review", schema_for!(ReviewDocument)),
         ("settings", schema_for!(Settings)),

@@ -1,6 +1,6 @@
 //! Steps: what a host carries out, in the order in which a crash between any two is safe.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::decision::{Ask, Backup, Restore, Verdict, decide};
@@ -14,7 +14,7 @@ use crate::mover::restic::Cause;
 use crate::mover::restic::layout::DEAD_LOCK;
 
 /// One thing to do. What is deleted is the object that was observed, with its uid as a precondition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Step {
@@ -52,7 +52,7 @@ pub enum Step {
 }
 
 /// What is written at a release, and after its backups.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recording {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::guest::OPERATIONS;
-use crate::{HostPlan, Inspection, Role, plan_for_host};
+use crate::{HostPart, HostPlan, Inspection, PlanDocument, Role, plan_for_host};
 
 const DATE: &str = "Tue, 24 Nov 2026 10:00:00 GMT";
 const LATER: &str = "Tue, 24 Nov 2026 10:00:30 GMT";
@@ -570,4 +570,15 @@ fn an_answer_under_a_role_that_does_not_exist_is_refused() {
     both["evidence"] = json!({});
     let error = Inspection::from_json(both.to_string().as_bytes()).err().unwrap();
     assert!(error.to_string().starts_with("evidence: unknown key"), "{error}");
+}
+
+#[test]
+fn a_plan_is_read_back_as_it_was_written() {
+    for world in [fresh(), restoring(), restored(), released()] {
+        let json = planned(&world).to_json();
+        let plan: PlanDocument<'_, Value> = serde_json::from_slice(&json).unwrap();
+        let host: HostPart<'_> = serde_json::from_slice(&json).unwrap();
+        let read = json_merge(json!(plan), json!(host));
+        assert_eq!(read, serde_json::from_slice::<Value>(&json).unwrap());
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use volsync_policy_cases::Case;
 use volsync_policy_engine::{Engine, Native};
-use volsync_policy_tests::{questions, root};
+use volsync_policy_tests::{Question, questions, root};
 
 /// What `npm pack` makes of the package, installed into an empty project.
 fn project() -> TempDir {
@@ -86,12 +86,12 @@ fn a_program_in_typescript_plans_the_claim_of_the_seed() {
     assert_eq!(printed["report"], report);
 }
 
-#[test]
-fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
+/// What the module that is imported from `specifier` answers to calls of operations.
+fn answers(specifier: &str, calls: &[(&str, String)]) -> Vec<Value> {
     let project = project();
     let program = r#"
         import { readFileSync } from "node:fs";
-        import { call } from "volsync-policy";
+        import { call } from "SPECIFIER";
         const [encoder, decoder] = [new TextEncoder(), new TextDecoder()];
         const answers = JSON.parse(readFileSync(0, "utf-8")).map(({ operation, payload }) => {
             try {
@@ -102,25 +102,32 @@ fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
         });
         console.log(JSON.stringify(answers));
     "#;
-    std::fs::write(project.path().join("answer.mjs"), program).unwrap();
-    let questions = questions().into_iter();
-    let mut calls: Vec<(&str, String)> =
-        questions.map(|question| (question.operation.as_str(), question.payload.to_string())).collect();
-    calls.extend([("plan", "{".to_owned()), ("none", String::new())]);
-    let asked = json!(
-        calls
-            .iter()
-            .map(|(operation, payload)| json!({"operation": operation, "payload": payload}))
-            .collect::<Vec<_>>()
-    );
-    let answers: Vec<Value> = serde_json::from_str(&node(&project, "answer.mjs", &asked.to_string())).unwrap();
-    assert_eq!(answers.len(), calls.len());
-    for ((operation, payload), answer) in calls.iter().zip(answers) {
-        let expected = match Native.call(operation, payload.as_bytes()) {
-            Ok(bytes) => json!({"answer": String::from_utf8(bytes).unwrap()}),
-            Err(error) => json!({"error": error.to_string()}),
-        };
-        assert_eq!(answer, expected, "{operation}: {payload:.200}");
+    std::fs::write(project.path().join("answer.mjs"), program.replace("SPECIFIER", specifier)).unwrap();
+    let asked = calls.iter().map(|(operation, payload)| json!({"operation": operation, "payload": payload}));
+    let asked = Value::from_iter(asked).to_string();
+    serde_json::from_str(&node(&project, "answer.mjs", &asked)).unwrap()
+}
+
+#[test]
+fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
+    let questions = questions();
+    let calls = |serves_hosts: bool| {
+        // A page's module serves no host.
+        let is_answered = |question: &&Question| serves_hosts || question.payload.get("seen").is_none();
+        let questions = questions.iter().filter(is_answered);
+        let calls = questions.map(|question| (question.operation.as_str(), question.payload.to_string()));
+        calls.chain([("plan", "{".to_owned()), ("none", String::new())]).collect::<Vec<(&str, String)>>()
+    };
+    for (specifier, calls) in [("volsync-policy", calls(false)), ("volsync-policy/host", calls(true))] {
+        let answers = answers(specifier, &calls);
+        assert_eq!(answers.len(), calls.len());
+        for ((operation, payload), answer) in calls.iter().zip(answers) {
+            let expected = match Native.call(operation, payload.as_bytes()) {
+                Ok(bytes) => json!({"answer": String::from_utf8(bytes).unwrap()}),
+                Err(error) => json!({"error": error.to_string()}),
+            };
+            assert_eq!(answer, expected, "{specifier}: {operation}: {payload:.200}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The decision: what is done with the restore and the backup of a claim, and why. [`Released`] is born here.
+//! The decision: what to do with the restore and the backup of a claim, and why. Only this file can make a [`Released`].
 //!
-//! The numbers are those of the rows of `docs/decisions.md`; the first whose condition holds decides.
+//! The numbers are those of the rows of `docs/decisions.md`; the first row whose condition holds decides.
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +18,8 @@ use crate::mover::restic::Outcome;
 use crate::quantity::Quantity;
 use crate::settings::{Gate, RestoreMode};
 
-/// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running
-/// without.
+/// The proof that a backup may run. Only the decision can make one, and no ReplicationSource is rendered running
+/// without it.
 ///
 /// ```compile_fail,E0451
 /// let released = volsync_policy::Released { is_new: true };
@@ -36,80 +36,81 @@ impl Released {
     }
 }
 
-/// What is done with the ReplicationDestination.
+/// What to do with a ReplicationDestination, or with a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Restore {
-    /// It is created; one that exists is never edited.
+    /// Apply the Secret, or create the ReplicationDestination. A ReplicationDestination that exists is never edited.
     Apply,
-    /// Its image is taken away, so that no later claim binds from it; the object stays as the record of the restore.
+    /// Consume its image, so that no later claim is populated from it. The object stays, as a trace of the restore.
     Consume,
-    /// It is deleted.
+    /// Delete it.
     Delete,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
 }
 
-/// What is done with the ReplicationSource.
+/// What to do with a ReplicationSource.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Backup {
-    /// It is applied, running.
+    /// Apply it, not paused, so that it backs up on its schedule.
     Release(Released),
-    /// It is applied with `paused: true`.
+    /// Apply it with `spec.paused: true`, so that it starts no backup.
     Pause,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
-    /// None is made.
+    /// Do not create it, and leave an existing one as it is.
     Withhold,
-    /// It is deleted at once.
+    /// Delete it at once.
     Delete,
-    /// It is deleted as soon as no backup is under way.
+    /// Delete it as soon as no backup is in progress.
     DeleteWhenIdle,
 }
 
-/// What a request asks for, as far as the decision looks at it.
+/// What a request asks for, as far as the decision depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// Nothing of the policy.
+    /// Nothing: the policy does not select the claim.
     Unselected(Unselected),
-    /// That the claim goes away.
+    /// The deletion of the claim.
     Terminating,
-    /// A schedule that settings do not know.
+    /// Protection on a schedule that settings do not define.
     LabelInvalid,
-    /// What cannot be served.
+    /// Protection for a claim that cannot be protected.
     VolumeUnsupported,
     /// Protection for a claim that has no name yet.
     Unnamed,
-    /// Protection.
+    /// Protection for a claim that can be protected.
     Protection(Box<Ask>),
 }
 
-/// What the decision must know of a claim that asks for protection.
+/// What the decision must know of a claim that can be protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// Where data is restored to.
+    /// Where the claim's data is restored to.
     pub mode: RestoreMode,
-    /// What releases a backup while there is no evidence.
+    /// What a backup needs before it is released.
     pub gate: Gate,
     /// Whether a Secret can be rendered.
     pub has_credentials: bool,
-    /// The SHA-256 of the repository that the Secret would name, where we render it ourselves.
+    /// The SHA-256 of the address of the repository in the rendered Secret; `None` where an ExternalSecret creates the
+    /// Secret.
     pub repository: Option<Digest>,
     /// The storage that the claim requests.
     pub request: Quantity,
-    /// The longest time between two of its backups, in seconds.
+    /// The longest time between two backups of the claim's schedule, in seconds.
     pub interval: u64,
-    /// The holds that a person accepted.
+    /// The ids of the holds that a person accepted.
     pub accepted: Vec<HoldId>,
-    /// Why they did.
+    /// The reason that they gave.
     pub reason: Option<String>,
-    /// Whether dead locks are removed from a repository whose restore fails for them.
+    /// Whether dead locks are deleted from a repository whose restore fails because it is locked.
     pub clears_dead_locks: bool,
 }
 
 impl Asked {
-    /// The protection that is asked for, where it is.
+    /// The protection that is asked for, where the claim can be protected.
     pub(crate) fn protection(&self) -> Option<&Ask> {
         match self {
             Asked::Protection(ask) => Some(ask),
@@ -127,29 +128,29 @@ impl Asked {
     }
 }
 
-/// What was decided, and why.
+/// The decision about a claim, and the reason for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The row that decided.
+    /// The number of the row in `docs/decisions.md` that decided.
     pub row: u8,
-    /// Why.
+    /// The reason code.
     pub code: Code,
-    /// What is done with the ReplicationDestination.
+    /// What to do with the ReplicationDestination.
     pub restore: Restore,
-    /// What it is expected to find, where it is applied on evidence.
+    /// What the restore is expected to find, where the ReplicationDestination is created on evidence.
     pub expects: Option<Expectation>,
-    /// What is done with the ReplicationSource.
+    /// What to do with the ReplicationSource.
     pub backup: Backup,
     /// Whether the Secret is applied.
     pub applies_secret: bool,
-    /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync fills the claim anew.
+    /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync starts filling the claim over.
     pub restarts_populator: bool,
-    /// Whether the record of the release is marked with what evidence says of it.
+    /// Whether the marks that follow from evidence are written into the release record.
     pub marks_record: bool,
 }
 
 impl Verdict {
-    /// Every row that there is.
+    /// The numbers of all rows.
     pub const ROWS: RangeInclusive<u8> = 1..=39;
 }
 

@@ -1,4 +1,4 @@
-//! The three manifests that VolSync works from. Everything in them was decided elsewhere.
+//! The three manifests that VolSync works from. This file only renders them; it decides nothing.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -22,9 +22,9 @@ use crate::vec_map::VecMap;
 /// The manifests of one claim.
 pub struct Manifests {
     pub(crate) secret: SecretManifest,
-    /// Where the Secret points, below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub(crate) repository_path: String,
-    /// Where data is restored to.
+    /// Where the claim's data is restored to.
     pub(crate) restore_mode: RestoreMode,
     /// Absent where nothing is restored.
     pub(crate) destination: Option<Object<DestinationSpec>>,
@@ -36,7 +36,7 @@ pub struct Manifests {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Part {
-    /// The Secret, or the ExternalSecret that makes it.
+    /// The Secret, or the ExternalSecret that creates it.
     Secret,
     /// The ReplicationDestination.
     Destination,
@@ -44,20 +44,20 @@ pub enum Part {
     Source,
 }
 
-/// What carries the credentials.
+/// The manifest that carries the credentials.
 pub(crate) enum SecretManifest {
     Secret {
         metadata: Metadata,
         data: ClaimCredentials,
-        /// Keys whose values are those of the live Secret.
+        /// The keys whose values are those of the Secret in the cluster.
         kept: Vec<MoverKey>,
     },
     ExternalSecret(Box<Object<ExternalSecretSpec>>),
-    /// It cannot be rendered before these keys are there.
+    /// The manifest cannot be rendered, because keys have no usable value.
     Needs {
         name: String,
         needs: Vec<Need>,
-        /// Whether there are credentials at all.
+        /// Whether credentials were given at all.
         are_given: bool,
     },
 }
@@ -87,13 +87,13 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Adds the annotation `key`, where there is something to say.
+    /// Adds the annotation `key`, where there is a value.
     fn annotate(&mut self, key: &str, value: Option<String>) {
         self.annotations.extend(value.map(|value| (key.to_owned(), value)));
     }
 }
 
-/// A Secret or an ExternalSecret in the moment in which it is written out: here alone credentials become text.
+/// A Secret or an ExternalSecret that is being serialized. Only here do credentials become text.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum RevealedSecret<'a> {
@@ -111,7 +111,7 @@ pub(crate) struct Secret<'a> {
     data: SecretData<'a>,
 }
 
-/// `Secret.data`: the only place that credentials reach.
+/// `Secret.data`, the only place that credentials are written to.
 pub(crate) struct SecretData<'a>(&'a ClaimCredentials);
 
 impl Serialize for SecretData<'_> {

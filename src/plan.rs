@@ -20,47 +20,48 @@ use crate::writes::Write;
 
 /// What to do about one claim.
 ///
-/// It holds credentials, in `manifests.secret` and nowhere else, and so has neither `Debug` nor `Serialize`.
+/// A plan contains credentials, in `manifests.secret` and nowhere else. It therefore implements neither `Debug` nor
+/// `Serialize`.
 pub struct Plan {
-    /// What was decided, and why.
+    /// The decision, and the reason for it.
     pub verdict: Verdict,
-    /// The name of the hold, where a person may accept it.
+    /// The id of the hold, where a person may accept it.
     pub hold: Option<HoldId>,
-    /// What is wrong with the claim, where something is.
+    /// The problem with the claim, where there is one.
     pub problem: Option<Problem>,
-    /// Whether the API server should take the claim.
+    /// Whether the API server should admit the request.
     pub admission: Admission,
-    /// The one change to the claim.
+    /// The change to the claim, where there is one.
     pub patch: Option<DataSourcePatch>,
-    /// The manifests, where the claim can be served.
+    /// The manifests, where the claim can be protected.
     pub manifests: Option<Manifests>,
-    /// What to do, in this order: a crash between any two steps is safe.
+    /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Vec<Step>,
-    /// What a person should know.
+    /// What a person should know besides the verdict.
     pub notes: Vec<Note>,
-    /// What it was made from; nothing where nobody looked.
+    /// The evidence that the plan was made from; `None` where there is none.
     pub evidence: Option<Evidence>,
-    /// What the steps come down to, where a host looked. Where one cannot be carried out on what was seen, it and those
-    /// after it are left out.
+    /// The writes that the steps consist of, where the review holds the answers of a host. A step that cannot be
+    /// carried out on what was seen is left out, and so are those after it.
     pub writes: Option<Vec<Write>>,
-    /// When to plan again, where a host looked.
+    /// When to plan again, where the review holds the answers of a host.
     pub again: Option<Again>,
 }
 
-/// Whether the API server should take the claim.
+/// Whether the API server should admit the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Admission {
-    /// It should.
+    /// The request should be admitted.
     Allow,
-    /// It should not: a labelled claim that silently goes unprotected is the worst outcome.
+    /// The request should be rejected, because the claim carries the label and cannot be protected.
     Deny,
 }
 
 impl Admission {
-    /// A claim with a problem is refused, unless the problem was there before: controllers must be able to update the
-    /// claim, and to remove finalizers.
+    /// A request whose claim has a problem is rejected, unless the claim had the same problem before: controllers must
+    /// be able to update the claim, and to remove finalizers.
     pub(crate) fn of(standing: &Standing<'_>, problem_before: impl FnOnce() -> Option<Problem>) -> Self {
         match standing.problem() {
             Some(problem) if problem_before().as_ref() != Some(problem) => Admission::Deny,
@@ -70,8 +71,8 @@ impl Admission {
 }
 
 impl Plan {
-    /// Why the claim does not get what its label asks for, where it does not: it is refused, has no name yet, or these
-    /// credentials make no Secret.
+    /// Why the claim does not get what its label asks for, where it does not: it cannot be protected, has no name yet, or
+    /// the credentials do not make a Secret.
     pub(crate) fn refusal(&self) -> Option<(Code, Problem)> {
         let code = self.verdict.code;
         if let Some(problem) = &self.problem {
@@ -100,81 +101,84 @@ impl Plan {
     }
 }
 
-/// A plan as it stands in JSON.
+/// What to do about one claim: a decision, and all that follows from it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Plan"))]
 pub(crate) struct PlanDocument<'a> {
-    /// What was decided, and why.
+    /// The decision, and the reason for it.
     verdict: VerdictDocument<'a>,
-    /// Why the claim does not get what its label asks for: it is refused, has no name yet, or these credentials make no
-    /// Secret; null where it does.
+    /// Why the claim does not get what its label asks for: it cannot be protected, has no name yet, or the credentials
+    /// do not make a Secret. Null where it gets what it asks for.
     refusal: Option<Problem>,
-    /// Where the claim's data is restored to; null where the claim is not served.
+    /// Where the claim's data is restored to; null where the claim is not protected.
     restore_mode: Option<RestoreMode>,
-    /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
+    /// The change to the claim, as a JSON Patch (RFC 6902) that adds `spec.dataSourceRef`; null where there is none.
     patch: Option<Vec<PatchOperation>>,
-    /// The manifests; null where the claim is not served.
+    /// The manifests; null where the claim is not protected.
     manifests: Option<ManifestsDocument<'a>>,
-    /// What to do, in this order.
+    /// The steps to carry out, in order. A crash between any two of them is safe.
     steps: &'a [Step],
-    /// What a person should know.
+    /// What a person should know besides the verdict.
     notes: Vec<NoteDocument>,
-    /// The evidence that it was made from; left out where nobody looked.
+    /// The evidence that the plan was made from; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Evidence>,
-    /// What the steps come down to, one request after the other; left out where no host looked.
+    /// The writes that the steps consist of, in order; left out where the review does not hold the answers of a host.
     #[serde(skip_serializing_if = "Option::is_none")]
     writes: Option<&'a [Write]>,
-    /// When to plan again; left out where no host looked.
+    /// When to plan again; left out where the review does not hold the answers of a host.
     #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<&'a Again>,
 }
 
+/// The decision about a claim, and the reason for it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Verdict"))]
 struct VerdictDocument<'a> {
-    /// The row of `docs/decisions.md` that decided.
+    /// The number of the row in `docs/decisions.md` that decided.
     row: u8,
-    /// Why.
+    /// The reason code.
     code: Code,
-    /// What the code means.
+    /// What the reason code means, in a sentence.
     message: &'static str,
-    /// What is wrong with the claim; null where nothing is.
+    /// The problem with the claim; null where there is none.
     problem: Option<&'a Problem>,
     /// What a person can do; null where nothing is held back.
     way_out: Option<&'static str>,
-    /// The name of the hold, by which a person accepts it; null where nobody can.
+    /// The id of the hold, by which a person accepts it; null where nobody can accept it or nothing is held back.
     hold: Option<&'a HoldId>,
-    /// Whether the API server should take the claim.
+    /// Whether the API server should admit the request.
     admission: Admission,
-    /// What is done with the ReplicationDestination.
+    /// What to do with the ReplicationDestination.
     restore: Restore,
-    /// What is done with the ReplicationSource.
+    /// What to do with the ReplicationSource.
     backup: BackupDocument,
 }
 
+/// What to do with a ReplicationSource.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Backup"))]
 enum BackupDocument {
-    /// It is applied, running.
+    /// Apply it, not paused, so that it backs up on its schedule.
     Release,
-    /// It is applied with `paused: true`.
+    /// Apply it with `spec.paused: true`, so that it starts no backup.
     Pause,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
-    /// None is made.
+    /// Do not create it, and leave an existing one as it is.
     Withhold,
-    /// It is deleted; where it is no stray, as soon as no backup is under way.
+    /// Delete it. Unless it must not run at all, this waits until no backup is in progress.
     Delete,
 }
 
+/// The manifests of one claim.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Manifests"))]
 struct ManifestsDocument<'a> {
-    /// The Secret, or the ExternalSecret that makes it.
+    /// The Secret, or the ExternalSecret that creates it.
     secret: SecretDocument<'a>,
     /// The ReplicationDestination.
     destination: ManifestDocument<'a, Restore, DestinationSpec>,
@@ -182,41 +186,44 @@ struct ManifestsDocument<'a> {
     source: ManifestDocument<'a, BackupDocument, SourceSpec>,
 }
 
+/// The Secret of one claim, or the ExternalSecret that creates it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SecretManifest"))]
 struct SecretDocument<'a> {
-    /// What to do with it.
+    /// What to do with it: `apply` or `keep`.
     action: Restore,
-    /// Its name.
+    /// The name of the Secret.
     name: &'a str,
-    /// Where the repository that it names stands below the base repository.
+    /// The path of the claim's repository below the base repository.
     repository_path: &'a str,
-    /// The object; null where keys are missing.
+    /// The object, with the credentials in `data`; null where keys are missing, see `needs`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     object: Option<RevealedSecret<'a>>,
-    /// The keys without which it cannot be rendered.
+    /// The keys without a usable value, because of which the Secret cannot be rendered.
     needs: &'a [Need],
-    /// The keys that are left out of the object because those of the live Secret stay.
+    /// The keys that are left out of the object, because the Secret in the cluster keeps its own value of them.
     keeps: &'a [MoverKey],
 }
 
+/// A manifest, and what to do with it.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "{A}Manifest"))]
 struct ManifestDocument<'a, A, S> {
-    /// What to do with it.
+    /// What to do with the object.
     action: A,
-    /// The object; null where there is nothing to restore.
+    /// The object; null where nothing is restored.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     object: Option<&'a Object<S>>,
 }
 
+/// Something that a person should know besides the verdict.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Note"))]
 struct NoteDocument {
-    /// What it is about.
+    /// The code of the note.
     code: &'static str,
-    /// What it says.
+    /// The note, in words.
     message: String,
 }
 

@@ -1,4 +1,4 @@
-//! What one claim's protection looks like: every name, class and schedule of its manifests, or why it has none.
+//! The protection of one claim: every name, class and schedule of its manifests, or why the claim cannot be protected.
 
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ use crate::settings::{
 use crate::template::{Scope, Template};
 use crate::vec_map::VecMap;
 
-/// Where a request leaves the policy: with nothing to do, with a claim that it cannot serve, or with one that it can.
+/// What the policy has to do about a request: nothing, or to protect a claim, or to reject it because it cannot.
 pub(crate) enum Standing<'a> {
-    /// The request is about no claim that carries the label, or about one in an excluded namespace.
+    /// The policy does not select the object of the request.
     Unselected(Unselected),
     /// The claim is being deleted.
     Terminating,
@@ -27,11 +27,11 @@ pub(crate) enum Standing<'a> {
     Unservable(Problem),
     /// The API server has yet to make the claim's name from `generateName`.
     Unnamed,
-    /// The claim can be served.
+    /// The claim can be protected.
     Servable(Box<Protection<'a>>),
 }
 
-/// What one claim's protection looks like.
+/// The protection of one claim.
 pub(crate) struct Protection<'a> {
     pub claim: &'a Claim,
     /// The claim's name.
@@ -40,14 +40,14 @@ pub(crate) struct Protection<'a> {
     pub names: Names,
     /// The storage that the claim requests.
     pub request: &'a Quantity,
-    /// The claim's repository, below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub repository_path: String,
-    /// What the restore is triggered by, once.
+    /// The manual trigger of the claim's restore, which runs once.
     pub trigger: String,
     pub schedule: Schedule,
-    /// Where data is restored to; nowhere where the claim gets its data from elsewhere.
+    /// Where the claim's data is restored to; `None` where the claim has another data source.
     pub restore_mode: RestoreMode,
-    /// Of the volume that is restored into.
+    /// The access modes of the volume that the mover restores into.
     pub access_modes: Vec<AccessMode>,
     pub backup_copy_method: CopyMethod,
     pub restore: Classes,
@@ -66,12 +66,12 @@ pub(crate) struct Classes {
 }
 
 impl<'a> Standing<'a> {
-    /// Where `request` leaves the policy.
+    /// What the policy has to do about `request`.
     pub(crate) fn of(request: &'a Request, settings: &'a Settings) -> Standing<'a> {
         Standing::of_subject(&request.subject, &request.document, request, settings)
     }
 
-    /// What was wrong with the claim before `request`, where something was.
+    /// The problem that the claim had before `request`, where it had one.
     pub(crate) fn problem_before(request: &Request, settings: &Settings) -> Option<Problem> {
         let mut document = request.document.clone();
         let old = document.get_mut("oldObject").map(Value::take)?;
@@ -79,7 +79,7 @@ impl<'a> Standing<'a> {
         Standing::of_subject(&request.before, &document, request, settings).problem().cloned()
     }
 
-    /// What is wrong with the claim, where something is.
+    /// The problem with the claim, where there is one.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Standing::LabelInvalid(problem) | Standing::Unservable(problem) => Some(problem),
@@ -87,7 +87,7 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// The protection, where the claim can be served.
+    /// The protection, where the claim can be protected.
     pub(crate) fn protection(&self) -> Option<&Protection<'a>> {
         match self {
             Standing::Servable(protection) => Some(protection),
@@ -152,7 +152,7 @@ impl<'a> Protection<'a> {
             }
         };
         let (restore, backup) = (&settings.restore, &settings.backup);
-        // What is said of a class goes before what is said of all.
+        // The setting for a storage class takes precedence over the general one.
         let snapshot_class = |general, path| match class.and_then(|class| class.volume_snapshot_class_name.clone()) {
             Some(name) => Ok(Some(name)),
             None => class_name(general, path),
@@ -219,7 +219,7 @@ impl<'a> Protection<'a> {
     }
 }
 
-/// The names of the manifests of the claim of that name.
+/// The names of a claim's manifests.
 pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names {
     let names = &settings.names;
     Names {
@@ -232,7 +232,7 @@ pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names 
     }
 }
 
-/// Where a claim's data comes from, by its own words; nothing for one whose name is not known yet.
+/// The data source that a claim names; `None` for a claim whose name is not known yet.
 pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
     Some(match source(claim, claim.name.as_ref()?, settings) {
         Source::None => DataSource::None,
@@ -241,8 +241,11 @@ pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSour
     })
 }
 
-/// The storage that the claim requests. Refused is what VolSync's restic mover cannot back up or restore, and what is
-/// not the policy's to touch.
+/// The storage that the claim requests.
+///
+/// # Errors
+///
+/// VolSync's restic mover cannot back up or restore the claim, or the claim belongs to an operator that settings refuse.
 fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
     let is_refused = |group: &&String| settings.refuse_owners.iter().any(|refused| refused == *group);
     if let Some(group) = claim.owner_groups.iter().find(is_refused) {
@@ -266,14 +269,14 @@ fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Qua
     Ok(request)
 }
 
-/// The modes by which a mover can write.
+/// The access modes that allow a mover to write.
 fn writable(claim: &Claim) -> Vec<AccessMode> {
     let modes = claim.access_modes.iter().filter_map(|mode| AccessMode::parse(mode));
     modes.filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
 }
 
-/// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours:
-/// to render it for this claim would point that other claim's restore at the wrong repository.
+/// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render it
+/// for this claim would point the other claim's restore at the wrong repository.
 fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
     let destination = settings.names.destination.render(&claim.namespace, name);
     match &claim.source {
@@ -286,7 +289,7 @@ fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
     }
 }
 
-/// Where data is restored to.
+/// Where the claim's data is restored to.
 fn restore_mode(
     claim: &Claim,
     source: &Source,
@@ -294,7 +297,7 @@ fn restore_mode(
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
     if claim.annotation(names::RESTORE_FROM).is_some() {
-        return Err(wrong_annotation(names::RESTORE_FROM, "settings allow no other claim's repository"));
+        return Err(wrong_annotation(names::RESTORE_FROM, "restoring from another claim's repository is not supported"));
     }
     let mode = match restore_annotation(claim)? {
         Restore::Skip => RestoreMode::None,
@@ -308,13 +311,13 @@ fn restore_mode(
                 Problem::new("spec.dataSourceRef", "the claim would wait for ever: nothing is restored into it");
             Err(problem.hint("remove it"))
         }
-        // A stored claim waits for what it names, whatever was said since.
+        // A stored claim waits for the ReplicationDestination that it names, whatever changed since.
         (_, Source::Ours(_)) => Ok(RestoreMode::Populate),
         (mode, Source::None | Source::Foreign) => Ok(mode),
     }
 }
 
-/// Names short enough for all that VolSync derives from them.
+/// Checks that the names are short enough for the names that VolSync derives from them.
 fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Problem> {
     if mode == RestoreMode::Populate && name.len() > names::LONGEST_POPULATED {
         let message = format!(
@@ -349,7 +352,7 @@ enum Restore {
     Skip,
 }
 
-/// `volsync-policy.io/restore: skip <reason>`.
+/// The annotation `volsync-policy.io/restore: skip <reason>`.
 fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
     match claim.annotation(names::RESTORE).map(|value| value.split_once(char::is_whitespace)) {
         None => Ok(Restore::AsSettings),
@@ -358,7 +361,7 @@ fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
     }
 }
 
-/// As whom the movers run: the claim's annotations over the settings.
+/// The security context of the mover: the claim's annotations override the settings.
 fn security_context(claim: &Claim, settings: &Settings) -> Result<Option<SecurityContext>, Problem> {
     let id = |key: &str| match claim.annotation(key) {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! A request: what is asked of the API server, and about which claim.
+//! A request to the API server, and the claim that it is about.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,41 +9,41 @@ use crate::names;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
-/// What is asked of the API server.
+/// A request to the API server.
 pub(crate) struct Request {
-    /// What shall happen to the claim.
+    /// The operation of the request.
     pub operation: Operation,
-    /// The request's own uid, where an API server sent it.
+    /// The uid of the request, where an API server sent it.
     pub uid: Option<String>,
-    /// Whom it is about.
+    /// The object of the request.
     pub subject: Subject,
-    /// On UPDATE, whom it was about before.
+    /// On UPDATE, the object as it was before the request.
     pub before: Subject,
     /// The whole AdmissionRequest, for templates and patches.
     pub document: Value,
 }
 
-/// Whom a request is about, as far as that is the policy's business.
+/// The object of a request, as far as it concerns the policy.
 pub(crate) enum Subject {
-    /// Nobody whom the policy knows: another kind, a subresource, a claim that is not selected.
+    /// An object that the policy does not select: another kind, a subresource, or a claim that is not selected.
     Other(Unselected),
-    /// A claim that goes away. Nothing more of it is read, and so nothing of it can be wrong.
+    /// A claim that is being deleted. Nothing more of it is read, so it cannot be invalid.
     Terminating,
-    /// A claim.
+    /// A claim that the policy selects.
     Claim(Box<Claim>),
 }
 
-/// What shall happen to the claim.
+/// The operation of an admission request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Operation {
-    /// It is created.
+    /// The object is created.
     Create,
-    /// It is changed.
+    /// The object is updated.
     Update,
-    /// It is deleted.
+    /// The object is deleted.
     Delete,
-    /// Something connects to it.
+    /// A client connects to the object.
     Connect,
 }
 
@@ -130,7 +130,7 @@ impl Request {
 }
 
 impl Request {
-    /// The claim that it is about, labelled or not; nothing where there is none that can be read.
+    /// The claim that the request is about, labelled or not; `None` where there is none that can be read.
     pub(crate) fn claim(&self, settings: &Settings) -> Option<Claim> {
         let namespace = self.document.get("namespace").and_then(Value::as_str);
         let claim = Claim::read(self.document.get("object")?, "request.object", namespace, settings).ok()?;
@@ -140,7 +140,8 @@ impl Request {
 }
 
 impl Subject {
-    /// Whom `object` at `path` is. Of one that is none of ours nothing is read that could be found wrong.
+    /// Classifies the object at `path`. Nothing more is read of an object that the policy does not select, so it cannot
+    /// be invalid.
     fn read(object: &Value, path: &str, namespace: Option<&str>, settings: &Settings) -> Result<Subject, Vec<Problem>> {
         if let Some(unselected) = Claim::unselected(object, namespace, settings) {
             return Ok(Subject::Other(unselected));

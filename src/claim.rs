@@ -129,9 +129,9 @@ fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 impl Claim {
-    /// Why the policy does not select the claim, where it does not: the claim does not carry the label, is in an excluded
-    /// namespace, or was created by VolSync for its own use (a mover's copy or cache, or the claim from which another one
-    /// is populated).
+    /// Why the policy does not select the claim, where it does not: the claim does not carry the label, is in an
+    /// excluded namespace, or was created by VolSync for its own use (a mover's copy or cache, or the claim from which
+    /// another one is populated).
     pub(crate) fn unselected(object: &Value, namespace: Option<&str>, settings: &Settings) -> Option<Unselected> {
         let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
         let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));
@@ -171,7 +171,7 @@ impl Claim {
         };
         let uid = written(metadata.uid).map(str::to_owned);
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
-            return Err(wrong("uid", "is not the uid of an object"));
+            return Err(wrong("uid", "is not a valid uid"));
         }
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
@@ -215,8 +215,8 @@ impl Claim {
         self.annotations.get(key.strip_prefix(PREFIX)?).map(String::as_str)
     }
 
-    /// Annotations that begin with [`PREFIX`] and that the policy does not know: the key without the prefix, and the one
-    /// that was probably meant.
+    /// Annotations that begin with [`PREFIX`] and that the policy does not know: the key without the prefix, and the
+    /// one that was probably meant.
     pub(crate) fn unknown_annotations(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
         // Without the common prefix, which would make any two keys similar.
         let known = || names::ON_CLAIMS.into_iter().filter_map(|key| key.strip_prefix(PREFIX));

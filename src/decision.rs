@@ -1,4 +1,5 @@
-//! The decision: what to do with the restore and the backup of a claim, and why. Only this file can make a [`Released`].
+//! The decision: what to do with the restore and the backup of a claim, and why. Only this file can make a
+//! [`Released`].
 //!
 //! The numbers are those of the rows of `docs/decisions.md`; the first row whose condition holds decides.
 

@@ -472,9 +472,8 @@ impl<'de> VariantAccess<'de> for &Variant<'_, 'de> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        let content = self
-            .content
-            .ok_or_else(|| Fault::new(format!("expected an object with `{}` for its key", self.name), None))?;
+        let content =
+            self.content.ok_or_else(|| Fault::new(format!("expected an object with the key `{}`", self.name), None))?;
         self.place.at_key(self.name, content).read(seed).ok_or(Fault(None))
     }
 

@@ -109,8 +109,8 @@ fn respond(payload: &[u8]) -> Result<ValidationResponse, ReviewError> {
 
 /// The review that a raw policy is asked about, as [`Review::from_json`] reads it.
 ///
-/// Its settings stand in the policy's configuration, and its `uid` is the host's, which echoes it. An AdmissionReview
-/// is a review of its request.
+/// Its settings are part of the policy's configuration, and its `uid` is the host's, which echoes it. An
+/// AdmissionReview is a review of its request.
 fn raw_review(mut payload: Value) -> Result<Value, Problem> {
     let mut take = |key| payload.get_mut(key).map(Value::take).unwrap_or_default();
     let (given, settings) = (take("request"), take("settings"));
@@ -123,7 +123,7 @@ fn raw_review(mut payload: Value) -> Result<Value, Problem> {
         review.insert(key, value);
     }
     if review.insert("settings".to_owned(), settings).is_some() {
-        let problem = Problem::new("settings", "stand in the policy's configuration");
+        let problem = Problem::new("settings", "are part of the policy's configuration");
         return Err(problem.hint("leave them out of the review"));
     }
     Ok(Value::Object(review))

@@ -1,7 +1,7 @@
 //! The ledger's stored formats: what stands in the bucket and in annotations for years, with its version.
 //!
-//! All of it is JSON with `"version": 1` first. Another version, or what cannot be parsed, is unreadable, which is never
-//! the same as absent. Below the base repository:
+//! All of it is JSON with `"version": 1` first. Another version, or what cannot be parsed, is unreadable, which is
+//! never the same as absent. Below the base repository:
 //!
 //! ```text
 //! .volsync-policy/store.json                   the marker: {"version":1,"storeId":"…"}

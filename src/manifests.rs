@@ -302,8 +302,8 @@ impl SecretManifest {
         secret(protection, credentials)
     }
 
-    /// The same with the password that the live Secret has, where that is another: a repository's cannot be changed by a
-    /// Secret, and the next mover would find it wrong. Where the live value is not at hand, the key is left out.
+    /// The same with the password that the live Secret has, where that is another: a repository's cannot be changed by
+    /// a Secret, and the next mover would find it wrong. Where the live value is not at hand, the key is left out.
     pub(crate) fn keeping_password(mut self, evidence: Option<&Evidence>, live: Option<SecretBytes>) -> Self {
         let has_other_password = matches!(
             evidence.and_then(|evidence| evidence.secret.as_ref()),

@@ -218,8 +218,8 @@ impl Cause {
             Cause::Locked => "the repository is locked; if no other run uses it, run `restic unlock`",
             Cause::NoSpace => "the volume is full; create the claim again with more storage",
             Cause::Permission => {
-                "the mover lacks permission; set `volsync-policy.io/run-as-user` and `volsync-policy.io/fs-group` on the \
-                 claim"
+                "the mover lacks permission; set `volsync-policy.io/run-as-user` and `volsync-policy.io/fs-group` on \
+                 the claim"
             }
             Cause::Other => "see the mover's log",
         }

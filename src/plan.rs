@@ -71,8 +71,8 @@ impl Admission {
 }
 
 impl Plan {
-    /// Why the claim does not get what its label asks for, where it does not: it cannot be protected, has no name yet, or
-    /// the credentials do not make a Secret.
+    /// Why the claim does not get what its label asks for, where it does not: it cannot be protected, has no name yet,
+    /// or the credentials do not make a Secret.
     pub(crate) fn refusal(&self) -> Option<(Code, Problem)> {
         let code = self.verdict.code;
         if let Some(problem) = &self.problem {

@@ -114,7 +114,7 @@ impl<'a> Standing<'a> {
         let Some(schedule) = settings.schedules.get(label) else {
             let values = one_of(settings.schedules.keys().map(String::as_str));
             let path = keyed("metadata.labels", &settings.label);
-            let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
+            let problem = Problem::new(path, "the value names no schedule").hint(format!("write {values}"));
             return Standing::LabelInvalid(problem);
         };
         let Some(name) = &claim.name else { return Standing::Unnamed };
@@ -148,7 +148,7 @@ impl<'a> Protection<'a> {
             let name = template.render(&scope).map_err(|failure| failure.at(path.to_owned()))?;
             match names::is_subdomain(&name) {
                 true => Ok(Some(name.into_owned())),
-                false => Err(Problem::new(path, "does not give the name of a class for this claim")),
+                false => Err(Problem::new(path, "does not give a valid class name for this claim")),
             }
         };
         let (restore, backup) = (&settings.restore, &settings.backup);
@@ -162,7 +162,7 @@ impl<'a> Protection<'a> {
             let path = || keyed("settings.metadata.labels", key);
             let value = template.render(&scope).map_err(|failure| failure.at(path()))?;
             if !names::is_label_value(&value) {
-                return Err(Problem::new(path(), "does not give the value of a label for this claim"));
+                return Err(Problem::new(path(), "does not give a valid label value for this claim"));
             }
             labels.insert(key.clone(), value.into_owned());
         }
@@ -175,7 +175,7 @@ impl<'a> Protection<'a> {
         let path = || keyed("settings.schedules", &claim.label);
         let schedule = schedule.render(&scope).map_err(|failure| failure.at(path()))?;
         let schedule = Schedule::parse(&schedule, namespace, name)
-            .map_err(|wrong| Problem::new(path(), format!("does not give a schedule for this claim: {wrong}")))?;
+            .map_err(|wrong| Problem::new(path(), format!("does not give a valid schedule for this claim: {wrong}")))?;
         Ok(Protection {
             repository_path: settings.repository_path.render(namespace, name),
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
@@ -245,25 +245,26 @@ pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSour
 ///
 /// # Errors
 ///
-/// VolSync's restic mover cannot back up or restore the claim, or the claim belongs to an operator that settings refuse.
+/// VolSync's restic mover cannot back up or restore the claim, or the claim belongs to an operator that settings
+/// refuse.
 fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
     let is_refused = |group: &&String| settings.refuse_owners.iter().any(|refused| refused == *group);
     if let Some(group) = claim.owner_groups.iter().find(is_refused) {
-        let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
+        let message = format!("the claim is owned by an operator of `{group}`, which cannot use restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
     }
     if claim.block {
-        return Err(Problem::new("spec.volumeMode", "restic reads files, not block devices").hint("use `Filesystem`"));
+        return Err(Problem::new("spec.volumeMode", "restic cannot back up block devices").hint("use `Filesystem`"));
     }
     let request = claim.request.as_ref().ok_or_else(|| {
-        let problem = Problem::new("spec.resources.requests.storage", "is missing or not a quantity above zero");
+        let problem = Problem::new("spec.resources.requests.storage", "is missing, or not a quantity above zero");
         problem.hint("write the size to restore into, such as `1Gi`")
     })?;
     if claim.access_modes.is_empty() {
         return Err(Problem::new("spec.accessModes", "is missing").hint("write `[ReadWriteOnce]`"));
     }
     if writable(claim).is_empty() {
-        let problem = Problem::new("spec.accessModes", "a volume that cannot be written cannot be restored");
+        let problem = Problem::new("spec.accessModes", "a volume that cannot be written to cannot be restored");
         return Err(problem.hint("add `ReadWriteOnce`"));
     }
     Ok(request)
@@ -275,8 +276,8 @@ fn writable(claim: &Claim) -> Vec<AccessMode> {
     modes.filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
 }
 
-/// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render it
-/// for this claim would point the other claim's restore at the wrong repository.
+/// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render
+/// it for this claim would point the other claim's restore at the wrong repository.
 fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
     let destination = settings.names.destination.render(&claim.namespace, name);
     match &claim.source {
@@ -297,7 +298,10 @@ fn restore_mode(
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
     if claim.annotation(names::RESTORE_FROM).is_some() {
-        return Err(wrong_annotation(names::RESTORE_FROM, "restoring from another claim's repository is not supported"));
+        return Err(wrong_annotation(
+            names::RESTORE_FROM,
+            "restoring from another claim's repository is not supported",
+        ));
     }
     let mode = match restore_annotation(claim)? {
         Restore::Skip => RestoreMode::None,
@@ -308,7 +312,7 @@ fn restore_mode(
         (RestoreMode::Populate, Source::None) if claim.fixed_volume => Ok(RestoreMode::None),
         (RestoreMode::Side | RestoreMode::None, Source::Ours(_)) if claim.uid.is_none() => {
             let problem =
-                Problem::new("spec.dataSourceRef", "the claim would wait for ever: nothing is restored into it");
+                Problem::new("spec.dataSourceRef", "the claim would stay Pending: nothing is restored into it");
             Err(problem.hint("remove it"))
         }
         // A stored claim waits for the ReplicationDestination that it names, whatever changed since.
@@ -327,7 +331,7 @@ fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Probl
         return Err(Problem::new("metadata.name", message).hint("use a shorter name, or restore `mode: side`"));
     }
     if !names::is_subdomain(&names.destination) && mode != RestoreMode::None {
-        return Err(Problem::new("spec.dataSourceRef.name", "is not the name of an object"));
+        return Err(Problem::new("spec.dataSourceRef.name", "is not a valid object name"));
     }
     let kinds = [
         (&names.secret, Kind::Secret, "Secret"),
@@ -338,7 +342,7 @@ fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Probl
         let is_made = kind != Kind::Destination || mode != RestoreMode::None;
         if is_made && rendered.len() > kind.longest() {
             let message = format!(
-                "the name of its {what} would exceed the {} characters that the objects derived from it leave",
+                "the name of its {what} would exceed the {} characters that leave room for derived names",
                 kind.longest()
             );
             return Err(Problem::new("metadata.name", message).hint("use a shorter name"));
@@ -388,7 +392,7 @@ fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>,
     match claim.annotation(names::MOVER_SERVICE_ACCOUNT) {
         None => Ok(settings.mover.service_account.clone()),
         Some(name) if names::is_subdomain(name) => Ok(Some(name.to_owned())),
-        Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not the name of a service account")),
+        Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not a valid name of a service account")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads: what a host must read, in the order in which it must be read.
 //!
-//! A host asks repeatedly, with what it has seen so far, until nothing is left to read: one answer names the next object
-//! (a claim its volume, a Secret its repository), and a cheap read can make an expensive one unnecessary.
+//! A host asks repeatedly, with what it has seen so far, until nothing is left to read: one answer names the next
+//! object (a claim its volume, a Secret its repository), and a cheap read can make an expensive one unnecessary.
 //!
 //! VolSync does not wait for a host that reads one object after another, so an effect is read before its cause: the
 //! claim, then `vs-prime-<uid>`, then the ReplicationDestination; logs and the ledger before the repository.

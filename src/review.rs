@@ -89,7 +89,8 @@ impl Review {
         Review::from_value(parse(bytes)?)
     }
 
-    /// Reads one of many reviews from JSON: an object of `request`, and `seen` or `evidence`, as in [`Review::from_json`].
+    /// Reads one of many reviews from JSON: an object of `request`, and `seen` or `evidence`, as in
+    /// [`Review::from_json`].
     ///
     /// # Errors
     ///
@@ -182,12 +183,12 @@ impl Parts {
             (Some(evidence), None) => Facts::Told(Box::new(read(&evidence, "evidence")?)),
             (None, Some(seen)) => Facts::Seen(Seen::from_value(seen)?),
             (Some(_), Some(_)) => {
-                let problem = Problem::new("evidence", "stands beside `seen`, which evidence is made from");
+                let problem = Problem::new("evidence", "cannot be given together with `seen`");
                 return Err(problem.hint("leave one of them out").into());
             }
         };
         if let (Some(given), Gate::None) = (facts.key(), settings.gate) {
-            let problem = Problem::new(given, "is of no use while the gate is off");
+            let problem = Problem::new(given, "has no effect while the gate is off");
             return Err(problem.hint("leave it out, or set `gate: evidence` in settings").into());
         }
         let request =
@@ -218,10 +219,10 @@ fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> 
     let Subject::Claim(claim) = &request.subject else { return Ok(()) };
     let Some(uid) = &claim.uid else { return Ok(()) };
     if *uid != seen.uid {
-        return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));
+        return Err(Problem::new("evidence.claim.uid", "differs from that of the request's claim"));
     }
     if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
-        return Err(Problem::new("evidence.claim.source", "is not that of the request's claim"));
+        return Err(Problem::new("evidence.claim.source", "differs from that of the request's claim"));
     }
     Ok(())
 }

@@ -44,7 +44,8 @@ pub(crate) struct Place {
 }
 
 impl Target {
-    /// What belongs to the claim that `request` is about; `None` where it is about no claim, or about one without a name.
+    /// What belongs to the claim that `request` is about; `None` where it is about no claim, or about one without a
+    /// name.
     pub(crate) fn of(request: &Request, settings: &Settings, credentials: Option<&Credentials>) -> Option<Self> {
         let claim = request.claim(settings)?;
         let name = claim.name.as_ref()?;
@@ -149,14 +150,14 @@ impl Target {
         self.rendered.as_ref().map(|rendered| Digest::of(rendered.reveal()))
     }
 
-    /// The SHA-256 of the address of the repository that is read: that of the Secret in the cluster, or else that of the
-    /// rendered one.
+    /// The SHA-256 of the address of the repository that is read: that of the Secret in the cluster, or else that of
+    /// the rendered one.
     pub(crate) fn judged_address(&self, seen: &Seen) -> Option<Digest> {
         self.live(seen).map_or_else(|| self.rendered_address(), |live| Some(Digest::of(live.reveal())))
     }
 
-    /// The place of the base repository, where the address of the repository that is read ends in the path that settings
-    /// give it.
+    /// The place of the base repository, where the address of the repository that is read ends in the path that
+    /// settings give it.
     pub(crate) fn beside_repository(&self, seen: &Seen) -> Option<Place> {
         let Place { through, prefix } = self.repository(seen).ok()?;
         let prefix = prefix.strip_suffix(&format!("{}/", self.repository_path))?.to_owned();

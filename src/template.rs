@@ -136,7 +136,7 @@ impl<'a> Scope<'a> {
         match &*given {
             Variable::Null => Err(failure("is missing from the request")),
             Variable::String(text) => Ok(text.clone()),
-            _ if alone => Err(failure("gives no text; wrap it in `to_string(…)`")),
+            _ if alone => Err(failure("does not give a string; wrap it in `to_string(…)`")),
             other => Ok(other.to_string()),
         }
     }
@@ -230,7 +230,7 @@ impl Identity {
                 Piece::Expression("request.name" | "request.object.metadata.name") => IdentityPart::Name,
                 Piece::Expression(other) => {
                     return Err(format!(
-                        "`{{{{ {other} }}}}` may not stand here, or two claims could share one repository; write \
+                        "`{{{{ {other} }}}}` is not allowed here, or two claims could share one repository; write \
                          `{{{{ request.namespace }}}}` and `{{{{ request.name }}}}`, each as it is"
                     ));
                 }
@@ -307,7 +307,7 @@ impl Identity {
                     };
                     if !parts.iter().all(plain) {
                         return Err(
-                            "a segment of the path holds more than letters, digits, `-`, `_` and `.`".to_owned()
+                            "a segment of the path contains more than letters, digits, `-`, `_` and `.`".to_owned()
                         );
                     }
                 }
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(render("v{{ request.object.metadata.annotations.size }}").unwrap(), "v3");
         assert_eq!(
             render("{{ request.object.metadata.annotations.size }}").unwrap_err(),
-            "`{{ request.object.metadata.annotations.size }}` gives no text; wrap it in `to_string(…)`"
+            "`{{ request.object.metadata.annotations.size }}` does not give a string; wrap it in `to_string(…)`"
         );
     }
 

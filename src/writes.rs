@@ -275,8 +275,8 @@ impl Scribe<'_> {
         Ok(Verb::Put(Put { at, text: ledger::write_entry(entry, &repository), condition }))
     }
 
-    /// Copies each snapshot to the ledger's pins. There is no place for pins where the repository's address does not end
-    /// in the path that settings give it.
+    /// Copies each snapshot to the ledger's pins. There is no place for pins where the repository's address does not
+    /// end in the path that settings give it.
     fn pin(&self) -> Result<Vec<Verb>, Impossible> {
         let from = self.target.key(Role::Snapshots, self.seen).map_err(|_| Impossible)?;
         let Some(pins) = self.target.beside_repository(self.seen) else { return Ok(Vec::new()) };
@@ -288,8 +288,8 @@ impl Scribe<'_> {
         Ok(listing.objects.iter().map(copy).collect())
     }
 
-    /// Notes the image's name, clears `status.latestImage`, and deletes the VolumeSnapshot if the ReplicationDestination
-    /// owns it.
+    /// Notes the image's name, clears `status.latestImage`, and deletes the VolumeSnapshot if the
+    /// ReplicationDestination owns it.
     fn consume(&self) -> Result<Vec<Verb>, Impossible> {
         let destination = self.target.found(Role::Destination, self.seen).ok_or(Impossible)?;
         let image = text(destination, &["status", "latestImage", "name"]);

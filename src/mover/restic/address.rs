@@ -34,9 +34,9 @@ impl S3Address {
     }
 }
 
-/// The address of the repository at `path` below the base. A base from a file often ends in a line break or a slash, and restic
-/// cleans the path of a repository; without the same care the policy would speak of another repository than the
-/// mover.
+/// The address of the repository at `path` below the base. A base from a file often ends in a line break or a slash,
+/// and restic cleans the path of a repository; without the same care the policy would speak of another repository than
+/// the mover.
 ///
 /// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
 /// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path must be absolute: the mover works in the volume itself.

@@ -1,4 +1,4 @@
-//! What a request asks for, as the decision weighs it: where it stands, what carries its credentials, the evidence.
+//! What a request asks for, in the form in which the decision needs it.
 
 use crate::decision::{Ask, Asked};
 use crate::evidence::Evidence;
@@ -8,7 +8,7 @@ use crate::names;
 use crate::protection::{Protection, Standing};
 
 impl Asked {
-    /// What the decision must know of `standing` to weigh `evidence`; `secret` is what carries the claim's credentials.
+    /// What the decision must know of the request. `secret` is the manifest that carries the claim's credentials.
     pub(crate) fn of(standing: &Standing<'_>, secret: Option<&SecretManifest>, evidence: Option<&Evidence>) -> Self {
         match standing {
             Standing::Unselected(unselected) => Asked::Unselected(*unselected),
@@ -29,7 +29,7 @@ impl Ask {
             mode: protection.restore_mode,
             gate: protection.settings.gate,
             has_credentials: secret.is_some_and(SecretManifest::is_rendered),
-            // Nothing but evidence is compared with these two, and they take longer than all the rest.
+            // These two are expensive to compute, and are only compared with evidence.
             repository: evidence.and(secret).and_then(SecretManifest::address),
             interval: evidence.map_or(0, |_| protection.schedule.interval()),
             request: protection.request.clone(),

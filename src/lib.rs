@@ -1,5 +1,5 @@
-//! One label on a PersistentVolumeClaim, `backup: hourly`, and the volume is restored first if it ever had a backup,
-//! then backed up for ever. **Good backups are never aged out by a volume that was not restored from them.**
+//! With one label on a PersistentVolumeClaim, `backup: hourly`, its volume is first restored if it ever had a backup,
+//! and from then on backed up. **Good backups are never aged out by a volume that was not restored from them.**
 //!
 //! The policy is one pure function, [`plan()`]. It reads no clock, no network, no randomness and no environment: the
 //! same bytes in give the same bytes out as native code, in Kubewarden and in a browser.
@@ -17,7 +17,7 @@
 //!                      └──► Plan: verdict, patch, manifests, steps, notes
 //! ```
 //!
-//! A backup runs only with a [`Released`], which nothing but the decision can make:
+//! A backup runs only with a [`Released`], which only the decision can make:
 //!
 //! ```compile_fail,E0451
 //! let released = volsync_policy::Released { is_new: true };
@@ -94,7 +94,7 @@ use reads::Depth;
 use seen::Seen;
 use writes::Scribe;
 
-/// The whole policy. Total: every review that can be read has exactly one plan.
+/// Makes the plan for a review. Every review that can be read has exactly one plan.
 pub fn plan(review: &Review) -> Plan {
     let Review { request, credentials, settings, .. } = review;
     let standing = Standing::of(request, settings);
@@ -126,8 +126,8 @@ pub fn plan(review: &Review) -> Plan {
     }
 }
 
-/// What a host must look at next to plan for a claim, in the order in which it must be read; nothing once it has seen
-/// everything that matters.
+/// What a host must read next to plan for a claim, in the order in which it must be read. The list is empty once the
+/// host has seen everything that matters.
 pub fn reads(review: &Review) -> Vec<Read> {
     let Review { request, credentials, settings, .. } = review;
     let standing = Standing::of(request, settings);

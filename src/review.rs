@@ -16,37 +16,37 @@ use crate::request::{Request, Subject};
 use crate::seen::Seen;
 use crate::settings::{Gate, Settings};
 
-/// What one plan is made from.
+/// The input of one plan.
 pub struct Review {
-    /// What is asked of the API server.
+    /// The request to the API server.
     pub(crate) request: Request,
     /// The base credentials, where the caller has them.
     pub(crate) credentials: Option<Arc<Credentials>>,
-    /// What the administrator decided.
+    /// The settings.
     pub(crate) settings: Arc<Settings>,
-    /// What is known of the claim; without it manifests are generated and nothing is released.
+    /// What is known of the claim. Without it the manifests are rendered and no backup is released.
     pub(crate) facts: Facts,
 }
 
-/// What is known of a claim, and how.
+/// What is known of a claim, and from whom.
 pub(crate) enum Facts {
-    /// Nobody looked.
+    /// Nothing is known.
     None,
-    /// Somebody says so: a preset, a test, a person who plays it through.
+    /// The caller gave evidence: a preset, a test, or a person who tries out a case.
     Told(Box<Evidence>),
-    /// A host looked.
+    /// The caller gave the raw answers of the API server and the store.
     Seen(Seen),
 }
 
-/// A review that cannot be read: everything that is wrong with it, at least one thing.
+/// A review that cannot be read: all its problems, at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ReviewError {
-    /// What is wrong.
+    /// The problems.
     pub problems: Vec<Problem>,
 }
 
 impl ReviewError {
-    /// As JSON, for hosts on the other side of a byte boundary: `{"problems":[{"path","message","hint"?}]}`.
+    /// The problems as JSON, for hosts across a byte boundary: `{"problems":[{"path","message","hint"?}]}`.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -79,12 +79,12 @@ impl std::error::Error for ReviewError {}
 impl Review {
     /// Reads a review from JSON: an object of `request`, `credentials`, `settings`, and `seen` or `evidence`.
     ///
-    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands
-    /// for the request to create it. The others may be absent or null.
+    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a claim alone, which counts as
+    /// the request to create it. The others may be absent or null.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Review, ReviewError> {
         Review::from_value(parse(bytes)?)
     }
@@ -99,8 +99,8 @@ impl Review {
         Parts::of(parse(bytes)?, &["request", "evidence", "seen"])?.read(shared.clone())
     }
 
-    /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
-    /// for one whose name is not known yet, or that is none of the policy's.
+    /// The data source that the claim has once it is stored: from the patch that it gets, or else its own. `None` for a
+    /// claim whose name is not known yet, or that the policy does not select.
     pub fn data_source(&self) -> Option<DataSource> {
         let Subject::Claim(claim) = &self.request.subject else { return None };
         let standing = Standing::of(&self.request, &self.settings);
@@ -111,7 +111,7 @@ impl Review {
         }
     }
 
-    /// What a host saw, where one looked.
+    /// The raw answers of a host, where they were given.
     pub(crate) fn seen(&self) -> Option<&Seen> {
         match &self.facts {
             Facts::Seen(seen) => Some(seen),
@@ -119,7 +119,7 @@ impl Review {
         }
     }
 
-    /// The evidence that somebody told.
+    /// The evidence, where it was given.
     pub(crate) fn told(&self) -> Option<&Evidence> {
         match &self.facts {
             Facts::Told(evidence) => Some(evidence),
@@ -134,7 +134,7 @@ impl Review {
     }
 }
 
-/// What many reviews have in common, read and checked once: settings and base credentials.
+/// The part that many reviews have in common, read and checked once: settings and base credentials.
 #[derive(Clone)]
 pub struct Shared {
     settings: Arc<Settings>,
@@ -158,7 +158,7 @@ impl Shared {
     }
 }
 
-/// What has yet to be read, by its keys.
+/// The parts of a review that have not been read yet, by key.
 struct Parts(Map<String, Value>);
 
 impl Parts {
@@ -170,13 +170,13 @@ impl Parts {
         }
     }
 
-    /// Takes a part out; nothing where it is absent or null. Its key stays: to remove one would put the balancing of
-    /// trees into the module.
+    /// Takes a part out; `None` where it is absent or null. Its key stays, because the code to remove one from the map
+    /// would enlarge the module.
     fn take(&mut self, key: &str) -> Option<Value> {
         self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
     }
 
-    /// Reads what is left of a review.
+    /// Reads the remaining parts of a review.
     fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
         let facts = match (self.take("evidence"), self.take("seen")) {
             (None, None) => Facts::None,
@@ -204,7 +204,7 @@ impl Parts {
 }
 
 impl Facts {
-    /// The key of a review under which they stand.
+    /// The key of the review that holds them.
     fn key(&self) -> Option<&'static str> {
         match self {
             Facts::None => None,
@@ -214,7 +214,7 @@ impl Facts {
     }
 }
 
-/// Evidence of another claim than the one that is asked about decides nothing.
+/// Rejects evidence that is about another claim than the request's.
 fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
     let Subject::Claim(claim) = &request.subject else { return Ok(()) };
     let Some(uid) = &claim.uid else { return Ok(()) };

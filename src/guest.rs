@@ -1,4 +1,4 @@
-//! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
+//! The operations of the module, bytes in and bytes out. Every engine calls these, and adds nothing to them.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,13 +11,13 @@ use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
 use crate::{plan, reads};
 
-/// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
+/// The answer of an operation: JSON, or an error whose text is JSON too (see [`ReviewError::to_json`]).
 pub type Answer = Result<Vec<u8>, Box<dyn std::error::Error + Sync + Send>>;
 
-/// An operation, in the shape in which waPC takes it.
+/// An operation, with the signature that waPC requires.
 pub type Operation = fn(&[u8]) -> Answer;
 
-/// The operations by their names.
+/// The operations, by name.
 pub const OPERATIONS: [(&str, Operation); 5] = [
     ("plan", plan_review),
     ("protocol_version", protocol_version),
@@ -26,13 +26,13 @@ pub const OPERATIONS: [(&str, Operation); 5] = [
     ("validate_settings", validate_settings),
 ];
 
-/// A review in, its plan out.
+/// Takes a review, returns its plan.
 fn plan_review(review: &[u8]) -> Answer {
     let review = Review::from_json(review).map_err(|error| error.to_json())?;
     Ok(plan(&review).to_json())
 }
 
-/// A review in, what to look at next out: a list, empty once everything that matters was seen.
+/// Takes a review, returns what to read next: a list, which is empty once everything that matters was seen.
 fn reads_of_review(review: &[u8]) -> Answer {
     let review = Review::from_json(review).map_err(|error| error.to_json())?;
     Ok(to_json(&reads(&review)))
@@ -50,17 +50,17 @@ struct SettingsResponse {
     message: Option<String>,
 }
 
-/// Settings in, whether they are valid out, with everything that is wrong.
+/// Takes settings, returns whether they are valid, with all their problems.
 fn validate_settings(settings: &[u8]) -> Answer {
     let message = check_settings(settings).err().map(|error| error.to_string());
     Ok(to_json(&SettingsResponse { valid: message.is_none(), message }))
 }
 
-/// Whether settings are valid: JSON, of which all may be left out.
+/// Checks settings, given as JSON. Every key is optional.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, each with its path.
+/// All problems, each with its path.
 pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
     match parse(settings)? {
         Value::Null => Ok(()),
@@ -79,7 +79,7 @@ struct ValidationResponse {
     warnings: Option<Vec<String>>,
 }
 
-/// What the API server's audit log keeps of an answer.
+/// The annotations of an answer in the API server's audit log.
 #[derive(Serialize)]
 struct AuditAnnotations {
     code: Code,
@@ -129,7 +129,7 @@ fn raw_review(mut payload: Value) -> Result<Value, Problem> {
     Ok(Value::Object(review))
 }
 
-/// Whether the claim may be created or changed, and the claim as it should be.
+/// Answers whether the claim may be created or changed, with the claim as it should be.
 fn admit(review: &Review) -> ValidationResponse {
     let plan = plan(review);
     let code = plan.verdict.code;
@@ -147,7 +147,7 @@ fn admit(review: &Review) -> ValidationResponse {
     }
 }
 
-/// The plan, in the place of the review: the host's patch makes the one of the other.
+/// Returns the plan in place of the review, so that the patch of the host turns the review into the plan.
 fn hand_out(plan: &Plan) -> ValidationResponse {
     match plan.refusal() {
         Some((code, problem)) => ValidationResponse::refusal(code, &problem),
@@ -170,13 +170,13 @@ impl ValidationResponse {
         }
     }
 
-    /// The policy says no.
+    /// The claim is rejected for a problem.
     fn refusal(code: Code, problem: &Problem) -> Self {
         let rejection = ValidationResponse::rejection(422, format!("{}: {problem}", code.as_str()));
         ValidationResponse { audit_annotations: Some(AuditAnnotations { code }), ..rejection }
     }
 
-    /// The host is told no, with a status code of HTTP.
+    /// The request is rejected, with an HTTP status code.
     fn rejection(code: u16, message: String) -> Self {
         ValidationResponse {
             accepted: false,

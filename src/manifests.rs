@@ -276,7 +276,7 @@ impl SecretManifest {
         }
     }
 
-    /// Whether it can be rendered.
+    /// Whether the manifest can be rendered.
     pub(crate) fn is_rendered(&self) -> bool {
         match self {
             SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => true,
@@ -284,12 +284,12 @@ impl SecretManifest {
         }
     }
 
-    /// The SHA-256 of the repository that it names; unknown where External Secrets fills it in.
+    /// The SHA-256 of the address of the repository; `None` where External Secrets fills it in.
     pub(crate) fn address(&self) -> Option<Digest> {
         self.value(&MoverKey::REPOSITORY).map(|repository| Digest::of(repository.reveal()))
     }
 
-    /// The keys whose values are those of the live Secret.
+    /// The keys whose values are those of the Secret in the cluster.
     pub(crate) fn kept(&self) -> &[MoverKey] {
         match self {
             SecretManifest::Secret { kept, .. } => kept,
@@ -297,13 +297,14 @@ impl SecretManifest {
         }
     }
 
-    /// What carries the claim's credentials.
+    /// The manifest that carries the claim's credentials.
     pub(crate) fn of(protection: &Protection<'_>, credentials: Option<&Credentials>) -> SecretManifest {
         secret(protection, credentials)
     }
 
-    /// The same with the password that the live Secret has, where that is another: a repository's cannot be changed by
-    /// a Secret, and the next mover would find it wrong. Where the live value is not at hand, the key is left out.
+    /// The manifest with the password of the Secret in the cluster, where that differs: the password of a repository
+    /// cannot be changed through a Secret, so with another one the next mover would fail. Without the live value, the
+    /// key is left out.
     pub(crate) fn keeping_password(mut self, evidence: Option<&Evidence>, live: Option<SecretBytes>) -> Self {
         let has_other_password = matches!(
             evidence.and_then(|evidence| evidence.secret.as_ref()),
@@ -329,7 +330,7 @@ impl SecretManifest {
         }
     }
 
-    /// Its name.
+    /// The name of the Secret.
     pub(crate) fn name(&self) -> &str {
         match self {
             SecretManifest::Secret { metadata, .. } => &metadata.name,
@@ -338,7 +339,7 @@ impl SecretManifest {
         }
     }
 
-    /// The keys without which it cannot be rendered.
+    /// The keys without a usable value, because of which the manifest cannot be rendered.
     pub(crate) fn needs(&self) -> &[Need] {
         match self {
             SecretManifest::Needs { needs, .. } => needs,
@@ -445,7 +446,7 @@ fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>)
     }
 }
 
-/// What a restore and a backup say alike.
+/// The fields that a restore and a backup have in common.
 fn restic(protection: &Protection<'_>, copy_method: CopyMethod, classes: &Classes) -> Restic {
     Restic {
         repository: protection.names.secret.clone(),

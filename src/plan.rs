@@ -90,7 +90,7 @@ impl Plan {
 
     /// The plan as JSON, with the credentials in `manifests.secret.object.data`.
     ///
-    /// The same plan gives the same bytes in every engine: object keys stand in a fixed order.
+    /// The same plan gives the same bytes in every engine: object keys have a fixed order.
     pub fn to_json(&self) -> Vec<u8> {
         // Most plans fit, and a buffer that grows is copied.
         let mut json = Vec::with_capacity(4096);

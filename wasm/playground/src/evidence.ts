@@ -87,7 +87,7 @@ export function begin({ uid }: About): Evidence {
 const FAILURES: { [key in Failure]: string } = {
   notTried: "no attempt was made",
   unreachable: "the store cannot be reached",
-  denied: "the store denied access",
+  denied: "access was denied",
   timeout: "the store did not answer in time",
   storeMissing: "the bucket does not exist",
   unsupported: "it is not on S3",

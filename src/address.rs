@@ -1,4 +1,4 @@
-//! Addresses: of objects of Kubernetes, and of keys of the store.
+//! Addresses of objects of Kubernetes, and of keys of the store.
 
 use std::borrow::Cow;
 
@@ -12,34 +12,34 @@ use crate::document::text;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ObjectRef {
-    /// Its API group and version, as in `v1` or `volsync.backube/v1alpha1`.
+    /// The object's API group and version, such as `v1` or `volsync.backube/v1alpha1`.
     pub api_version: Cow<'static, str>,
-    /// Its kind.
+    /// The object's kind.
     pub kind: Cow<'static, str>,
-    /// Its namespace, where the kind has one.
+    /// The object's namespace; left out where the kind is cluster-scoped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Its name.
+    /// The object's name.
     pub name: String,
 }
 
-/// A key of the store, or a prefix of keys.
+/// The address of an object of the store, or of a prefix of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoreRef {
-    /// Whose credentials lead there.
+    /// The credentials to use.
     pub through: Through,
-    /// The key in the bucket that those credentials name; a prefix ends in `/`.
+    /// The key in the bucket that those credentials name, without a leading `/`. A prefix ends in `/`.
     pub key: String,
 }
 
-/// The credentials through which a store is reached: their `RESTIC_REPOSITORY` names endpoint and bucket.
+/// The credentials to use for the store. Their `RESTIC_REPOSITORY` names the endpoint and the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Through {
-    /// The claim's live Secret: what is judged is what the mover will use.
+    /// The claim's Secret in the cluster, because the mover uses it too.
     Secret,
     /// The base credentials of the review.
     Base,
@@ -51,7 +51,7 @@ impl ObjectRef {
         ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.to_owned() }
     }
 
-    /// Whether `object` is that object. Its version may differ: an API server gives the one that was asked for.
+    /// Whether `object` has this address. Its API version may differ: an API server answers with the one asked for.
     pub(crate) fn is(&self, object: &Value) -> bool {
         text(object, &["kind"]) == self.kind
             && group(text(object, &["apiVersion"])) == group(&self.api_version)
@@ -61,7 +61,7 @@ impl ObjectRef {
     }
 }
 
-/// The group of an `apiVersion`; empty for the core's.
+/// The group of an `apiVersion`; empty for the core group.
 fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }

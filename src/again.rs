@@ -10,26 +10,27 @@ use crate::seen::Seen;
 use crate::target::Target;
 use crate::writes::Write;
 
-/// When a host plans for a claim again: after so many seconds, or when one of these objects changes, whichever comes
+/// When a host should plan for a claim again: after `afterSeconds`, or when one of `objects` changes, whichever comes
 /// first.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Again {
-    /// After so many seconds; zero once the writes are carried out, for they change what was seen.
+    /// The number of seconds to wait. It is zero where the plan has writes: once they are carried out, what was seen
+    /// has changed.
     pub after_seconds: u64,
-    /// The objects, as far as they could be named.
+    /// The objects to watch, as far as their names are known.
     pub objects: Vec<ObjectRef>,
 }
 
-/// Until something that is not watched may have changed: a store that did not answer, a Job, an object that could not
-/// be read.
+/// How long to wait for a change in something that is not watched: a store that did not answer, a Job, an object that
+/// could not be read.
 const SOON: u64 = 60;
 
-/// Until a slot for a restore may be free.
+/// How long to wait until the host may start another restore.
 const IN_TURN: u64 = 30;
 
-/// A look without a reason, for what a watch has missed.
+/// How long to wait without a reason, in case a watch missed a change.
 const EVENTUALLY: u64 = 60 * 60;
 
 impl Again {

@@ -21,7 +21,7 @@ impl Ask {
             mode: protection.restore_mode,
             gate: protection.settings.gate,
             has_credentials: secret.is_some_and(SecretManifest::is_rendered),
-            // Nothing but evidence is compared with these two, and they take longer than all the rest.
+            // These two are expensive to compute, and are only compared with evidence.
             repository: evidence.and(secret).and_then(SecretManifest::address),
             interval: evidence.map_or(0, |_| protection.schedule.interval()),
             request: protection.request.clone(),

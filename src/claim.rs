@@ -1,4 +1,4 @@
-//! What of a claim matters: whether it is selected, where its data comes from, what of it is backed up.
+//! The parts of a claim that matter: whether it is selected, its data source, and the volume that it asks for.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,49 +11,49 @@ use crate::quantity::Quantity;
 use crate::settings::Settings;
 use crate::vec_map::VecMap;
 
-/// A PersistentVolumeClaim: what the policy reads of it.
+/// What the policy reads of a PersistentVolumeClaim.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    /// Its namespace.
+    /// The claim's namespace.
     pub namespace: String,
-    /// Its name; absent while the API server has yet to make one from `generateName`.
+    /// The claim's name; absent while the API server has yet to make one from `generateName`.
     pub name: Option<String>,
-    /// Its uid; absent until the API server has stored it.
+    /// The claim's uid; absent until the API server has stored it.
     pub uid: Option<String>,
-    /// When it was created, in RFC 3339; absent until the API server has stored it.
+    /// When the claim was created, in RFC 3339; absent until the API server has stored it.
     pub creation_timestamp: Option<String>,
     /// The value of the label that selects it.
     pub label: String,
-    /// Its annotations that are ours, without [`PREFIX`].
+    /// The claim's annotations that begin with [`PREFIX`], without it.
     pub annotations: VecMap<String, String>,
-    /// The API groups of its owners.
+    /// The API groups of the claim's owners.
     pub owner_groups: Vec<String>,
-    /// How it may be mounted. A mode that this version does not know is no fault of the claim.
+    /// The claim's access modes. One that this version does not know does not make the claim invalid.
     pub access_modes: Vec<String>,
-    /// The storage that it requests, if that is an amount above zero.
+    /// The storage that the claim requests, if that is a quantity greater than zero.
     pub request: Option<Quantity>,
-    /// Its storage class, where it names one.
+    /// The claim's storage class, where it names one.
     pub storage_class_name: Option<String>,
-    /// Whether it is a raw block device.
+    /// Whether the claim asks for a raw block device.
     pub block: bool,
-    /// Whether a person chose its volume: it names one that no controller bound to it.
+    /// Whether a person chose the claim's volume: it names one that no controller bound to it.
     pub fixed_volume: bool,
-    /// Where its data comes from.
+    /// The claim's data source.
     pub source: Source,
 }
 
 /// Where a claim's data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Nowhere: it binds empty.
+    /// The claim has no data source, so that it binds to an empty volume.
     None,
-    /// The ReplicationDestination of that name.
+    /// The data source is the ReplicationDestination of this name.
     Ours(String),
-    /// Anything else: a snapshot, another claim, another populator.
+    /// The data source is something else: a snapshot, another claim, another populator.
     Foreign,
 }
 
-/// Set by Kubernetes where it chose a claim's volume itself.
+/// The annotation that Kubernetes sets where it chose a claim's volume itself.
 const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 #[derive(Deserialize)]
@@ -107,7 +107,7 @@ struct Reference<'a> {
     namespace: Option<&'a str>,
 }
 
-/// Empty is as good as absent, as to the API server.
+/// An empty text counts as absent, as in the API server.
 fn written(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
@@ -117,9 +117,9 @@ fn metadata<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 impl Claim {
-    /// Why the policy has nothing to do with the claim, where that is so: it does not carry the label, is in an
-    /// excluded namespace, or is a volume of VolSync's own (a mover's copy or cache, or the one from which a claim is
-    /// populated).
+    /// Why the policy does not select the claim, where it does not: the claim does not carry the label, is in an
+    /// excluded namespace, or was created by VolSync for its own use (a mover's copy or cache, or the claim from which
+    /// another one is populated).
     pub(crate) fn unselected(object: &Value, namespace: Option<&str>, settings: &Settings) -> Option<Unselected> {
         let label = |key: &str| metadata(object, "labels").and_then(|labels| labels.get(key));
         let namespace = namespace.or_else(|| metadata(object, "namespace").and_then(Value::as_str));
@@ -159,7 +159,7 @@ impl Claim {
         };
         let uid = written(metadata.uid).map(str::to_owned);
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
-            return Err(wrong("uid", "is not the uid of an object"));
+            return Err(wrong("uid", "is not a valid uid"));
         }
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
@@ -198,22 +198,22 @@ impl Claim {
         })
     }
 
-    /// The value of our annotation `key`, one of [`names::ON_CLAIMS`].
+    /// The value of the annotation `key`, which is one of [`names::ON_CLAIMS`].
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key.strip_prefix(PREFIX)?).map(String::as_str)
     }
 
-    /// Annotations that are meant for the policy and that it does not know: the key without [`PREFIX`], and the one
-    /// that was likely meant.
+    /// Annotations that begin with [`PREFIX`] and that the policy does not know: the key without the prefix, and the
+    /// one that was probably meant.
     pub(crate) fn unknown_annotations(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
-        // Without what all have in common: with it, any two would be near each other.
+        // Without the common prefix, which would make any two keys similar.
         let known = || names::ON_CLAIMS.into_iter().filter_map(|key| key.strip_prefix(PREFIX));
         let unknown = self.annotations.keys().filter(move |key| !known().any(|it| it == key.as_str()));
         unknown.map(move |key| (key.as_str(), nearest(key, known())))
     }
 
-    /// What tells this incarnation of the claim from the one before it, for the trigger of its restore: when it was
-    /// created, else its uid, else that of the request to create it. A claim in Git has none of them.
+    /// What distinguishes this claim from earlier ones of the same name, for the trigger of its restore: its creation
+    /// timestamp, or else its uid, or else the uid of the request to create it. A claim in Git has none of them.
     pub(crate) fn incarnation<'a>(&'a self, request_uid: Option<&'a str>) -> &'a str {
         self.creation_timestamp.as_deref().or(self.uid.as_deref()).or(request_uid).unwrap_or("once")
     }

@@ -1,4 +1,4 @@
-//! Base credentials: read once, written into one Secret, seen nowhere else.
+//! The base credentials: read once, written into each claim's Secret, and nowhere else.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,32 +10,32 @@ use crate::mover::restic::{Flaw, MoverKey, S3_KEYS, join};
 use crate::problem::Problem;
 use crate::vec_map::VecMap;
 
-/// As whom movers reach a repository on S3.
+/// The identity that movers use to reach a repository on S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum S3Identity {
-    /// As the user whose access key stands in the credentials.
+    /// The access key in the credentials.
     #[default]
     Keys,
-    /// As whatever their service account or their node is: the credentials need no access key.
+    /// The identity of the mover's service account or of its node. The credentials then need no access key.
     Ambient,
 }
 
-/// The base credentials: what the administrator keeps once, and what every claim's Secret is made from.
+/// The base credentials: the administrator keeps them once, and every claim's Secret is made from them.
 ///
-/// It has neither `Debug` nor `Display` nor `Serialize`: the only way out is into the Secret of a plan.
+/// They implement neither `Debug` nor `Display` nor `Serialize`: they can only be written into the Secret of a plan.
 pub(crate) struct Credentials {
     values: VecMap<MoverKey, Result<SecretBytes, Flaw>>,
     ignored: Vec<String>,
 }
 
-/// A value of a Secret. It has neither `Debug` nor `Display` nor `Serialize`.
+/// A value of a Secret. It implements neither `Debug` nor `Display` nor `Serialize`.
 #[derive(Clone)]
 pub(crate) struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {
-    /// The value of a key of a live Secret; nothing where it has none, an empty one, or one that is no base64.
+    /// The value of a key of a live Secret; `None` where it is missing, empty or not base64.
     pub(crate) fn in_secret(secret: &Value, key: &MoverKey) -> Option<Self> {
         decode(text(secret, &["data", key.as_str()])).and_then(usable).ok()
     }
@@ -46,7 +46,7 @@ impl SecretBytes {
     }
 }
 
-/// What one claim's Secret holds, in the order of its keys.
+/// The data of one claim's Secret, sorted by key.
 pub(crate) type ClaimCredentials = Vec<(MoverKey, SecretBytes)>;
 
 /// A key that is needed, and what is wrong with its value.
@@ -54,17 +54,16 @@ pub(crate) type ClaimCredentials = Vec<(MoverKey, SecretBytes)>;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Need {
-    /// The key.
+    /// The name of the key.
     pub key: MoverKey,
-    /// What is wrong with its value.
+    /// Why its value is not usable.
     pub flaw: Flaw,
 }
 
 impl Credentials {
-    /// Reads a Secret with `data` or `stringData`; where a key stands in both, `stringData` wins, as in the API
-    /// server.
+    /// Reads a Secret with `data` or `stringData`. Where both have a key, `stringData` wins, as in the API server.
     ///
-    /// A value that cannot be read is kept as a flaw of its key. Keys that the mover does not read are set aside.
+    /// For a value that cannot be read the reason is kept instead. Keys that the mover does not read are ignored.
     ///
     /// # Errors
     ///
@@ -95,16 +94,16 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// The names of keys that no mover reads, and that go nowhere.
+    /// The names of the keys that no mover reads, which are not used.
     pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
-    /// What the Secret of the claim at `path` below the base repository holds.
+    /// The data of the Secret of the claim whose repository is at `path` below the base repository.
     ///
     /// # Errors
     ///
-    /// The keys that are needed or of no use as they are; never a value.
+    /// The keys that are missing, empty or invalid; never a value.
     pub(crate) fn for_claim(&self, path: &str, identity: S3Identity) -> Result<ClaimCredentials, Vec<Need>> {
         let repository = self
             .get(&MoverKey::REPOSITORY)
@@ -123,7 +122,7 @@ impl Credentials {
             match (value, &repository) {
                 (Ok(_), Ok(url)) if *key == MoverKey::REPOSITORY => values.push((key.clone(), url.clone())),
                 (Ok(value), _) => values.push((key.clone(), value.clone())),
-                // An optional key that is empty is as good as absent; one that cannot be read was meant to be there.
+                // An empty optional key counts as absent; one that cannot be read was meant to be used.
                 (Err(Flaw::Empty | Flaw::Missing), _) => {}
                 (Err(Flaw::Malformed), _) => needs.insert(key.clone(), Flaw::Malformed),
             }
@@ -134,7 +133,7 @@ impl Credentials {
         Err(needs.iter().map(|(key, flaw)| Need { key: key.clone(), flaw: *flaw }).collect())
     }
 
-    /// The base repository, where it can be read.
+    /// The address of the base repository, where it can be read.
     pub(crate) fn base(&self) -> Option<&SecretBytes> {
         self.get(&MoverKey::REPOSITORY).ok()
     }
@@ -154,13 +153,13 @@ impl Credentials {
     }
 }
 
-/// The keys without which no mover runs.
+/// The keys that every mover needs.
 fn required(with_s3_keys: bool) -> impl Iterator<Item = MoverKey> {
     let s3 = S3_KEYS.into_iter().filter(move |_| with_s3_keys).filter_map(MoverKey::parse);
     s3.chain([MoverKey::PASSWORD])
 }
 
-/// The keys that a claim's Secret needs when no credentials are given at all: as if the repository were on S3.
+/// The keys that a claim's Secret needs when no credentials are given: those of a repository on S3.
 pub(crate) fn needs_without_credentials(identity: S3Identity) -> Vec<Need> {
     required(identity == S3Identity::Keys)
         .chain([MoverKey::REPOSITORY])
@@ -169,11 +168,11 @@ pub(crate) fn needs_without_credentials(identity: S3Identity) -> Vec<Need> {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Flaw> {
-    // As the API server: line breaks inside base64 are passed over.
+    // The API server ignores line breaks inside base64 too.
     STANDARD.decode(text.replace(['\n', '\r'], "")).map_err(|_| Flaw::Malformed)
 }
 
-/// The mover gets its values as environment variables, which end at a NUL.
+/// The mover receives the values as environment variables, which end at a NUL byte.
 fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
     match bytes.as_slice() {
         [] => Err(Flaw::Empty),

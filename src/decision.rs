@@ -1,6 +1,7 @@
-//! The decision: what is done with the restore and the backup of a claim, and why. [`Released`] is born here.
+//! The decision: what to do with the restore and the backup of a claim, and why. Only this file can make a
+//! [`Released`].
 //!
-//! The numbers are those of the rows of `docs/decisions.md`; the first whose condition holds decides.
+//! The numbers are those of the rows of `docs/decisions.md`; the first row whose condition holds decides.
 
 use std::ops::RangeInclusive;
 
@@ -18,8 +19,8 @@ use crate::mover::restic::Outcome;
 use crate::quantity::Quantity;
 use crate::settings::{Gate, RestoreMode};
 
-/// The proof that a backup may run. Only the decision makes one, and no ReplicationSource is rendered running
-/// without.
+/// The proof that a backup may run. Only the decision can make one, and no ReplicationSource is rendered running
+/// without it.
 ///
 /// ```compile_fail,E0451
 /// let released = volsync_policy::Released { is_new: true };
@@ -41,79 +42,80 @@ impl Released {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Restore {
-    /// It is created; one that exists is never edited.
+    /// Apply the Secret, or create the ReplicationDestination. A ReplicationDestination that exists is never edited.
     Apply,
-    /// Its image is taken away, so that no later claim binds from it; the object stays as the record of the restore.
+    /// Consume its image, so that no later claim is populated from it. The object stays, as a trace of the restore.
     Consume,
-    /// It is deleted.
+    /// Delete it.
     Delete,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
 }
 
-/// What is done with the ReplicationSource.
+/// What to do with a ReplicationSource.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Backup {
-    /// It is applied, running.
+    /// Apply it, not paused, so that it backs up on its schedule.
     Release(Released),
-    /// It is applied with `paused: true`.
+    /// Apply it with `spec.paused: true`, so that it starts no backup.
     Pause,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
-    /// None is made.
+    /// Do not create it, and leave an existing one as it is.
     Withhold,
-    /// It is deleted at once.
+    /// Delete it at once.
     Delete,
-    /// It is deleted as soon as no backup is under way.
+    /// Delete it as soon as no backup is in progress.
     DeleteWhenIdle,
 }
 
 /// What the decision must know of a claim that asks for protection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// Where data is restored to.
+    /// Where the claim's data is restored to.
     pub mode: RestoreMode,
-    /// What releases a backup while there is no evidence.
+    /// What a backup needs before it is released.
     pub gate: Gate,
     /// Whether a Secret can be rendered.
     pub has_credentials: bool,
-    /// The SHA-256 of the repository that the Secret would name, where we render it ourselves.
+    /// The SHA-256 of the address of the repository in the rendered Secret; `None` where an ExternalSecret creates the
+    /// Secret.
     pub repository: Option<Digest>,
     /// The storage that the claim requests.
     pub request: Quantity,
-    /// The longest time between two of its backups, in seconds.
+    /// The longest time between two backups of the claim's schedule, in seconds.
     pub interval: u64,
-    /// The holds that a person accepted.
+    /// The ids of the holds that a person accepted.
     pub accepted: Vec<HoldId>,
-    /// Why they did.
+    /// The reason that they gave.
     pub reason: Option<String>,
-    /// Whether dead locks are removed from a repository whose restore fails for them.
+    /// Whether dead locks are deleted from a repository whose restore fails because it is locked.
     pub clears_dead_locks: bool,
 }
 
 /// What was decided, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The row that decided.
+    /// The number of the row in `docs/decisions.md` that decided.
     pub row: u8,
-    /// Why.
+    /// The reason code.
     pub code: Code,
-    /// What is done with the ReplicationDestination.
+    /// What to do with the ReplicationDestination.
     pub restore: Restore,
-    /// What it is expected to find, where it is applied on evidence.
+    /// What the restore is expected to find, where the ReplicationDestination is created on evidence.
     pub expects: Option<Expectation>,
-    /// What is done with the ReplicationSource.
+    /// What to do with the ReplicationSource.
     pub backup: Backup,
     /// Whether the Secret is applied.
     pub applies_secret: bool,
-    /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync fills the claim anew.
+    /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync starts filling the claim over.
     pub restarts_populator: bool,
-    /// Whether the record of the release is marked with what evidence says of it.
+    /// Whether the marks that follow from evidence are written into the release record.
     pub marks_record: bool,
 }
 
 impl Verdict {
-    /// Every row that there is.
+    /// The numbers of all rows.
     pub const ROWS: RangeInclusive<u8> = 1..=39;
 }
 
@@ -171,7 +173,7 @@ fn without_evidence(asked: &Eligibility<Ask>) -> Verdict {
     }
 }
 
-/// Rows 6 to 9, for a claim that is not selected and has something of ours.
+/// Rows 6 to 9, for a claim that is not selected but has objects that this policy manages.
 fn opted_out(unselected: Unselected, evidence: &Evidence) -> Verdict {
     let Some(objects) = Objects::of(evidence) else { return keep(6, Code::ObjectsUnread) };
     let backup = |delete| if objects.backup.is_some_and(BackupEvidence::is_ours) { delete } else { Backup::Keep };
@@ -203,13 +205,13 @@ fn keep(row: u8, code: Code) -> Verdict {
     }
 }
 
-/// No ReplicationSource is made.
+/// No ReplicationSource is created, and an existing one stays as it is.
 fn withhold(row: u8, code: Code) -> Verdict {
     Verdict { backup: Backup::Withhold, ..keep(row, code) }
 }
 
-/// Whether the ReplicationSource is ours and another incarnation's, or runs without a release that stands. What cannot
-/// be read makes none stray.
+/// Whether this policy manages the ReplicationSource, and it is that of an earlier claim of the same name or runs
+/// without a valid release. Something that cannot be read does not make it stray.
 fn is_stray(evidence: &Evidence) -> bool {
     match (&evidence.backup, &evidence.claim) {
         (Some(BackupEvidence::Ours(backup)), Some(claim)) => {
@@ -229,12 +231,12 @@ struct Objects<'a> {
     secret: &'a SecretEvidence,
     restore: &'a RestoreEvidence,
     populator: &'a Populator,
-    /// Of a claim that is Pending it need not be read.
+    /// The ReplicationSource of a claim that is Pending need not be read.
     backup: Option<&'a BackupEvidence>,
 }
 
 impl<'a> Objects<'a> {
-    /// Nothing where one of them could not be read, or a claim is Bound to no volume, which was misread.
+    /// `None` where one of them could not be read, or a claim is Bound but has no volume, which is inconsistent.
     fn of(evidence: &'a Evidence) -> Option<Self> {
         let claim = evidence.claim.as_ref()?;
         let backup = evidence.backup.as_ref();
@@ -261,7 +263,7 @@ impl<'a> Objects<'a> {
             || matches!(self.backup, Some(BackupEvidence::Foreign))
     }
 
-    /// Whether the claim stays Pending until our restore is done.
+    /// Whether the claim stays Pending until the restore of its own ReplicationDestination is done.
     fn waits_for_us(&self) -> bool {
         self.claim.phase == Phase::Pending && self.claim.source == DataSource::Ours
     }
@@ -294,11 +296,11 @@ impl<'a> Objects<'a> {
 enum Proof {
     /// Nothing was restored.
     Nothing,
-    /// Nobody can tell what was restored.
+    /// It is unknown what was restored.
     Unread,
-    /// A snapshot was restored that is not the repository's.
+    /// A snapshot was restored that is not in the repository.
     NotListed,
-    /// A snapshot of the repository was restored, and not the newest.
+    /// A snapshot of the repository was restored, but not the newest.
     Older,
     /// The newest snapshot was restored.
     Newest,
@@ -308,7 +310,7 @@ impl Proof {
     fn of(done: &FinishedRestore, repository: &Repository) -> Self {
         match (&done.outcome, repository) {
             (Outcome::Nothing, _) => Proof::Nothing,
-            // While the listing is unread nobody can tell where an id belongs.
+            // While the listing is unread, it is unknown whether the snapshot is in the repository.
             (Outcome::Unread, _) | (Outcome::Restored(_), Repository::Unread(_) | Repository::Damaged(_)) => {
                 Proof::Unread
             }
@@ -326,12 +328,12 @@ impl Proof {
     }
 }
 
-/// Rows 13 to 39: every object was read and is ours.
+/// Rows 13 to 39: every object was read, and is managed by this policy.
 struct Procedure<'a> {
     ask: &'a Ask,
     evidence: &'a Evidence,
     objects: Objects<'a>,
-    /// Whether a hold was accepted on the way.
+    /// Whether an accepted hold was passed so far.
     on_the_way: bool,
 }
 
@@ -349,7 +351,7 @@ impl Procedure<'_> {
         History::of(&self.evidence.ledger, &self.evidence.repository)
     }
 
-    /// History, with a doubt that a person accepted taken for what the repository shows.
+    /// The history. Where it is unknown and a person accepted the hold, it is what the repository shows.
     fn accepted_history(&mut self) -> History {
         match self.history() {
             History::Unsure(doubt) if !doubt.is_closed() && self.accepts(doubt.code()) => {
@@ -359,7 +361,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// The closed doubt, if there is one, once a hold was accepted on the way.
+    /// The closed doubt, if there is one, once an accepted hold was passed.
     fn closed_after_acceptance(&self) -> Option<Doubt> {
         match self.history() {
             History::Unsure(doubt) => (self.on_the_way && doubt.is_closed()).then_some(doubt),
@@ -372,9 +374,9 @@ impl Procedure<'_> {
         is_active(self.objects.cluster, ledger, repository, self.ask.interval)
     }
 
-    /// The backup is released, and any image of the restore consumed.
+    /// Releases the backup, and consumes any image of the restore.
     fn release(&self, row: u8, code: Code) -> Verdict {
-        // The Secret is not made while it is in doubt where it points: the next plan asks (row 18).
+        // The Secret is not created while it is in doubt which repository it points at: the next plan asks (row 18).
         let in_doubt = matches!(self.history(), History::Unsure(_)) && !self.on_the_way;
         Verdict {
             restore: self.objects.consume_restore(),
@@ -384,7 +386,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// The release that stands goes on. It is recorded anew only if a person's word was needed for it.
+    /// Continues the valid release. It is recorded again only if it needed the acceptance of a hold.
     fn go_on(&self, row: u8, code: Code) -> Verdict {
         Verdict {
             backup: Backup::Release(Released { is_new: self.on_the_way }),
@@ -394,8 +396,8 @@ impl Procedure<'_> {
         }
     }
 
-    /// The backup is withheld from a claim that is Bound: it keeps no image, or the next incarnation would bind from
-    /// it.
+    /// Withholds the backup of a claim that is Bound, and consumes any image; otherwise the next claim of the same name
+    /// would be populated from it.
     fn hold_bound(&self, row: u8, code: Code) -> Verdict {
         Verdict { restore: self.objects.consume_restore(), ..withhold(row, code) }
     }
@@ -420,7 +422,7 @@ impl Procedure<'_> {
                 if self.evidence.secret_is_other() && !self.accepts(Code::RepositoryMoved) {
                     return keep(17, Code::RepositoryMoved);
                 }
-                // What a person's word releases anew is recorded, and what cannot be read cannot be.
+                // A release after an accepted hold is recorded again, which needs the repository to be readable.
                 if let Some(doubt) = self.closed_after_acceptance() {
                     return keep(16, doubt.code());
                 }
@@ -442,7 +444,7 @@ impl Procedure<'_> {
         self.with_restore_aside(verdict)
     }
 
-    /// Rows 21 to 28: the Secret points where settings say.
+    /// Rows 21 to 28: the Secret points at the repository that settings say.
     fn bound_as_rendered(&mut self) -> Verdict {
         let is_active = self.is_active();
         let history = self.accepted_history();
@@ -477,7 +479,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// A row that is followed by 28 alone: what holds it, unless a person accepted that.
+    /// A row that is followed by 28 alone: the hold, unless a person accepted it.
     fn unproven(&mut self, row: u8, code: Code) -> Verdict {
         if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(row, code) }
     }
@@ -518,7 +520,7 @@ impl Procedure<'_> {
         }
     }
 
-    /// The ReplicationDestination goes, and with it what VolSync makes of it.
+    /// Deletes the ReplicationDestination, and restarts the populator that uses it.
     fn start_over(&self, row: u8) -> Verdict {
         Verdict {
             restore: Restore::Delete,
@@ -539,7 +541,7 @@ impl Procedure<'_> {
         let is_accepted = fault.is_some_and(|code| self.accepts(code));
         let is_closed = matches!(history, History::Unsure(doubt) if doubt.is_closed());
         let is_listed = matches!(proof, Proof::Older | Proof::Newest);
-        // An image that is gone and that nobody can tell of is of no use either.
+        // A consumed image of unknown content is not usable either.
         let is_of_no_use = is_listed || is_accepted || history == History::Fresh || proof == Proof::Unread;
         if done.consumed && !is_closed && is_of_no_use {
             return self.start_over(31);
@@ -599,12 +601,12 @@ impl Procedure<'_> {
         }
     }
 
-    /// Whether the claim requests less than what was backed up had.
+    /// Whether the claim requests less storage than it did when it was backed up.
     fn is_too_small(&self) -> bool {
         self.evidence.ledger.memory().is_some_and(|(entry, _)| self.ask.request.is_less_than(&entry.capacity))
     }
 
-    /// With `restore.mode: side` a restore is made beside the claim, which proves nothing.
+    /// Adds the restore beside the claim, with `restore.mode: side`. It proves nothing about the claim's own volume.
     fn with_restore_aside(&self, verdict: Verdict) -> Verdict {
         let is_wanted = self.ask.mode == RestoreMode::Side
             && matches!(self.objects.restore, RestoreEvidence::Absent)

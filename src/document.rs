@@ -1,9 +1,9 @@
-//! Reads typed values out of a JSON document: all that is wrong with it at once, each thing named by its path, never
-//! by the value that stands there.
+//! Reads typed values out of a JSON document, and reports all its problems at once, each with its path and never with
+//! the value.
 //!
-//! `serde_json` stops at the first error and quotes values ("invalid type: string \"hunter2\""), and a review carries
-//! credentials. So its tree is read through a deserializer of our own. A part that cannot be read is noted and passed
-//! over as if it were absent, and what was noted is the answer. An object that cannot be without it is given up there.
+//! `serde_json` stops at the first error and quotes values ("invalid type: string \"hunter2\""), and a review contains
+//! credentials. So its tree is read through a deserializer of our own. A part that cannot be read is noted and treated
+//! as absent; an object that requires it is not read any further.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
@@ -25,10 +25,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.len() > LONGEST_REVIEW {
         return Err(Problem::new("", format!("is longer than {LONGEST_REVIEW} bytes")));
     }
-    // At once: the library would look at each text by itself.
+    // Checked once for all: the library would check each string by itself.
     let text = str::from_utf8(bytes)
         .map_err(|error| Problem::new("", format!("is not UTF-8 from byte {} on", error.valid_up_to())))?;
-    // Its own message could quote what it read.
+    // The library's own message could quote the input.
     serde_json::from_str(text)
         .map_err(|error| Problem::new("", format!("is not JSON: line {}, column {}", error.line(), error.column())))
 }
@@ -38,17 +38,17 @@ pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
     at(object, path).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What stands at a path of keys in an object; nothing where that is null.
+/// The value at a path of keys in an object; `None` where it is absent or null.
 pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(object, |object, key| object.get(key)).filter(|value| !value.is_null())
 }
 
-/// Reads a `T` out of `value`, which stands at the path `root`. A key that its type does not name is a problem.
+/// Reads a `T` out of `value`, which is at the path `root`. A key that the type does not have is a problem.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
     Reading::of(value, root, UnknownKeys::Refused)
 }
 
-/// As [`read`], for an object that others define and of which a part is read: it may have any other key.
+/// Like [`read`], but ignores keys that the type does not have, for an object that others define.
 pub(crate) fn read_part<'de, T: Deserialize<'de>>(value: &'de Value, root: &str) -> Result<T, Vec<Problem>> {
     Reading::of(value, root, UnknownKeys::Ignored)
 }
@@ -472,9 +472,8 @@ impl<'de> VariantAccess<'de> for &Variant<'_, 'de> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        let content = self
-            .content
-            .ok_or_else(|| Fault::new(format!("expected an object with `{}` for its key", self.name), None))?;
+        let content =
+            self.content.ok_or_else(|| Fault::new(format!("expected an object with the key `{}`", self.name), None))?;
         self.place.at_key(self.name, content).read(seed).ok_or(Fault(None))
     }
 

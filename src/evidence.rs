@@ -1,7 +1,8 @@
-//! Evidence: what an observer found out about one claim. Enums alone, and what is absent was not read.
+//! Evidence: what an observer found out about one claim. Every field is an enum or a plain value, and a fact that is
+//! absent was not read.
 //!
-//! A person's own words (the label, `volsync-policy.io/accept`) stand in the request; what happened stands here. Text
-//! of a mover's log never does: [`Outcome`] and [`Cause`] are what the policy reads out of it.
+//! What a person asked for (the label, `volsync-policy.io/accept`) is part of the request; what happened is part of the
+//! evidence. The text of a mover's log never is: [`Outcome`] and [`Cause`] are what the policy reads out of it.
 
 use std::fmt;
 
@@ -12,137 +13,143 @@ use crate::mover::restic::{Cause, Outcome};
 use crate::names::{hexadecimal, is_hexadecimal};
 use crate::quantity::Quantity;
 
-/// What an observer found out. What is left out was not read; `{}` is evidence too, of nothing.
+/// What an observer found out about one claim. A field that is left out was not read; `{}` is valid and says that
+/// nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
-    /// The cluster: the uid of its namespace `kube-system`.
+    /// The identity of the cluster: `metadata.uid` of its namespace `kube-system`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// The claim as it is stored, and its volume. It is read first: it may be bound from what a ReplicationDestination
-    /// has restored since that was read.
+    /// The claim as the API server has it, and its volume. A host reads the claim before the ReplicationDestination: a
+    /// claim that was read later could already be bound to an image that the ReplicationDestination did not yet name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimEvidence>,
-    /// The claim's Secret.
+    /// The claim's Secret, which holds the credentials of its repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretEvidence>,
-    /// The ReplicationDestination that the claim's `dataSourceRef` names; with `restore.mode: side` the one beside
-    /// the claim.
+    /// The ReplicationDestination that the claim's `spec.dataSourceRef` names. With `restore.mode: side` it is the one
+    /// that restores into a volume beside the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreEvidence>,
-    /// The claim `vs-prime-<uid>` from which VolSync's populator fills the claim. It is read before the
-    /// ReplicationDestination: read after it, it may be filled from an image that was made in between.
+    /// The state of VolSync's volume populator, told by its temporary claim `vs-prime-<uid>`, where `<uid>` is the
+    /// claim's. A host reads it before the ReplicationDestination: a `vs-prime-<uid>` that was read later could already
+    /// be filled from an image that the ReplicationDestination did not yet name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub populator: Option<Populator>,
-    /// The ReplicationSource.
+    /// The ReplicationSource that backs up the claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupEvidence>,
-    /// The repository, read through the claim's Secret, or through what would be applied where there is none. It is
-    /// read last: a snapshot that a log or the ledger names may be younger than what was listed before.
+    /// The claim's restic repository, read through the claim's Secret, or, where there is no Secret, through the one
+    /// that the plan would apply. A host reads it last, so that its listing contains every snapshot that a log or the
+    /// ledger names.
     pub repository: Repository,
     /// The claim's entry in the ledger.
     pub ledger: Ledger,
-    /// Whether the host has room for one more restore.
+    /// Whether the host may start another restore now.
     pub slot: Slot,
 }
 
-/// The claim as it is stored.
+/// The claim as the API server has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClaimEvidence {
-    /// `metadata.uid`.
+    /// The claim's `metadata.uid`.
     pub uid: String,
-    /// `status.phase`.
+    /// The claim's `status.phase`.
     pub phase: Phase,
-    /// Whether it or its namespace is being deleted.
+    /// Whether the claim or its namespace is being deleted, told by `metadata.deletionTimestamp`.
     #[serde(default)]
     pub terminating: bool,
-    /// Where its data comes from, by `spec.dataSourceRef`.
+    /// The claim's data source, told by `spec.dataSourceRef`.
     pub source: DataSource,
-    /// Its volume; left out where the PersistentVolume could not be read.
+    /// The claim's volume; left out where the PersistentVolume could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Volume>,
-    /// The image that VolSync's populator filled its volume from: the part after `/` of the PersistentVolume's
-    /// annotation `volsync.backube/populated-from` (volumepopulator_controller.go:447).
+    /// The name of the VolumeSnapshot (the image) from which VolSync's populator filled the claim's volume: the part
+    /// after `/` of the PersistentVolume's annotation `volsync.backube/populated-from`
+    /// (volumepopulator_controller.go:447).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub populated_from: Option<String>,
-    /// The record of its release: its annotation `volsync-policy.io/released`.
+    /// The release record in the claim's annotation `volsync-policy.io/released`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Record>,
 }
 
-/// The phase of a claim.
+/// The phase of a claim, as Kubernetes defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Phase {
-    /// It has no volume yet.
+    /// The claim is not yet bound to a volume.
     Pending,
-    /// It has one.
+    /// The claim is bound to a volume.
     Bound,
-    /// It has lost the one it had.
+    /// The volume that the claim was bound to no longer exists.
     Lost,
 }
 
-/// Where a stored claim's data comes from.
+/// The data source of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum DataSource {
-    /// Nowhere.
+    /// The claim has no data source.
     None,
-    /// The ReplicationDestination that is the claim's own.
+    /// The data source is the ReplicationDestination that belongs to this claim.
     Ours,
-    /// Anything else.
+    /// The data source is something else, such as a VolumeSnapshot, another claim or another ReplicationDestination.
     Foreign,
 }
 
-/// The volume behind a claim.
+/// The volume of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Volume {
-    /// The claim has none.
+    /// The claim has no volume.
     None,
-    /// It has this one.
+    /// The claim is bound to the volume with this identity.
     Of(VolumeId),
 }
 
-/// What tells a volume from every other: the storage itself, not the objects that stand for it, which outlive it or
-/// are restored without it.
+/// The identity of a volume. It identifies the storage itself and not the PersistentVolume object, because such objects
+/// can be deleted and restored independently of the storage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VolumeId {
-    /// `spec.csi.driver` of the PersistentVolume, or `PersistentVolume` where it is no CSI volume.
+    /// The CSI driver, `spec.csi.driver` of the PersistentVolume; `PersistentVolume` where it is not a CSI volume.
     pub driver: String,
-    /// `spec.csi.volumeHandle`, or the PersistentVolume's uid.
+    /// The driver's handle of the volume, `spec.csi.volumeHandle` of the PersistentVolume; the PersistentVolume's
+    /// `metadata.uid` where it is not a CSI volume.
     pub handle: String,
 }
 
-/// The record of a release, on the claim and on its ReplicationSource alike: either suffices. As an annotation it is
-/// this, in JSON.
+/// A release record: it says for which volume and to which repository a claim's backup was released. It is stored as
+/// JSON in the annotation `volsync-policy.io/released` of the claim and of its ReplicationSource; either copy suffices.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Record {
-    /// The claim's uid. A record of another uid was copied, and counts for nothing.
+    /// The uid of the claim that was released. A record with another claim's uid was copied and is ignored.
     pub uid: String,
     /// The volume that was released.
     pub volume: VolumeId,
-    /// The repository that it is backed up to, once the first backup is there.
+    /// The fingerprint of the repository that the volume is backed up to: the SHA-256 of its object `config`. Left out
+    /// until the first backup was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Digest>,
-    /// The term of the ledger's entry since when the claim is its writer.
+    /// The term of the ledger entry at which this claim became the writer of the repository.
     pub term: u64,
-    /// Another writer has taken over since.
+    /// Whether another writer has taken over the repository since the release.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overtaken: bool,
-    /// The Secret was seen to point at another repository.
+    /// Whether the claim's Secret was seen to point at another repository than the released one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
-    /// Why a person accepted the hold that stood before the release.
+    /// The reason that a person gave for accepting the hold that preceded the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -152,73 +159,78 @@ pub struct Record {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SecretEvidence {
-    /// There is none.
+    /// The Secret does not exist.
     Absent,
-    /// It is not ours, or a key that we render in it is not.
+    /// A Secret or ExternalSecret of the expected name exists, but lacks the label
+    /// `app.kubernetes.io/managed-by: volsync-policy`.
     Foreign,
-    /// It is ours, or what our ExternalSecret makes.
+    /// The Secret carries the label `app.kubernetes.io/managed-by: volsync-policy`.
     Ours(SecretContent),
 }
 
-/// How a Secret compares with the one that would be rendered.
+/// How the claim's Secret compares with the Secret that the plan would render.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SecretContent {
-    /// Its `RESTIC_REPOSITORY`.
+    /// Whether `RESTIC_REPOSITORY` of the Secret is the address that the plan would render.
     pub repository: Address,
-    /// Its `RESTIC_PASSWORD`.
+    /// Whether `RESTIC_PASSWORD` of the Secret is the value that the plan would render.
     pub password: Likeness,
 }
 
-/// Whether two repositories are one.
+/// Whether two repository addresses name the same repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Address {
-    /// They are.
+    /// The two addresses name the same repository.
     Same,
-    /// They are not; the Secret's is this one: the SHA-256 of `RESTIC_REPOSITORY`.
+    /// The two addresses differ. The value is the SHA-256 of the observed address: `RESTIC_REPOSITORY` of the Secret,
+    /// or the repository of the ledger entry.
     Other(Digest),
 }
 
-/// Whether two values are one.
+/// Whether two values are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Likeness {
-    /// They are.
+    /// The two values are equal, or they could not be compared.
     Same,
-    /// They are not.
+    /// The two values differ.
     Other,
 }
 
-/// The ReplicationDestination.
+/// The ReplicationDestination that restores the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RestoreEvidence {
-    /// There is none.
+    /// The ReplicationDestination does not exist.
     Absent,
-    /// It is not ours.
+    /// A ReplicationDestination of the expected name exists, but lacks the label
+    /// `app.kubernetes.io/managed-by: volsync-policy`.
     Foreign,
-    /// It is ours, and carries the uid of another incarnation of the claim, or none.
+    /// The ReplicationDestination is managed by this policy, but its annotation `volsync-policy.io/claim-uid` does not
+    /// hold this claim's uid: it was created for an earlier claim of the same name.
     Stale,
-    /// It has yet to finish.
+    /// The restore has not finished.
     Running(RunningRestore),
-    /// It has finished: `status.lastManualSync` is its trigger, `status.lastSyncStartTime` is empty, and
-    /// `status.latestImage` is set, or consumed.
+    /// The restore has finished: `status.lastManualSync` equals `spec.trigger.manual`, `status.lastSyncStartTime` is
+    /// empty, and `status.latestImage` is set or its image was consumed.
     Done(FinishedRestore),
 }
 
-/// A restore that has yet to finish.
+/// A restore that has not finished.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunningRestore {
-    /// How often its mover failed: `status.failed` of the Job `volsync-dst-<name>`.
+    /// How many times the mover has failed: `status.failed` of the Job `volsync-dst-<name>`, and 8 more once VolSync
+    /// has given up on a Job.
     pub failures: u32,
-    /// Why it failed last.
+    /// The cause of the latest failure, told by the mover's log.
     pub cause: Cause,
 }
 
@@ -227,68 +239,73 @@ pub struct RunningRestore {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FinishedRestore {
-    /// The VolumeSnapshot that holds what was restored: `status.latestImage.name`, or as consumed.
+    /// The name of the VolumeSnapshot that holds the restored data: `status.latestImage.name`, or, once the image was
+    /// consumed, the annotation `volsync-policy.io/consumed`.
     pub image: String,
-    /// Whether the image was consumed: taken away, so that no later claim binds from it.
+    /// Whether the image was consumed: `status.latestImage` was cleared, so that no later claim of the same name is
+    /// populated from it.
     #[serde(default)]
     pub consumed: bool,
-    /// What was restored.
+    /// What was restored, told by `status.latestMoverStatus.logs`.
     pub outcome: Outcome,
-    /// What was expected when it was applied: its annotation `volsync-policy.io/expects`.
+    /// What the restore was expected to find when it was created: the annotation `volsync-policy.io/expects`.
     #[serde(default)]
     pub expects: Expectation,
 }
 
-/// What a restore is expected to find.
+/// What a restore is expected to find in the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Expectation {
-    /// A backup.
+    /// At least one snapshot.
     #[default]
     Data,
-    /// None: there never was one, or a person accepted that it comes back empty.
+    /// No snapshot: the claim was never backed up, or a person accepted that the restore finds nothing.
     Nothing,
 }
 
-/// What VolSync's populator is at.
+/// The state of VolSync's volume populator for one claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Populator {
-    /// There is no `vs-prime-<uid>`.
+    /// The temporary claim `vs-prime-<uid>` does not exist.
     Idle,
-    /// It fills the claim from this image: `spec.dataSourceRef.name` of `vs-prime-<uid>`.
+    /// The populator is filling the claim from the VolumeSnapshot of this name: `spec.dataSourceRef.name` of
+    /// `vs-prime-<uid>`.
     Filling(String),
 }
 
-/// The ReplicationSource.
+/// The ReplicationSource that backs up the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BackupEvidence {
-    /// There is none.
+    /// The ReplicationSource does not exist.
     Absent,
-    /// It is not ours.
+    /// A ReplicationSource of the expected name exists, but lacks the label
+    /// `app.kubernetes.io/managed-by: volsync-policy`.
     Foreign,
-    /// It is ours.
+    /// The ReplicationSource carries the label `app.kubernetes.io/managed-by: volsync-policy`.
     Ours(OurBackup),
 }
 
-/// A ReplicationSource of ours.
+/// A ReplicationSource that this policy manages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OurBackup {
-    /// The claim's uid, as its annotation `volsync-policy.io/claim-uid` has it. None is another claim's.
+    /// The uid of the claim that the ReplicationSource was created for: its annotation `volsync-policy.io/claim-uid`.
+    /// Where it is left out, the ReplicationSource counts as that of another claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// Whether it runs.
+    /// Whether the ReplicationSource is paused.
     pub state: BackupState,
-    /// Whether a backup is under way: `status.lastSyncStartTime` is set.
+    /// Whether a backup is in progress: `status.lastSyncStartTime` is set.
     #[serde(default)]
     pub syncing: bool,
-    /// Its copy of the record of the release.
+    /// The release record in the ReplicationSource's annotation `volsync-policy.io/released`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Record>,
 }
@@ -298,189 +315,192 @@ pub struct OurBackup {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BackupState {
-    /// It backs up on its schedule.
+    /// The ReplicationSource backs up on its schedule: `spec.paused` is not true.
     Running,
-    /// `spec.paused` is true.
+    /// The ReplicationSource starts no backup: `spec.paused` is true.
     Paused,
 }
 
-/// A repository on S3, told by one listing without its password.
+/// The state of a restic repository on S3, told by listings of its objects. No password is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Repository {
-    /// It could not be read.
+    /// The repository could not be read.
     Unread(Failure),
-    /// There is nothing: no `config` and an empty listing, twice, 30 seconds apart.
+    /// There is no repository: two listings at least 30 seconds apart were empty, and the object `config` does not
+    /// exist.
     Absent(Blank),
-    /// It was initialised, and never backed up to.
+    /// The repository was initialised and holds neither snapshots nor data: nothing was ever backed up to it.
     Initialised(Opened),
-    /// It has data, and no snapshot any more.
+    /// The repository holds data but no snapshot: the snapshots were removed.
     Emptied(Opened),
-    /// What is there is no repository.
+    /// Objects exist where the repository should be, but the object `config` or the folder `keys/` is missing, so
+    /// restic cannot open it.
     Damaged(Blank),
-    /// It has snapshots.
+    /// The repository holds snapshots.
     Holds(Box<Listing>),
 }
 
-/// Of a repository without a `config`.
+/// What is known of a place that holds no repository that restic can open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Blank {
-    /// When it was read, by the store's own clock (the `Date` of its answer).
+    /// When the store was read, by the store's clock: the `Date` header of its response.
     pub as_of: Timestamp,
 }
 
-/// Of a repository without snapshots.
+/// What is known of a repository without snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Opened {
-    /// When it was read, by the store's own clock (the `Date` of its answer).
+    /// When the store was read, by the store's clock: the `Date` header of its response.
     pub as_of: Timestamp,
-    /// The SHA-256 of its `config`.
+    /// The fingerprint of the repository: the SHA-256 of its object `config`.
     pub fingerprint: Digest,
-    /// When its oldest lock was written.
+    /// When the oldest lock in the repository was written (`LastModified`); left out where there is no lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_lock: Option<Timestamp>,
 }
 
-/// Of a repository with snapshots.
+/// What is known of a repository with snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listing {
-    /// When it was read, by the store's own clock (the `Date` of its answer).
+    /// When the store was read, by the store's clock: the `Date` header of its response.
     pub as_of: Timestamp,
-    /// The SHA-256 of its `config`.
+    /// The fingerprint of the repository: the SHA-256 of its object `config`.
     pub fingerprint: Digest,
-    /// When its oldest lock was written.
+    /// When the oldest lock in the repository was written (`LastModified`); left out where there is no lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_lock: Option<Timestamp>,
-    /// How many snapshots it has.
+    /// The number of snapshots in the repository.
     pub count: u64,
-    /// The newest of them: its object's name under `snapshots/`.
+    /// The id of the newest snapshot: the name of its object below `snapshots/`.
     pub newest_key: Digest,
-    /// When that was written (`LastModified`).
+    /// When the newest snapshot was written: `LastModified` of its object.
     pub newest_at: Timestamp,
-    /// Whether the snapshot that was restored is among them.
+    /// Whether the repository contains the snapshot that was restored into the claim's volume.
     #[serde(default)]
     pub lists_restored: bool,
-    /// Whether the snapshot that the claim's ReplicationSource saved last, by its log, is among them.
+    /// Whether the repository contains the snapshot that the claim's ReplicationSource saved last, told by its log.
     #[serde(default)]
     pub lists_saved: bool,
 }
 
-/// Why something on S3 could not be read.
+/// Why something in the store could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Failure {
-    /// Nobody tried.
+    /// No attempt was made to read it.
     #[default]
     NotTried,
-    /// The store does not answer.
+    /// The store could not be reached.
     Unreachable,
-    /// The store refuses.
+    /// The store denied access.
     Denied,
-    /// The store answered too late.
+    /// The store did not answer in time.
     Timeout,
-    /// There is no such bucket, which is not an empty one: restic would create it.
+    /// The bucket does not exist. This differs from an empty bucket: restic would create it.
     StoreMissing,
-    /// It is not on S3.
+    /// The repository is not on S3, and no other kind of store can be read.
     Unsupported,
-    /// What the store answered makes no sense.
+    /// The answer could not be understood.
     Malformed,
 }
 
-/// The ledger: what was backed up, kept beside the data.
+/// What the ledger says about the claim. The ledger remembers what was backed up; it is kept in the store, beside the
+/// repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Ledger {
-    /// It could not be read.
+    /// The ledger could not be read.
     Unread(Failure),
-    /// The store has no ledger.
+    /// The store has no ledger marker.
     Uninitialised,
-    /// The store's id is not the one in settings.
+    /// The id in the ledger marker differs from the setting `ledger.storeId`.
     OtherStore,
     /// The ledger has no entry for the claim.
     None,
-    /// It has this one.
+    /// The ledger has this entry for the claim.
     Entry(Box<Entry>),
 }
 
-/// The claim's entry in the ledger. It outlives the claim and the cluster.
+/// The entry of a claim in the ledger. It outlives the claim and the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
-    /// Whether its repository is the one that the Secret points at.
+    /// Whether the entry is for the repository that the claim's Secret points at.
     pub repository: Address,
-    /// Who backs up.
+    /// The claim that backs up to the repository.
     pub writer: Writer,
-    /// What was backed up, once the first backup is there.
+    /// What was last seen in the repository; left out until the first backup was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// The storage that the claim requested.
+    /// The storage that the claim requested, as a Kubernetes quantity.
     pub capacity: Quantity,
-    /// A tombstone: a person declared that what was backed up is gone for good.
+    /// Whether the entry is retired: a person declared that the backups are permanently lost.
     #[serde(default)]
     pub retired: bool,
 }
 
-/// Who backs up to a repository.
+/// The claim that backs up to a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Writer {
-    /// The cluster: the uid of its namespace `kube-system`.
+    /// The identity of the writer's cluster: `metadata.uid` of its namespace `kube-system`.
     pub cluster: String,
-    /// The claim's uid.
+    /// The uid of the writer's claim.
     pub uid: String,
-    /// The claim's volume.
+    /// The volume of the writer's claim.
     pub volume: VolumeId,
-    /// The longest time between two of its backups, in seconds.
+    /// The longest time between two backups of the writer's schedule, in seconds.
     pub interval: u64,
-    /// When it took over, by the store's own clock.
+    /// When the writer took over the repository, by the store's clock.
     pub since: Timestamp,
-    /// How often the entry was taken over.
+    /// The number of times that a writer has taken over the repository, including this one.
     pub term: u64,
 }
 
-/// What was backed up.
+/// What was last seen in a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Memory {
-    /// The repository: the SHA-256 of its `config`.
+    /// The fingerprint of the repository: the SHA-256 of its object `config`.
     pub fingerprint: Digest,
-    /// The newest snapshot: its object's name under `snapshots/`.
+    /// The id of the newest snapshot: the name of its object below `snapshots/`.
     pub newest_key: Digest,
-    /// When that was written (`LastModified`).
+    /// When the newest snapshot was written: `LastModified` of its object.
     pub newest_at: Timestamp,
 }
 
-/// Whether the host has room for one more restore.
+/// Whether the host may start another restore now. A host limits how many restores run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Slot {
-    /// It has.
+    /// The host may start another restore.
     #[default]
     Free,
-    /// So many go first.
+    /// The restore must wait. The value is the number of restores that are ahead of it.
     Queued(u32),
 }
 
-/// A SHA-256: 64 lower case hexadecimal digits. restic names its snapshots so.
+/// A SHA-256 digest: 64 lower case hexadecimal digits. The id of a restic snapshot has the same form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Digest(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))] String);
 
-/// A moment, in whole seconds, by the clock of the store. As text it is RFC 3339 in UTC: `2026-11-24T10:00:00Z`.
+/// A point in time by the store's clock, in whole seconds, written in RFC 3339 and UTC: `2026-11-24T10:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String", extend("format" = "date-time")))]
@@ -499,7 +519,7 @@ impl Default for Ledger {
 }
 
 impl Failure {
-    /// The class of that name.
+    /// Parses the name of a failure, as it is written in JSON.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "notTried" => Failure::NotTried,
@@ -515,17 +535,17 @@ impl Failure {
 }
 
 impl Digest {
-    /// Reads 64 lower case hexadecimal digits.
+    /// Parses 64 lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         is_hexadecimal(text, 64).then(|| Digest(text.to_owned()))
     }
 
-    /// That of `bytes`.
+    /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Digest(hexadecimal(Sha256::digest(bytes).iter()))
     }
 
-    /// As text.
+    /// The hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -540,18 +560,19 @@ impl TryFrom<String> for Digest {
 }
 
 impl Timestamp {
-    /// So many seconds after 1970 began, or the end of the year 9999, the last that RFC 3339 can write.
+    /// Makes a time from seconds since the Unix epoch. Times after the year 9999, which RFC 3339 cannot express, become
+    /// the last second of that year.
     pub const fn from_unix(seconds: u64) -> Self {
         const LAST: u64 = 253_402_300_799;
         Timestamp(if seconds < LAST { seconds } else { LAST })
     }
 
-    /// Reads RFC 3339.
+    /// Parses a time in RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
         Timestamp::of(humantime::parse_rfc3339(text).ok()?)
     }
 
-    /// Reads the `Date` of an HTTP response, as in `Tue, 24 Nov 2026 10:00:00 GMT`.
+    /// Parses the `Date` header of an HTTP response, such as `Tue, 24 Nov 2026 10:00:00 GMT`.
     pub fn parse_http(text: &str) -> Option<Self> {
         Timestamp::of(httpdate::parse_http_date(text).ok()?)
     }
@@ -561,7 +582,7 @@ impl Timestamp {
         Some(Timestamp::from_unix(since_1970.as_secs()))
     }
 
-    /// The seconds from `earlier` to this; none where that is later.
+    /// The seconds from `earlier` to this time; zero where `earlier` is the later one.
     pub(crate) fn since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -592,7 +613,7 @@ impl fmt::Display for Timestamp {
 }
 
 impl Evidence {
-    /// Whether something of ours was seen.
+    /// Whether an object that this policy manages was seen.
     pub(crate) fn has_ours(&self) -> bool {
         let secret = self.secret.as_ref().is_some_and(SecretEvidence::is_ours);
         let restore = self.restore.as_ref().is_some_and(RestoreEvidence::is_ours);
@@ -604,7 +625,7 @@ impl Evidence {
         self.other_address().is_some()
     }
 
-    /// Whether nothing that was read says that the Secret points anywhere else than one that would be rendered.
+    /// Whether nothing that was read shows that the Secret differs from the one that would be rendered.
     pub(crate) fn secret_is_as_rendered(&self) -> bool {
         !self.secret_is_other() && self.secret != Some(SecretEvidence::Foreign)
     }
@@ -646,7 +667,7 @@ impl BackupEvidence {
         self.ours().is_some()
     }
 
-    /// The ReplicationSource, where it is ours.
+    /// The ReplicationSource, where this policy manages it.
     pub(crate) fn ours(&self) -> Option<&OurBackup> {
         match self {
             BackupEvidence::Ours(backup) => Some(backup),
@@ -656,7 +677,7 @@ impl BackupEvidence {
 }
 
 impl Address {
-    /// The other one, where they are two.
+    /// The observed address, where the two addresses differ.
     fn other(&self) -> Option<&Digest> {
         match self {
             Address::Same => None,
@@ -664,14 +685,14 @@ impl Address {
         }
     }
 
-    /// Whether they are two.
+    /// Whether the two addresses differ.
     pub(crate) fn is_other(&self) -> bool {
         self.other().is_some()
     }
 }
 
 impl Expectation {
-    /// As it stands in the annotation `volsync-policy.io/expects`.
+    /// The value of the annotation `volsync-policy.io/expects`.
     pub fn as_str(self) -> &'static str {
         match self {
             Expectation::Data => "data",
@@ -681,14 +702,14 @@ impl Expectation {
 }
 
 impl Writer {
-    /// Whether it is the claim of that uid in that cluster.
+    /// Whether the writer is the claim `uid` of the cluster `cluster`.
     pub(crate) fn is(&self, cluster: &str, uid: &str) -> bool {
         self.cluster == cluster && self.uid == uid
     }
 }
 
 impl Repository {
-    /// When it was read; unknown where it was not.
+    /// When the repository was read, by the store's clock; `None` where it was not read.
     pub fn as_of(&self) -> Option<Timestamp> {
         match self {
             Repository::Unread(_) => None,
@@ -698,7 +719,7 @@ impl Repository {
         }
     }
 
-    /// What tells it from every other repository, where that could be read.
+    /// The fingerprint of the repository (the SHA-256 of its `config`), where it could be read.
     pub fn fingerprint(&self) -> Option<&Digest> {
         match self {
             Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
@@ -707,7 +728,7 @@ impl Repository {
         }
     }
 
-    /// Its snapshots, where it has any.
+    /// What is known of the repository's snapshots, where it has any.
     pub fn listing(&self) -> Option<&Listing> {
         match self {
             Repository::Holds(listing) => Some(listing),
@@ -719,7 +740,7 @@ impl Repository {
         }
     }
 
-    /// When its oldest lock was written, where it has one.
+    /// When the repository's oldest lock was written, where it has one.
     pub(crate) fn oldest_lock(&self) -> Option<Timestamp> {
         match self {
             Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
@@ -730,7 +751,7 @@ impl Repository {
 }
 
 impl Ledger {
-    /// The entry, tombstones too.
+    /// The entry, even if it is retired.
     pub fn entry(&self) -> Option<&Entry> {
         match self {
             Ledger::Entry(entry) => Some(entry),
@@ -738,12 +759,12 @@ impl Ledger {
         }
     }
 
-    /// The entry, unless it is a tombstone.
+    /// The entry, unless it is retired.
     pub(crate) fn living_entry(&self) -> Option<&Entry> {
         self.entry().filter(|entry| !entry.retired)
     }
 
-    /// What was backed up, as far as the ledger knows: of an entry that is no tombstone.
+    /// What the ledger remembers of the repository, unless the entry is retired.
     pub(crate) fn memory(&self) -> Option<(&Entry, &Memory)> {
         let entry = self.living_entry()?;
         Some((entry, entry.memory.as_ref()?))

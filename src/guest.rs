@@ -1,4 +1,4 @@
-//! The operations of the module, bytes in and bytes out. Every engine calls these; none adds anything to them.
+//! The operations of the module, bytes in and bytes out. Every engine calls these, and adds nothing to them.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -12,13 +12,13 @@ use crate::problem::Problem;
 use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
 
-/// What an operation gives back: JSON, or an error that reads as JSON too (see [`ReviewError::to_json`]).
+/// The answer of an operation: JSON, or an error whose text is JSON too (see [`ReviewError::to_json`]).
 pub type Answer = Result<Vec<u8>, Box<dyn std::error::Error + Sync + Send>>;
 
-/// An operation, in the shape in which waPC takes it.
+/// An operation, with the signature that waPC requires.
 pub type Operation = fn(&[u8]) -> Answer;
 
-/// The operations by their names.
+/// The operations, by name.
 pub const OPERATIONS: [(&str, Operation); 5] = [
     ("plan", plan_review_or_inspection),
     ("protocol_version", protocol_version),
@@ -35,7 +35,7 @@ pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 4] = [
     ("validate_settings", validate_settings),
 ];
 
-/// A review in, its plan out.
+/// Takes a review, returns its plan.
 fn plan_review(review: &[u8]) -> Answer {
     let review = Review::from_json(review).map_err(|error| error.to_json())?;
     Ok(plan(&review).to_json())
@@ -68,17 +68,17 @@ struct SettingsResponse {
     message: Option<String>,
 }
 
-/// Settings in, whether they are valid out, with everything that is wrong.
+/// Takes settings, returns whether they are valid, with all their problems.
 fn validate_settings(settings: &[u8]) -> Answer {
     let message = check_settings(settings).err().map(|error| error.to_string());
     Ok(to_json(&SettingsResponse { valid: message.is_none(), message }))
 }
 
-/// Whether settings are valid: JSON, of which all may be left out.
+/// Checks settings, given as JSON. Every key is optional.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, each with its path.
+/// All problems, each with its path.
 pub fn check_settings(settings: &[u8]) -> Result<(), ReviewError> {
     match parse(settings)? {
         Value::Null => Ok(()),
@@ -97,7 +97,7 @@ struct ValidationResponse {
     warnings: Option<Vec<String>>,
 }
 
-/// What the API server's audit log keeps of an answer.
+/// The annotations of an answer in the API server's audit log.
 #[derive(Serialize)]
 struct AuditAnnotations {
     code: Code,
@@ -127,8 +127,8 @@ fn respond(payload: &[u8]) -> Result<ValidationResponse, ReviewError> {
 
 /// The review that a raw policy is asked about, as [`Review::from_json`] reads it.
 ///
-/// Its settings stand in the policy's configuration, and its `uid` is the host's, which echoes it. An AdmissionReview
-/// is a review of its request.
+/// Its settings are part of the policy's configuration, and its `uid` is the host's, which echoes it. An
+/// AdmissionReview is a review of its request.
 fn raw_review(mut payload: Value) -> Result<Value, Problem> {
     let mut take = |key| payload.get_mut(key).map(Value::take).unwrap_or_default();
     let (given, settings) = (take("request"), take("settings"));
@@ -141,13 +141,13 @@ fn raw_review(mut payload: Value) -> Result<Value, Problem> {
         review.insert(key, value);
     }
     if review.insert("settings".to_owned(), settings).is_some() {
-        let problem = Problem::new("settings", "stand in the policy's configuration");
+        let problem = Problem::new("settings", "are part of the policy's configuration");
         return Err(problem.hint("leave them out of the review"));
     }
     Ok(Value::Object(review))
 }
 
-/// Whether the claim may be created or changed, and the claim as it should be.
+/// Answers whether the claim may be created or changed, with the claim as it should be.
 fn admit(review: &Review) -> ValidationResponse {
     let plan = plan(review);
     let code = plan.verdict.code;
@@ -165,7 +165,7 @@ fn admit(review: &Review) -> ValidationResponse {
     }
 }
 
-/// The plan, in the place of the review: the host's patch makes the one of the other.
+/// Returns the plan in place of the review, so that the patch of the host turns the review into the plan.
 fn hand_out(plan: &Plan) -> ValidationResponse {
     match plan.refusal() {
         Some((code, problem)) => ValidationResponse::refusal(code, &problem),
@@ -188,13 +188,13 @@ impl ValidationResponse {
         }
     }
 
-    /// The policy says no.
+    /// The claim is rejected for a problem.
     fn refusal(code: Code, problem: &Problem) -> Self {
         let rejection = ValidationResponse::rejection(422, format!("{}: {problem}", code.as_str()));
         ValidationResponse { audit_annotations: Some(AuditAnnotations { code }), ..rejection }
     }
 
-    /// The host is told no, with a status code of HTTP.
+    /// The request is rejected, with an HTTP status code.
     fn rejection(code: u16, message: String) -> Self {
         ValidationResponse {
             accepted: false,

@@ -1,47 +1,47 @@
-//! History: whether a claim's repository holds data, never did, or cannot be told; and what the memory of it says
-//! about who writes there.
+//! History: whether a claim's repository holds data, never did, or whether that is unknown; and who writes to it,
+//! according to the ledger.
 
 use crate::code::Code;
 use crate::evidence::{BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Phase, Record, Repository, Volume};
 
-/// What ledger and repository say together.
+/// What the ledger and the repository say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum History {
-    /// There never was a backup.
+    /// The claim was never backed up.
     Fresh,
-    /// There is one.
+    /// The claim was backed up, and its backups are there.
     Data,
-    /// It cannot be told: they contradict each other, or one of them could not be read.
+    /// It is unknown, because the ledger and the repository contradict each other, or one of them could not be read.
     Unsure(Doubt),
 }
 
-/// Why history cannot be told.
+/// Why the history is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// The store has no ledger.
     LedgerUninitialised,
-    /// The ledger is another store's.
+    /// The ledger is that of another store.
     LedgerMismatch,
     /// The ledger could not be read.
     LedgerUnread,
     /// The repository could not be read.
     RepositoryUnread,
-    /// What is there is no repository.
+    /// There are objects where the repository should be, but restic cannot open them.
     RepositoryDamaged,
-    /// There is data and no snapshot.
+    /// The repository has data but no snapshot.
     SnapshotsGone,
-    /// The memory is of another repository.
+    /// The ledger entry is for another repository.
     RepositoryMoved,
-    /// There is a memory of backups, and none of them.
+    /// The ledger remembers backups, but the repository has none.
     DataExpected,
-    /// At the same place there is another repository than the one remembered.
+    /// The repository at this address is not the one that the ledger remembers.
     RepositoryReplaced,
-    /// The newest backup remembered is newer than the newest there is.
+    /// The newest snapshot is older than the newest that the ledger remembers.
     RepositoryRolledBack,
 }
 
 impl Doubt {
-    /// The code of a hold because of it.
+    /// The reason code of a hold because of this doubt.
     pub(crate) fn code(self) -> Code {
         match self {
             Doubt::LedgerUninitialised => Code::LedgerUninitialised,
@@ -57,8 +57,8 @@ impl Doubt {
         }
     }
 
-    /// Whether nobody can accept it: it clears by itself, once the ledger is initialised, the right store pinned, the
-    /// read possible.
+    /// Whether nobody can accept a hold because of this doubt. It clears by itself once the ledger is initialised, the
+    /// right store is set, or the read succeeds.
     pub(crate) fn is_closed(self) -> bool {
         match self {
             Doubt::LedgerUninitialised | Doubt::LedgerMismatch | Doubt::LedgerUnread | Doubt::RepositoryUnread => true,
@@ -107,7 +107,7 @@ impl History {
         }
     }
 
-    /// How it reads to a person who accepted its doubt.
+    /// The history once a person accepted the hold because of a doubt.
     pub(crate) fn accepted(repository: &Repository) -> History {
         match repository {
             Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => History::Fresh,
@@ -116,8 +116,8 @@ impl History {
     }
 }
 
-/// Whether another writer may be at work on the repository: another cluster's, or one of whom the ledger knows
-/// nothing, and it wrote within its last two intervals. `interval` is our own, in seconds.
+/// Whether another writer may be backing up to the repository: a claim of another cluster, or a writer that the ledger
+/// does not know, which wrote within the last two of its intervals. `interval` is the claim's own, in seconds.
 pub(crate) fn is_active(cluster: &str, ledger: &Ledger, repository: &Repository, interval: u64) -> bool {
     let listed = repository.listing().map(|listing| listing.newest_at);
     let (wrote, interval) = match (ledger.living_entry(), listed) {
@@ -129,7 +129,7 @@ pub(crate) fn is_active(cluster: &str, ledger: &Ledger, repository: &Repository,
         (None, Some(newest_at)) => (newest_at, interval),
         (None, None) => return false,
     };
-    // What was not read may be at work.
+    // If the repository was not read, another writer may be active.
     repository.as_of().is_none_or(|as_of| as_of.since(wrote) < interval.saturating_mul(2))
 }
 
@@ -142,18 +142,19 @@ pub(crate) fn is_same_volume(claim: &ClaimEvidence, ledger: &Ledger) -> bool {
 }
 
 impl Record {
-    /// Whether it names another volume than the claim's.
+    /// Whether the release was for another volume than the claim's.
     pub(crate) fn is_of_another_volume(&self, claim: &ClaimEvidence) -> bool {
         match (claim.phase, &claim.volume) {
             (Phase::Pending, _) => true,
             (Phase::Bound | Phase::Lost, Some(Volume::Of(volume))) => self.volume != *volume,
-            // What cannot be read takes nothing from it.
+            // What cannot be read does not invalidate a release.
             (Phase::Bound | Phase::Lost, Some(Volume::None) | None) => false,
         }
     }
 
-    /// Whether another writer has taken over since: marked so, or an entry that is not its own has its term or a higher
-    /// one. A lower term may be a stale read; its own term was its own until the ledger was lost and begun again.
+    /// Whether another writer has taken over since the release: the record is marked so, or a ledger entry of another
+    /// writer has the same or a higher term. A lower term may be a stale read; the same term is possible where the
+    /// ledger was lost and started again.
     pub(crate) fn is_overtaken(&self, cluster: Option<&str>, ledger: &Ledger) -> bool {
         self.overtaken || {
             let taken_over = |(cluster, entry): (&str, &Entry)| {
@@ -163,15 +164,15 @@ impl Record {
         }
     }
 
-    /// Whether it is for another repository than the one that the Secret points at.
+    /// Whether the release was for another repository than the one that the Secret points at.
     pub(crate) fn is_elsewhere(&self, evidence: &Evidence) -> bool {
         let Evidence { ledger, repository, .. } = evidence;
         match (&self.fingerprint, repository.fingerprint()) {
-            // What is read decides, whatever the mark says.
+            // What was read decides, whatever the mark says.
             (Some(released), Some(read)) => released != read,
             (Some(_), None) => self.elsewhere,
-            // Its first backup has yet to be seen. It cannot be here, in a store without a ledger or with another's, or
-            // where a Secret points that is not as we rendered it.
+            // The first backup was not seen yet. It cannot be in a store without a ledger or with that of another
+            // store, nor in a repository that a Secret names which differs from the rendered one.
             (None, _) => {
                 let is_strange = matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore);
                 self.elsewhere || repository.listing().is_some() && (is_strange || !evidence.secret_is_as_rendered())
@@ -181,16 +182,16 @@ impl Record {
 }
 
 impl Evidence {
-    /// The record of the claim's release: its own or its ReplicationSource's, whichever has the higher term; of two
-    /// alike its own, which is written first. One of another uid is none.
+    /// The claim's release record: its own or its ReplicationSource's, whichever has the higher term; at equal terms
+    /// its own, which is written first. A record with another uid is ignored.
     pub(crate) fn release(&self) -> Option<&Record> {
         let claim = self.claim.as_ref()?;
         let source = self.backup.as_ref().and_then(BackupEvidence::ours).and_then(|backup| backup.released.as_ref());
-        // Of two that are equal the last counts.
+        // `max_by_key` returns the last of equal elements.
         source.into_iter().chain(&claim.released).filter(|record| record.uid == claim.uid).max_by_key(|it| it.term)
     }
 
-    /// Whether there is a release and it stands: a backup of this volume may run on it.
+    /// Whether there is a release and it is valid, so that the backup of this volume may run.
     pub(crate) fn release_stands(&self) -> bool {
         self.claim.as_ref().zip(self.release()).is_some_and(|(claim, record)| {
             !record.is_of_another_volume(claim)

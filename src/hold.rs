@@ -1,4 +1,4 @@
-//! Holds: what holds a backup or a restore back until a person accepts it, and how they do.
+//! Holds: what holds back a backup or a restore until a person accepts it, and how a person accepts it.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::code::Code;
 use crate::evidence::{Digest, Evidence, Volume, VolumeId};
 use crate::names::{hexadecimal, is_hexadecimal};
 
-/// The name of a hold, by which a person accepts it: eight hexadecimal digits that follow from the claim's uid, the
-/// code, and what must not have changed since the person looked.
+/// The id of a hold, by which a person accepts it: eight hexadecimal digits, in lower case. It is derived from the
+/// claim's uid, the reason code, and the facts that must not have changed since the person looked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
 
 impl HoldId {
-    /// The name of the hold `code` of the claim with that uid; `basis` is what must not change.
+    /// The id of the hold with this code of the claim with this uid; `basis` are the facts that must not change.
     pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in [uid, code.as_str()].iter().chain(basis) {
-            // The length before each part keeps any two lists of parts apart.
+            // The length before each part ensures that two lists of parts never give the same bytes.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
         HoldId(hexadecimal(hash.finalize().iter().take(4)))
     }
 
-    /// Reads eight lower case hexadecimal digits.
+    /// Parses eight lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
     }
@@ -48,26 +48,26 @@ impl fmt::Display for HoldId {
     }
 }
 
-/// `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
+/// The annotation `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
 pub(crate) struct Accepted {
     pub holds: Vec<HoldId>,
     pub reason: String,
 }
 
 impl Accepted {
-    /// Nothing where it is not written so: half a word accepts nothing.
+    /// Parses the annotation. One that is not written in this form accepts nothing.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
         let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
-        // The record has to fit into an annotation.
+        // The release record has to fit into an annotation.
         let reason: String = reason.trim().chars().take(256).collect();
         (!reason.is_empty()).then_some(Accepted { holds, reason })
     }
 }
 
-/// The name of the hold `code`, where a person may accept it: it follows from what must not have changed since they
-/// looked. Nothing where that could not be read, so that they must look again. `rendered` is the SHA-256 of the
-/// repository that the Secret would name, where we render it ourselves.
+/// The id of the hold with this code, where a person may accept it. It is derived from the facts that must not have
+/// changed since they looked, so there is none where those could not be read. `rendered` is the SHA-256 of the address
+/// of the repository in the rendered Secret; `None` where an ExternalSecret creates the Secret.
 pub fn hold(code: Code, rendered: Option<&Digest>, evidence: &Evidence) -> Option<HoldId> {
     let Evidence { claim, ledger, repository, .. } = evidence;
     let claim = claim.as_ref()?;
@@ -82,7 +82,7 @@ pub fn hold(code: Code, rendered: Option<&Digest>, evidence: &Evidence) -> Optio
             Some(Volume::Of(VolumeId { driver, handle })) => id(&[driver, handle]),
             Some(Volume::None) | None => None,
         },
-        // Their newest key moves with every backup.
+        // Not by the newest snapshot, which changes with every backup of the other writer.
         Code::Superseded | Code::OtherWriterActive => match (ledger.entry(), repository.fingerprint()) {
             (Some(entry), _) => id(&[&entry.writer.term.to_string()]),
             (None, Some(fingerprint)) if code == Code::OtherWriterActive => id(&["", fingerprint.as_str()]),

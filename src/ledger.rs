@@ -1,16 +1,16 @@
-//! The ledger's stored formats: what stands in the bucket and in annotations for years, with its version.
+//! The ledger's stored formats, which stay in buckets and annotations for years, with their version.
 //!
-//! All of it is JSON with `"version": 1` first. Another version, or what cannot be parsed, is unreadable, which is never
-//! the same as absent. Below the base repository:
+//! All of it is JSON with `"version": 1` first. Another version, or what cannot be parsed, is unreadable, which is
+//! never the same as absent. Below the base repository:
 //!
 //! ```text
-//! .volsync-policy/store.json                   the marker: {"version":1,"storeId":"…"}
+//! .volsync-policy/store.json                   the ledger marker: {"version":1,"storeId":"…"}
 //! .volsync-policy/entries/<path>.json          a claim's entry, by the path of its repository
 //! .volsync-policy/pins/<path>/<snapshot>       a copy of an object under `<path>/snapshots/`
 //! ```
 //!
-//! The record of a release stands in the annotation `volsync-policy.io/released` of the claim and of its
-//! ReplicationSource. None of them holds a credential: a repository is named by the SHA-256 of its address.
+//! The release record is in the annotation `volsync-policy.io/released` of the claim and of its ReplicationSource. None
+//! of these contains a credential: a repository is named by the SHA-256 of its address.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,13 +19,13 @@ use crate::document::{parse, read_part};
 use crate::evidence::{Address, Digest, Entry, Memory, Record, Writer};
 use crate::quantity::Quantity;
 
-/// The version of every format here.
+/// The version of all stored formats.
 pub const VERSION: u64 = 1;
 
-/// The key of the marker, below the base repository.
+/// The key of the ledger marker, below the base repository.
 pub const MARKER: &str = ".volsync-policy/store.json";
 
-/// Something is written that cannot be read.
+/// The text is of another version, or cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
@@ -47,62 +47,63 @@ struct StoredEntry {
     retired: bool,
 }
 
-/// The key of a claim's entry, below the base repository; `path` is that of its repository.
+/// The key of a claim's ledger entry, below the base repository; `path` is the path of the claim's repository.
 pub fn entry_key(path: &str) -> String {
     format!(".volsync-policy/entries/{path}.json")
 }
 
-/// The key of the copy of a snapshot, below the base repository; `path` is that of the snapshot's repository.
+/// The key of the copy of a snapshot, below the base repository; `path` is the path of the snapshot's repository.
 pub fn pin_key(path: &str, snapshot: &str) -> String {
     format!(".volsync-policy/pins/{path}/{snapshot}")
 }
 
-/// The marker of a store with that id.
+/// Writes the ledger marker of the store with this id.
 pub fn write_marker(store_id: &str) -> String {
     versioned(&StoredMarker { store_id: store_id.to_owned() })
 }
 
-/// The id in a marker.
+/// Reads the id of the store from a ledger marker.
 ///
 /// # Errors
 ///
-/// It is of another version, or none.
+/// The text is of another version, or is not a ledger marker.
 pub fn read_marker(bytes: &[u8]) -> Result<String, Unreadable> {
     body::<StoredMarker>(bytes).map(|marker| marker.store_id)
 }
 
-/// An entry, for the repository with that address.
+/// Writes a ledger entry for the repository whose address has this SHA-256.
 pub fn write_entry(entry: &Entry, repository: &Digest) -> String {
     let Entry { repository: _, writer, memory, capacity, retired } = entry.clone();
     versioned(&StoredEntry { repository: repository.clone(), writer, memory, capacity, retired })
 }
 
-/// An entry; `repository` is the address that it is compared with, and another one where nobody knows that.
+/// Reads a ledger entry. `repository` is the SHA-256 of the address to compare the entry's with; without it, the entry
+/// counts as that of another repository.
 ///
 /// # Errors
 ///
-/// It is of another version, or none.
+/// The text is of another version, or is not a ledger entry.
 pub fn read_entry(bytes: &[u8], repository: Option<&Digest>) -> Result<Entry, Unreadable> {
     let StoredEntry { repository: stored, writer, memory, capacity, retired } = body(bytes)?;
     let repository = if repository == Some(&stored) { Address::Same } else { Address::Other(stored) };
     Ok(Entry { repository, writer, memory, capacity, retired })
 }
 
-/// The record of a release, as it stands in an annotation.
+/// Writes a release record, as the value of an annotation.
 pub fn write_record(record: &Record) -> String {
     versioned(record)
 }
 
-/// The record in an annotation.
+/// Reads a release record from the value of an annotation.
 ///
 /// # Errors
 ///
-/// It is of another version, or none.
+/// The text is of another version, or is not a release record.
 pub fn read_record(annotation: &str) -> Result<Record, Unreadable> {
     body(annotation.as_bytes())
 }
 
-/// The version stands first, where a person who looks at it finds it.
+/// The version comes first, where a person finds it.
 fn versioned(body: &impl Serialize) -> String {
     let json = serde_json::to_string(body).unwrap_or_default();
     format!(r#"{{"version":{VERSION},{}"#, json.trim_start_matches('{'))

@@ -1,5 +1,5 @@
-//! One label on a PersistentVolumeClaim, `backup: hourly`, and the volume is restored first if it ever had a backup,
-//! then backed up for ever. **Good backups are never aged out by a volume that was not restored from them.**
+//! With one label on a PersistentVolumeClaim, `backup: hourly`, its volume is first restored if it ever had a backup,
+//! and from then on backed up. **Good backups are never aged out by a volume that was not restored from them.**
 //!
 //! The policy is one pure function, [`plan()`]. It reads no clock, no network, no randomness and no environment: the
 //! same bytes in give the same bytes out as native code, in Kubewarden and in a browser.
@@ -100,7 +100,7 @@ use credentials::SecretBytes;
 use manifests::SecretManifest;
 use protection::{Protection, problem_before};
 
-/// The whole policy. Total: every review that can be read has exactly one plan.
+/// Makes the plan for a review. Every review that can be read has exactly one plan.
 pub fn plan(review: &Review) -> Plan {
     plan_on(review, review.evidence.as_ref(), None)
 }

@@ -1,4 +1,4 @@
-//! The three manifests that VolSync works from. Everything in them was decided elsewhere.
+//! The three manifests that VolSync works from. This file only renders them; it decides nothing.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -22,9 +22,9 @@ use crate::vec_map::VecMap;
 /// The manifests of one claim.
 pub struct Manifests {
     pub(crate) secret: SecretManifest,
-    /// Where the Secret points, below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub(crate) repository_path: String,
-    /// Where data is restored to.
+    /// Where the claim's data is restored to.
     pub(crate) restore_mode: RestoreMode,
     /// Absent where nothing is restored.
     pub(crate) destination: Option<Object<DestinationSpec>>,
@@ -36,7 +36,7 @@ pub struct Manifests {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Part {
-    /// The Secret, or the ExternalSecret that makes it.
+    /// The Secret, or the ExternalSecret that creates it.
     Secret,
     /// The ReplicationDestination.
     Destination,
@@ -44,20 +44,20 @@ pub enum Part {
     Source,
 }
 
-/// What carries the credentials.
+/// The manifest that carries the credentials.
 pub(crate) enum SecretManifest {
     Secret {
         metadata: Metadata,
         data: ClaimCredentials,
-        /// Keys whose values are those of the live Secret.
+        /// The keys whose values are those of the Secret in the cluster.
         kept: Vec<MoverKey>,
     },
     ExternalSecret(Box<Object<ExternalSecretSpec>>),
-    /// It cannot be rendered before these keys are there.
+    /// The manifest cannot be rendered, because keys have no usable value.
     Needs {
         name: String,
         needs: Vec<Need>,
-        /// Whether there are credentials at all.
+        /// Whether credentials were given at all.
         are_given: bool,
     },
 }
@@ -87,7 +87,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Adds the annotation `key`, where there is something to say.
+    /// Adds the annotation `key`, where there is a value.
     fn annotate(&mut self, key: &str, value: Option<String>) {
         self.annotations.extend(value.map(|value| (key.to_owned(), value)));
     }
@@ -113,7 +113,7 @@ pub(crate) struct Secret<'a> {
     data: SecretData<'a>,
 }
 
-/// `Secret.data`: the only place that credentials reach.
+/// `Secret.data`, the only place that credentials are written to.
 pub(crate) struct SecretData<'a>(&'a ClaimCredentials);
 
 impl Serialize for SecretData<'_> {
@@ -283,7 +283,7 @@ impl SecretManifest {
         }
     }
 
-    /// Whether it can be rendered.
+    /// Whether the manifest can be rendered.
     pub(crate) fn is_rendered(&self) -> bool {
         match self {
             SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => true,
@@ -291,12 +291,12 @@ impl SecretManifest {
         }
     }
 
-    /// The SHA-256 of the repository that it names; unknown where External Secrets fills it in.
+    /// The SHA-256 of the address of the repository; `None` where External Secrets fills it in.
     pub(crate) fn address(&self) -> Option<Digest> {
         self.value(&MoverKey::REPOSITORY).map(|repository| Digest::of(repository.reveal()))
     }
 
-    /// The keys whose values are those of the live Secret.
+    /// The keys whose values are those of the Secret in the cluster.
     pub(crate) fn kept(&self) -> &[MoverKey] {
         match self {
             SecretManifest::Secret { kept, .. } => kept,
@@ -304,13 +304,14 @@ impl SecretManifest {
         }
     }
 
-    /// What carries the claim's credentials.
+    /// The manifest that carries the claim's credentials.
     pub(crate) fn of(protection: &Protection<'_>, credentials: Option<&Credentials>) -> SecretManifest {
         secret(protection, credentials)
     }
 
-    /// The same with the password that the live Secret has, where that is another: a repository's cannot be changed by a
-    /// Secret, and the next mover would find it wrong. Where the live value is not at hand, the key is left out.
+    /// The manifest with the password of the Secret in the cluster, where that differs: the password of a repository
+    /// cannot be changed through a Secret, so with another one the next mover would fail. Without the live value, the
+    /// key is left out.
     pub(crate) fn keeping_password(mut self, evidence: Option<&Evidence>, live: Option<SecretBytes>) -> Self {
         let has_other_password = matches!(
             evidence.and_then(|evidence| evidence.secret.as_ref()),
@@ -336,7 +337,7 @@ impl SecretManifest {
         }
     }
 
-    /// Its name.
+    /// The name of the Secret.
     pub(crate) fn name(&self) -> &str {
         match self {
             SecretManifest::Secret { metadata, .. } => &metadata.name,
@@ -345,7 +346,7 @@ impl SecretManifest {
         }
     }
 
-    /// The keys without which it cannot be rendered.
+    /// The keys without a usable value, because of which the manifest cannot be rendered.
     pub(crate) fn needs(&self) -> &[Need] {
         match self {
             SecretManifest::Needs { needs, .. } => needs,
@@ -452,7 +453,7 @@ fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>)
     }
 }
 
-/// What a restore and a backup say alike.
+/// The fields that a restore and a backup have in common.
 fn restic(protection: &Protection<'_>, copy_method: CopyMethod, classes: &Classes) -> Restic {
     Restic {
         repository: protection.names.secret.clone(),

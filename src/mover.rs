@@ -1,3 +1,3 @@
-//! Movers: what VolSync hands the data of a claim to.
+//! Movers: the programs that VolSync runs to back up and restore the data of a claim.
 
 pub mod restic;

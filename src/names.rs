@@ -1,7 +1,7 @@
-//! Names that stand in the cluster: the keys of our labels and annotations, the API groups, the names of the three
+//! Names in the cluster: the keys of the policy's labels and annotations, the API groups, the names of the three
 //! manifests, and the names that VolSync derives from those.
 
-/// What the keys of our annotations begin with.
+/// The prefix of the keys of the policy's annotations.
 pub const PREFIX: &str = "volsync-policy.io/";
 
 /// A key that begins with [`PREFIX`].
@@ -11,38 +11,38 @@ macro_rules! ours {
     };
 }
 
-/// On a claim, written by a person: `<hold-id>[,<hold-id>] <reason>`, the holds that they accept and why.
+/// On a claim, written by a person: `<hold-id>[,<hold-id>] <reason>`, the holds that the person accepts and why.
 pub const ACCEPT: &str = ours!("accept");
-/// On each of our objects: the uid of the claim that it was made for.
+/// On each object that the policy manages: the uid of the claim that it was created for.
 pub const CLAIM_UID: &str = ours!("claim-uid");
-/// On a ReplicationDestination: the name of its image, once that was taken away.
+/// On a ReplicationDestination: the name of its image, once the image was consumed.
 pub const CONSUMED: &str = ours!("consumed");
-/// On a ReplicationDestination: what it was expected to restore when it was applied, see [`Expectation`].
+/// On a ReplicationDestination: what it was expected to restore when it was created, see [`Expectation`].
 ///
 /// [`Expectation`]: crate::evidence::Expectation
 pub const EXPECTS: &str = ours!("expects");
-/// On a claim, written by a person: the group of its volume's files for the movers, over that of the settings.
+/// On a claim, written by a person: `fsGroup` of its movers. It overrides the settings.
 pub const FS_GROUP: &str = ours!("fs-group");
-/// On a claim: the name of the hold that stands, for a person to see.
+/// On a claim: the id of the current hold, for a person to see.
 pub const HOLD: &str = ours!("hold");
-/// On a claim, written by a person: the service account of the movers, over that of the settings.
+/// On a claim, written by a person: the service account of its movers. It overrides the settings.
 pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
-/// On a claim and on its ReplicationSource: the record of the release, see [`Record`].
+/// On a claim and on its ReplicationSource: the release record, see [`Record`].
 ///
 /// [`Record`]: crate::evidence::Record
 pub const RELEASED: &str = ours!("released");
-/// On a claim: changed by the host, so that VolSync looks at the claim again.
+/// On a claim: changed by the host, so that VolSync reconciles the claim again.
 pub const TOUCHED: &str = ours!("touched");
-/// On a claim, written by a person: `skip <reason>` restores nothing into it.
+/// On a claim, written by a person: with `skip <reason>` the claim is not restored.
 pub const RESTORE: &str = ours!("restore");
-/// On a claim: the repository of another claim to restore from. Refused: settings allow none.
+/// On a claim: the repository of another claim to restore from. Such a claim is rejected: this is not supported.
 pub const RESTORE_FROM: &str = ours!("restore-from");
-/// On a claim, written by a person: the group of the movers, over that of the settings.
+/// On a claim, written by a person: `runAsGroup` of its movers. It overrides the settings.
 pub const RUN_AS_GROUP: &str = ours!("run-as-group");
-/// On a claim, written by a person: the user of the movers, over that of the settings.
+/// On a claim, written by a person: `runAsUser` of its movers. It overrides the settings.
 pub const RUN_AS_USER: &str = ours!("run-as-user");
 
-/// The annotations of ours that may stand on a claim. Any other that begins with [`PREFIX`] is taken for a mistake.
+/// The policy's annotations that a claim may have. Any other that begins with [`PREFIX`] counts as a mistake.
 pub const ON_CLAIMS: [&str; 11] = [
     ACCEPT,
     CLAIM_UID,
@@ -57,13 +57,13 @@ pub const ON_CLAIMS: [&str; 11] = [
     TOUCHED,
 ];
 
-/// The label by which we know our own objects; its value there is [`MANAGER`].
+/// The label that marks the objects that the policy manages; its value is [`MANAGER`].
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// The value of the label [`MANAGED_BY`] on our objects.
+/// The value of the label [`MANAGED_BY`] on the objects that the policy manages.
 pub const MANAGER: &str = "volsync-policy";
 
-/// The label by which VolSync's own claims are known: its value is `volsync` there.
+/// The label that marks the claims that VolSync creates for its own use; its value is `volsync`.
 pub const CREATED_BY: &str = "app.kubernetes.io/created-by";
 
 /// The API group of VolSync's kinds.
@@ -78,26 +78,27 @@ pub const EXTERNAL_SECRETS_VERSION: &str = "external-secrets.io/v1";
 /// `apiVersion` of a VolumeSnapshot.
 pub const SNAPSHOT_VERSION: &str = "snapshot.storage.k8s.io/v1";
 
-/// The field manager by which a host creates and applies manifests.
+/// The field manager with which a host creates and applies manifests.
 pub const FIELD_MANAGER: &str = "volsync-policy";
 
-/// The field manager by which a host writes records: another one, or the next apply of a manifest would remove them.
+/// The field manager with which a host writes release records. It differs from [`FIELD_MANAGER`]; otherwise the next
+/// apply of a manifest would remove them.
 pub const RECORD_MANAGER: &str = "volsync-policy-records";
 
 /// The annotation in which VolSync notes on a PersistentVolume which image it was populated from, as
 /// `<namespace>/<VolumeSnapshot>`.
 pub const POPULATED_FROM: &str = "volsync.backube/populated-from";
 
-/// What the name of a claim begins with from which VolSync's populator fills another one.
+/// The prefix of the name of a claim from which VolSync's populator fills another one.
 pub(crate) const POPULATOR_PREFIX: &str = "vs-prime-";
 
-/// What the names of the Jobs begin with that restore for a ReplicationDestination.
+/// The prefix of the name of a Job that restores for a ReplicationDestination.
 const DESTINATION_JOB: &str = "volsync-dst-";
 
-/// What the names of the Jobs begin with that back up for a ReplicationSource, and that of its cache's claim.
+/// The prefix of the name of a Job that backs up for a ReplicationSource, and of the claim of its cache.
 const SOURCE_JOB: &str = "volsync-src-";
 
-/// The longest name of a Job that VolSync makes, as long as a label's value may be.
+/// The longest name of a Job that VolSync creates: as long as the value of a label may be.
 const LONGEST_JOB: usize = 63;
 
 /// The name of the claim from which VolSync's populator fills the claim of that uid: `vs-prime-<uid>`.

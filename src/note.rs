@@ -1,4 +1,4 @@
-//! Notes: what a person should know about a plan beside its verdict. They hold names, escaped, and never values.
+//! Notes: what a person should know about a plan besides its verdict. They contain names, escaped, and never values.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ use crate::protection::Protection;
 use crate::review::Review;
 use crate::settings::RestoreMode;
 
-/// Something that a person should know.
+/// Something that a person should know besides the verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// The backup runs ungated.
+    /// The gate is off.
     Ungated,
-    /// Without credentials no Secret is rendered.
+    /// No credentials were given, so no Secret is rendered.
     CredentialsAbsent(Vec<Need>),
     /// The credentials that were given do not make a Secret.
     CredentialsMissing(Vec<Need>),
@@ -30,24 +30,25 @@ pub enum Note {
     RestoredAside,
     /// The claim is not restored.
     NotRestored,
-    /// An annotation that looks like ours and is none: its key without our prefix, and the one that was likely meant.
+    /// An annotation with the policy's prefix that the policy does not know: its key without the prefix, and the one
+    /// that was probably meant.
     AnnotationUnknown(String, Option<&'static str>),
     /// The claim has no name yet.
     NameUnknown,
-    /// The annotation `accept` is not written as it must be.
+    /// The annotation `volsync-policy.io/accept` has an invalid value.
     AcceptMalformed,
-    /// What could not be read of the store, and why.
+    /// A part of the store could not be read, and why.
     StoreUnread(&'static str, Failure),
-    /// A restore fails: how often it did, and why.
+    /// The restore fails: how many times it has failed, and why.
     RestoreFails(u32, Cause),
-    /// So many restores go first.
+    /// The number of restores that are ahead of this one.
     Queued(u32),
-    /// The live Secret's password stays, though the base credentials have another.
+    /// The Secret in the cluster keeps its password, although the base credentials have another one.
     PasswordKept,
 }
 
 impl Note {
-    /// All there is to say about a plan.
+    /// All notes of a plan.
     pub(crate) fn of(
         review: &Review,
         protection: Option<&Protection<'_>>,
@@ -85,7 +86,7 @@ impl Note {
         notes
     }
 
-    /// What a Secret needs that cannot be rendered.
+    /// The keys that are missing for the Secret, where it cannot be rendered.
     pub(crate) fn of_secret(secret: &SecretManifest) -> Option<Note> {
         match secret {
             SecretManifest::Needs { needs, are_given: true, .. } => Some(Note::CredentialsMissing(needs.clone())),
@@ -112,7 +113,7 @@ impl Note {
         }
     }
 
-    /// What it is about, for machines.
+    /// The code of the note.
     pub fn code(&self) -> &'static str {
         match self {
             Note::Ungated => "Ungated",
@@ -131,7 +132,7 @@ impl Note {
         }
     }
 
-    /// Whether it concerns the one who creates the claim. Admission never has credentials, nor does it need any.
+    /// Whether the note concerns whoever creates the claim. Admission never has credentials and needs none.
     pub(crate) fn concerns_admission(&self) -> bool {
         match self {
             Note::AnnotationUnknown(..) | Note::AcceptMalformed | Note::NameUnknown | Note::Ungated => true,
@@ -152,71 +153,74 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Note::Ungated => f.write_str(
-                "the gate is off: this backup starts at once, and ages out older ones even if nothing was restored",
+                "the gate is off: this backup runs at once, and ages out older ones even if nothing was restored",
             ),
             Note::CredentialsAbsent(needs) => {
-                write!(f, "no credentials were given, so no Secret is rendered; it needs {}", in_words(needs))
+                write!(f, "no Secret is rendered, because no credentials were given; it needs {}", in_words(needs))
             }
-            Note::CredentialsMissing(needs) => write!(f, "no Secret is rendered; fix {}", in_words(needs)),
+            Note::CredentialsMissing(needs) => write!(f, "no Secret is rendered; correct {}", in_words(needs)),
             Note::CredentialsIgnored(keys) => {
-                write!(f, "VolSync's restic mover does not read {}; left out of the Secret", keys.join(", "))
+                write!(f, "the Secret leaves out keys that VolSync's restic mover does not read: {}", keys.join(", "))
             }
             Note::RestoredAside => f.write_str(
-                "the restore goes into a volume beside the claim, which proves nothing about the claim's own",
+                "the restore goes into a volume beside the claim; it proves nothing about the claim's own volume",
             ),
-            Note::NotRestored => f.write_str("the policy restores nothing into this claim"),
+            Note::NotRestored => f.write_str("the policy does not restore this claim"),
             Note::AnnotationUnknown(key, Some(meant)) => {
-                write!(f, "the annotation `{PREFIX}{key}` is not known; did you mean `{PREFIX}{meant}`?")
+                write!(f, "unknown annotation `{PREFIX}{key}`; did you mean `{PREFIX}{meant}`?")
             }
-            Note::AnnotationUnknown(key, None) => write!(f, "the annotation `{PREFIX}{key}` is not known"),
+            Note::AnnotationUnknown(key, None) => write!(f, "unknown annotation `{PREFIX}{key}`"),
             Note::NameUnknown => f.write_str(
-                "a claim of a generated name gets a new one each time, so it is backed up and never restored",
+                "a claim with a generated name gets a new name each time, so it is backed up but never restored",
             ),
             Note::AcceptMalformed => {
                 let key = names::ACCEPT;
-                write!(f, "the annotation `{key}` accepts nothing; write `<hold-id>[,<hold-id>] <reason>`")
+                write!(f, "the annotation `{key}` is invalid; write `<hold-id>[,<hold-id>] <reason>`")
             }
             Note::StoreUnread(what, why) => write!(f, "the {what} could not be read: {}", why.sentence()),
             Note::RestoreFails(1, cause) => write!(f, "the restore failed once: {}", cause.sentence()),
             Note::RestoreFails(failures, cause) => {
                 write!(f, "the restore failed {failures} times: {}", cause.sentence())
             }
-            Note::Queued(ahead) => write!(f, "{ahead} restores go first"),
+            Note::Queued(ahead) => write!(f, "restores ahead of this one: {ahead}"),
             Note::PasswordKept => f.write_str(
-                "the Secret keeps its RESTIC_PASSWORD, which is another than the base credentials'; to change a \
-                 repository's password, run `restic key add` first",
+                "the Secret keeps its RESTIC_PASSWORD, which differs from that of the base credentials; to change the \
+                 password of a repository, run `restic key add` first",
             ),
         }
     }
 }
 
 impl Failure {
-    /// Why, and what helps.
+    /// The reason, and what helps.
     fn sentence(self) -> &'static str {
         match self {
-            Failure::NotTried => "nobody tried",
-            Failure::Unreachable => "the store does not answer",
-            Failure::Denied => "the store refuses; look at the access key, and at the clock",
-            Failure::Timeout => "the store answered too late",
-            Failure::StoreMissing => "there is no such bucket; restic would create it, so look at its name first",
-            Failure::Unsupported => "it is not on S3, and nothing else can be read",
-            Failure::Malformed => "the store's answer makes no sense; look at its address",
+            Failure::NotTried => "no attempt was made",
+            Failure::Unreachable => "the store cannot be reached",
+            Failure::Denied => "the store denied access; check the access key and the clock",
+            Failure::Timeout => "the store did not answer in time",
+            Failure::StoreMissing => "the bucket does not exist; check its name, because restic would create it",
+            Failure::Unsupported => "it is not on S3, and no other kind of store can be read",
+            Failure::Malformed => "the answer of the store is invalid; check its address",
         }
     }
 }
 
 impl Cause {
-    /// Why, and what helps.
+    /// The reason, and what helps.
     fn sentence(self) -> &'static str {
         match self {
-            Cause::None => "its log could not be read",
+            Cause::None => "the mover's log could not be read",
             Cause::Password => "the password does not open the repository",
-            Cause::Denied => "the store refuses; look at the access key, and at the clock",
-            Cause::Unreachable => "the store does not answer",
-            Cause::Locked => "the repository is locked; if nobody is at work on it, run `restic unlock`",
-            Cause::NoSpace => "there is no room; create the claim again with more storage",
-            Cause::Permission => "the mover may not write; set `run-as-user` and `fs-group` on the claim",
-            Cause::Other => "look at the log of its mover",
+            Cause::Denied => "the store denied access; check the access key and the clock",
+            Cause::Unreachable => "the store cannot be reached",
+            Cause::Locked => "the repository is locked; if no other run uses it, run `restic unlock`",
+            Cause::NoSpace => "the volume is full; create the claim again with more storage",
+            Cause::Permission => {
+                "the mover lacks permission; set `volsync-policy.io/run-as-user` and `volsync-policy.io/fs-group` on \
+                 the claim"
+            }
+            Cause::Other => "see the mover's log",
         }
     }
 }
@@ -225,7 +229,7 @@ fn in_words(needs: &[Need]) -> String {
     let word = |flaw| match flaw {
         Flaw::Missing => "missing",
         Flaw::Empty => "empty",
-        Flaw::Malformed => "malformed",
+        Flaw::Malformed => "invalid",
     };
     let words: Vec<String> = needs.iter().map(|need| format!("{} ({})", need.key.as_str(), word(need.flaw))).collect();
     words.join(", ")

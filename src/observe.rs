@@ -1,15 +1,15 @@
-//! Observation: raw answers to evidence. The only room that knows how Kubernetes, VolSync and a store look.
+//! Observation: turns raw answers into evidence. Only this module knows the formats of Kubernetes, VolSync and a store.
 //!
-//! What is malformed is unread, never absent: a record that cannot be parsed does not mean that a backup was never
-//! released. Text of a log becomes an outcome here, and values of a Secret become "same" or "other"; neither goes any
-//! further.
+//! Something invalid is unread, never absent: a release record that cannot be parsed does not mean that a backup was
+//! never released. The text of a log becomes an outcome here, and the values of a Secret become "same" or "other";
+//! neither goes any further.
 
 pub(crate) mod objects;
 mod store;
 #[cfg(test)]
 mod tests;
 
-/// How long after the first look a repository must still not be there, in seconds.
+/// The time between the two listings that must be empty before a repository counts as absent, in seconds.
 pub(crate) const TWICE_APART: u32 = 30;
 
 use crate::claim::Claim;
@@ -22,15 +22,15 @@ use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::target::Target;
 
-/// What one claim is looked at with.
+/// Turns the raw answers about one claim into evidence.
 pub(crate) struct Observer<'a> {
-    /// What belongs to the claim.
+    /// The objects and keys that belong to the claim.
     pub target: Target,
-    /// What the host saw.
+    /// The raw answers of the host.
     pub seen: &'a Seen,
-    /// What an administrator decided.
+    /// The settings.
     pub settings: &'a Settings,
-    /// The password that would be rendered.
+    /// The password in the rendered Secret.
     password: Option<SecretBytes>,
 }
 
@@ -44,12 +44,12 @@ impl<'a> Observer<'a> {
         Some(Observer { target, seen, settings, password })
     }
 
-    /// The password of the live Secret, which stays.
+    /// The password of the Secret in the cluster, which is kept.
     pub(crate) fn live_password(&self) -> Option<SecretBytes> {
         SecretBytes::in_secret(self.found(Role::Secret)?, &MoverKey::PASSWORD)
     }
 
-    /// The evidence in what was seen. What was not asked for, or is of another claim, was not read.
+    /// The evidence in the raw answers. An answer about another claim counts as unread.
     pub(crate) fn evidence(&self) -> Evidence {
         let cluster = self.found(Role::Cluster).map(|namespace| objects::uid(namespace).to_owned());
         let (claim, backup) = self.claim_and_backup();
@@ -67,7 +67,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The claim as it is stored, where it is the one that the request is about.
+    /// The claim as the API server has it, where it is the one that the request is about.
     fn stored_claim(&self) -> Option<Claim> {
         let claim = Claim::read(self.found(Role::Claim)?, "seen.claim.object", None, self.settings).ok()?;
         let is_same = self.target.uid.is_none() || claim.uid == self.target.uid;

@@ -1,4 +1,4 @@
-//! The one change to the claim: where its data comes from.
+//! The one change to the claim: its data source.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::settings::RestoreMode;
 /// Adds `spec.dataSourceRef` to the claim, so that it stays Pending until VolSync has restored it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSourcePatch {
-    /// The ReplicationDestination that it names.
+    /// The name of the ReplicationDestination.
     destination: String,
 }
 
@@ -31,9 +31,8 @@ pub struct PatchOperation {
 }
 
 impl DataSourcePatch {
-    /// The patch for a claim that is being created and has no other source. The field is immutable afterwards, and a
-    /// claim that already has a uid is stored: an audit that replays it as a creation must not find anything to
-    /// change.
+    /// The patch for a claim that is being created and has no data source. The field is immutable afterwards. A claim
+    /// that already has a uid is stored: an audit that replays it as a CREATE request must find nothing to change.
     pub(crate) fn of(request: &Request, protection: &Protection<'_>) -> Option<Self> {
         let claim = protection.claim;
         let is_wanted = request.operation == Operation::Create
@@ -48,12 +47,12 @@ impl DataSourcePatch {
         json!({ "apiGroup": VOLSYNC, "kind": "ReplicationDestination", "name": self.destination })
     }
 
-    /// As a JSON Patch (RFC 6902).
+    /// The patch as a JSON Patch (RFC 6902).
     pub(crate) fn operations(&self) -> Vec<PatchOperation> {
         vec![PatchOperation { op: "add".into(), path: "/spec/dataSourceRef".into(), value: self.reference() }]
     }
 
-    /// The claim with the reference added; the document is edited in place, so that nothing else of it changes.
+    /// The claim with the reference added. Its document is edited, not rendered again, so that nothing else changes.
     pub(crate) fn apply(&self, claim: &Value) -> Value {
         let mut patched = claim.clone();
         if let Some(Value::Object(spec)) = patched.get_mut("spec") {

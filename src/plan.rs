@@ -13,23 +13,24 @@ use crate::step::Step;
 
 /// What to do about one claim.
 ///
-/// It holds credentials, in `manifests.secret` and nowhere else, and so has neither `Debug` nor `Serialize`.
+/// A plan contains credentials, in `manifests.secret` and nowhere else. It therefore implements neither `Debug` nor
+/// `Serialize`.
 pub struct Plan {
-    /// What was decided, and why.
+    /// The decision, and the reason for it.
     pub verdict: Verdict,
-    /// The name of the hold, where a person may accept it.
+    /// The id of the hold, where a person may accept it.
     pub hold: Option<HoldId>,
-    /// What is wrong with the claim, where something is.
+    /// The problem with the claim, where there is one.
     pub problem: Option<Problem>,
-    /// Whether the API server should take the claim.
+    /// Whether the API server should admit the request.
     pub admission: Admission,
-    /// The one change to the claim.
+    /// The change to the claim, where there is one.
     pub patch: Option<DataSourcePatch>,
-    /// The manifests, where the claim can be served.
+    /// The manifests, where the claim can be protected.
     pub manifests: Option<Manifests>,
-    /// What to do, in this order: a crash between any two steps is safe.
+    /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Vec<Step>,
-    /// What a person should know.
+    /// What a person should know besides the verdict.
     pub notes: Vec<Note>,
 }
 
@@ -38,9 +39,9 @@ pub struct Plan {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Admission {
-    /// It should.
+    /// The request should be admitted.
     Allow,
-    /// It should not: a labelled claim that silently goes unprotected is the worst outcome.
+    /// The request should be rejected, because the claim carries the label and cannot be protected.
     Deny,
 }
 
@@ -56,8 +57,8 @@ impl Admission {
 }
 
 impl Plan {
-    /// Why the claim does not get what its label asks for, where it does not: it is refused, has no name yet, or these
-    /// credentials make no Secret.
+    /// Why the claim does not get what its label asks for, where it does not: it cannot be protected, has no name yet,
+    /// or the credentials do not make a Secret.
     pub(crate) fn refusal(&self) -> Option<(Code, Problem)> {
         let code = self.verdict.code;
         if let Some(problem) = &self.problem {

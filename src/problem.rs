@@ -1,22 +1,22 @@
-//! What is wrong with an input: where it stands, what is wrong there, what to write instead. Never a value.
+//! Problems of an input: where the problem is, what it is, and what to write instead; never a value.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing wrong with an input.
+/// A problem of an input.
 ///
-/// No part of it holds a value of a request or of credentials: an error ends up in logs. Of settings it may quote a
-/// template's expression.
+/// It never contains a value of a request or of credentials, because problems end up in logs. It may quote an
+/// expression of a template in settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// Where: keys and indices from the root of the document, as in `settings.backup.retain` or
-    /// `request.object.metadata.ownerReferences[0].kind`; empty where it is the whole document.
+    /// Where the problem is: keys and indices from the root of the document, such as `settings.backup.retain` or
+    /// `request.object.metadata.ownerReferences[0].kind`; empty where it concerns the whole document.
     pub path: String,
-    /// What is wrong, lower case, names in backticks.
+    /// What the problem is, in lower case, with names in backticks.
     pub message: String,
-    /// What to write instead, where there is something to say.
+    /// What to write instead, where that can be said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -42,8 +42,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The path to `key` below `path`: `.key`, or `["key"]` where the key is no plain word. Control characters are
-/// escaped: a path ends up on a terminal.
+/// The path to `key` below `path`: `.key`, or `["key"]` where the key is not a plain word. Control characters are
+/// escaped, because paths are printed to terminals.
 pub fn keyed(path: &str, key: &str) -> String {
     let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match (path, is_word) {
@@ -53,7 +53,7 @@ pub fn keyed(path: &str, key: &str) -> String {
     }
 }
 
-/// The name in `names` that was most likely meant by `written`.
+/// The name in `names` that is most similar to `written`, where one is similar enough.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
@@ -63,7 +63,7 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// What to write instead of a key that is none of `names`.
+/// What to write instead of a key that is not one of `names`.
 pub(crate) fn known_key(written: &str, names: &[&str]) -> String {
     match nearest(written, names.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),

@@ -1,4 +1,4 @@
-//! What one claim's protection looks like: every name, class and schedule of its manifests, or why it has none.
+//! The protection of one claim: every name, class and schedule of its manifests, or why the claim cannot be protected.
 
 use serde_json::Value;
 
@@ -25,14 +25,14 @@ pub(crate) struct Protection<'a> {
     pub names: Names,
     /// The storage that the claim requests.
     pub request: &'a Quantity,
-    /// The claim's repository, below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub repository_path: String,
-    /// What the restore is triggered by, once.
+    /// The manual trigger of the claim's restore, which runs once.
     pub trigger: String,
     pub schedule: Schedule,
-    /// Where data is restored to; nowhere where the claim gets its data from elsewhere.
+    /// Where the claim's data is restored to; `None` where the claim has another data source.
     pub restore_mode: RestoreMode,
-    /// Of the volume that is restored into.
+    /// The access modes of the volume that the mover restores into.
     pub access_modes: Vec<AccessMode>,
     pub backup_copy_method: CopyMethod,
     pub restore: Classes,
@@ -107,11 +107,11 @@ impl<'a> Protection<'a> {
             let name = template.render(&scope).map_err(|failure| failure.at(path.to_owned()))?;
             match names::is_subdomain(&name) {
                 true => Ok(Some(name.into_owned())),
-                false => Err(Problem::new(path, "does not give the name of a class for this claim")),
+                false => Err(Problem::new(path, "does not give a valid class name for this claim")),
             }
         };
         let (restore, backup) = (&settings.restore, &settings.backup);
-        // What is said of a class goes before what is said of all.
+        // The setting for a storage class takes precedence over the general one.
         let snapshot_class = |general, path| match class.and_then(|class| class.volume_snapshot_class_name.clone()) {
             Some(name) => Ok(Some(name)),
             None => class_name(general, path),
@@ -121,7 +121,7 @@ impl<'a> Protection<'a> {
             let path = || keyed("settings.metadata.labels", key);
             let value = template.render(&scope).map_err(|failure| failure.at(path()))?;
             if !names::is_label_value(&value) {
-                return Err(Problem::new(path(), "does not give the value of a label for this claim"));
+                return Err(Problem::new(path(), "does not give a valid label value for this claim"));
             }
             labels.insert(key.clone(), value.into_owned());
         }
@@ -134,7 +134,7 @@ impl<'a> Protection<'a> {
         let path = || keyed("settings.schedules", &claim.label);
         let schedule = schedule.render(&scope).map_err(|failure| failure.at(path()))?;
         let schedule = Schedule::parse(&schedule, namespace, name)
-            .map_err(|wrong| Problem::new(path(), format!("does not give a schedule for this claim: {wrong}")))?;
+            .map_err(|wrong| Problem::new(path(), format!("does not give a valid schedule for this claim: {wrong}")))?;
         Ok(Protection {
             repository_path: settings.repository_path.render(namespace, name),
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
@@ -178,7 +178,7 @@ impl<'a> Protection<'a> {
     }
 }
 
-/// The names of the manifests of the claim of that name.
+/// The names of a claim's manifests.
 pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names {
     let names = &settings.names;
     Names {
@@ -191,7 +191,7 @@ pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names 
     }
 }
 
-/// Where a claim's data comes from, by its own words; nothing for one whose name is not known yet.
+/// The data source that a claim names; `None` for a claim whose name is not known yet.
 pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
     Some(match source(claim, claim.name.as_ref()?, settings) {
         Source::None => DataSource::None,
@@ -200,39 +200,43 @@ pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSour
     })
 }
 
-/// The storage that the claim requests. Refused is what VolSync's restic mover cannot back up or restore, and what is
-/// not the policy's to touch.
+/// The storage that the claim requests.
+///
+/// # Errors
+///
+/// VolSync's restic mover cannot back up or restore the claim, or the claim belongs to an operator that settings
+/// refuse.
 fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Quantity, Problem> {
     let is_refused = |group: &&String| settings.refuse_owners.iter().any(|refused| refused == *group);
     if let Some(group) = claim.owner_groups.iter().find(is_refused) {
-        let message = format!("the claim belongs to an operator of `{group}`, which cannot take over restored files");
+        let message = format!("the claim is owned by an operator of `{group}`, which cannot use restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
     }
     if claim.block {
-        return Err(Problem::new("spec.volumeMode", "restic reads files, not block devices").hint("use `Filesystem`"));
+        return Err(Problem::new("spec.volumeMode", "restic cannot back up block devices").hint("use `Filesystem`"));
     }
     let request = claim.request.as_ref().ok_or_else(|| {
-        let problem = Problem::new("spec.resources.requests.storage", "is missing or not a quantity above zero");
+        let problem = Problem::new("spec.resources.requests.storage", "is missing, or not a quantity above zero");
         problem.hint("write the size to restore into, such as `1Gi`")
     })?;
     if claim.access_modes.is_empty() {
         return Err(Problem::new("spec.accessModes", "is missing").hint("write `[ReadWriteOnce]`"));
     }
     if writable(claim).is_empty() {
-        let problem = Problem::new("spec.accessModes", "a volume that cannot be written cannot be restored");
+        let problem = Problem::new("spec.accessModes", "a volume that cannot be written to cannot be restored");
         return Err(problem.hint("add `ReadWriteOnce`"));
     }
     Ok(request)
 }
 
-/// The modes by which a mover can write.
+/// The access modes that allow a mover to write.
 fn writable(claim: &Claim) -> Vec<AccessMode> {
     let modes = claim.access_modes.iter().filter_map(|mode| AccessMode::parse(mode));
     modes.filter(|mode| *mode != AccessMode::ReadOnlyMany).collect()
 }
 
-/// Where the claim's data comes from. A ReplicationDestination that would be another claim's by its name is not ours:
-/// to render it for this claim would point that other claim's restore at the wrong repository.
+/// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render
+/// it for this claim would point the other claim's restore at the wrong repository.
 fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
     let destination = settings.names.destination.render(&claim.namespace, name);
     match &claim.source {
@@ -245,7 +249,7 @@ fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
     }
 }
 
-/// Where data is restored to.
+/// Where the claim's data is restored to.
 fn restore_mode(
     claim: &Claim,
     source: &Source,
@@ -253,7 +257,10 @@ fn restore_mode(
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
     if claim.annotation(names::RESTORE_FROM).is_some() {
-        return Err(wrong_annotation(names::RESTORE_FROM, "settings allow no other claim's repository"));
+        return Err(wrong_annotation(
+            names::RESTORE_FROM,
+            "restoring from another claim's repository is not supported",
+        ));
     }
     let mode = match restore_annotation(claim)? {
         Restore::Skip => RestoreMode::None,
@@ -264,16 +271,16 @@ fn restore_mode(
         (RestoreMode::Populate, Source::None) if claim.fixed_volume => Ok(RestoreMode::None),
         (RestoreMode::Side | RestoreMode::None, Source::Ours(_)) if claim.uid.is_none() => {
             let problem =
-                Problem::new("spec.dataSourceRef", "the claim would wait for ever: nothing is restored into it");
+                Problem::new("spec.dataSourceRef", "the claim would stay Pending: nothing is restored into it");
             Err(problem.hint("remove it"))
         }
-        // A stored claim waits for what it names, whatever was said since.
+        // A stored claim waits for the ReplicationDestination that it names, whatever changed since.
         (_, Source::Ours(_)) => Ok(RestoreMode::Populate),
         (mode, Source::None | Source::Foreign) => Ok(mode),
     }
 }
 
-/// Names short enough for all that VolSync derives from them.
+/// Checks that the names are short enough for the names that VolSync derives from them.
 fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Problem> {
     if mode == RestoreMode::Populate && name.len() > names::LONGEST_POPULATED {
         let message = format!(
@@ -283,7 +290,7 @@ fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Probl
         return Err(Problem::new("metadata.name", message).hint("use a shorter name, or restore `mode: side`"));
     }
     if !names::is_subdomain(&names.destination) && mode != RestoreMode::None {
-        return Err(Problem::new("spec.dataSourceRef.name", "is not the name of an object"));
+        return Err(Problem::new("spec.dataSourceRef.name", "is not a valid object name"));
     }
     let kinds = [
         (&names.secret, Kind::Secret, "Secret"),
@@ -294,7 +301,7 @@ fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Probl
         let is_made = kind != Kind::Destination || mode != RestoreMode::None;
         if is_made && rendered.len() > kind.longest() {
             let message = format!(
-                "the name of its {what} would exceed the {} characters that the objects derived from it leave",
+                "the name of its {what} would exceed the {} characters that leave room for derived names",
                 kind.longest()
             );
             return Err(Problem::new("metadata.name", message).hint("use a shorter name"));
@@ -308,7 +315,7 @@ enum Restore {
     Skip,
 }
 
-/// `volsync-policy.io/restore: skip <reason>`.
+/// The annotation `volsync-policy.io/restore: skip <reason>`.
 fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
     match claim.annotation(names::RESTORE).map(|value| value.split_once(char::is_whitespace)) {
         None => Ok(Restore::AsSettings),
@@ -317,7 +324,7 @@ fn restore_annotation(claim: &Claim) -> Result<Restore, Problem> {
     }
 }
 
-/// As whom the movers run: the claim's annotations over the settings.
+/// The security context of the mover: the claim's annotations override the settings.
 fn security_context(claim: &Claim, settings: &Settings) -> Result<Option<SecurityContext>, Problem> {
     let id = |key: &str| match claim.annotation(key) {
         None => Ok(None),
@@ -344,7 +351,7 @@ fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>,
     match claim.annotation(names::MOVER_SERVICE_ACCOUNT) {
         None => Ok(settings.mover.service_account.clone()),
         Some(name) if names::is_subdomain(name) => Ok(Some(name.to_owned())),
-        Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not the name of a service account")),
+        Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not a valid name of a service account")),
     }
 }
 

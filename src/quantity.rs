@@ -5,17 +5,17 @@ use std::{fmt, iter};
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// A quantity greater than zero, kept as it was written: what is rendered is what the user wrote.
+/// A quantity greater than zero, in the notation of Kubernetes, such as `10Gi`. It is kept as it was written.
 ///
-/// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, then a binary suffix (`Ki` to
-/// `Ei`), a decimal one (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
+/// The notation is that of `k8s.io/apimachinery/pkg/api/resource`: a decimal number, followed by a binary suffix (`Ki`
+/// to `Ei`), a decimal suffix (`n`, `u`, `m`, none, `k` to `E`) or an exponent (`e9`, `E9`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "integer"], "examples" = ["2Gi"])))]
 pub struct Quantity(String);
 
 impl Quantity {
-    /// Reads the notation; `None` where it is not a quantity, or not more than zero.
+    /// Parses a quantity; `None` where the text is not a quantity, or is not greater than zero.
     pub fn parse(text: &str) -> Option<Self> {
         let (number, suffix) = split(text);
         let is_number = number.chars().filter(|c| *c == '.').count() <= 1 && number.chars().any(|c| c.is_ascii_digit());

@@ -1,11 +1,11 @@
-//! Reads: what a host must look at, in the order in which it must be read.
+//! Reads: what a host must read, in the order in which it must be read.
 //!
-//! A host asks again and again with what it has seen so far, until there is nothing more to read: one read names the
-//! next (a claim its volume, a Secret its repository), and a cheap one makes a dear one needless.
+//! A host asks repeatedly, with what it has seen so far, until nothing is left to read: one answer names the next
+//! object (a claim its volume, a Secret its repository), and a cheap read can make an expensive one unnecessary.
 //!
-//! VolSync does not wait for a host that reads one object after the other, so what follows is read before what it
-//! follows from: the claim, then `vs-prime`, then the ReplicationDestination; logs and the ledger before the
-//! repository. `docs/decisions.md` says what else would be misread.
+//! VolSync does not wait for a host that reads one object after another, so an effect is read before its cause: the
+//! claim, then `vs-prime-<uid>`, then the ReplicationDestination; logs and the ledger before the repository.
+//! `docs/decisions.md` says what would be misread otherwise.
 
 use std::borrow::Cow;
 
@@ -24,48 +24,48 @@ use crate::seen::{Found, Seen};
 use crate::settings::RestoreMode;
 use crate::target::Target;
 
-/// What a host must look at next.
+/// Something that a host must read next.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Read {
-    /// The name under which the answer goes into `seen`.
+    /// The key of the answer in `seen`.
     pub role: Role,
-    /// What to look at.
+    /// What to read.
     #[serde(flatten)]
     pub target: ReadTarget,
-    /// How many seconds must have passed since the answer of the same kind before this one; a repository is taken for
-    /// absent only when it was seen so twice.
+    /// How many seconds must have passed since the answer of `repository`, because a repository counts as absent only
+    /// if two listings are empty; left out where the read need not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seconds: Option<u32>,
-    /// The fields of an object that are looked at, as paths from its root; a host may keep no other.
+    /// The fields of the object that the policy reads, as paths from its root. A host need not keep any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Cow<'static, str>>,
 }
 
-/// What a read looks at.
+/// What a host reads.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ReadTarget {
     /// An object of Kubernetes.
     Object(ObjectRef),
-    /// The last 1,024 bytes that the newest failed pod of a Job wrote.
+    /// The last 1,024 bytes of the log of the newest failed pod of a Job.
     Log(ObjectRef),
-    /// All keys below a prefix of the store, up to the next `/`, all pages of them.
+    /// All keys below a prefix of the store, up to the next `/`; every page of the listing.
     Listing(StoreRef),
     /// An object of the store.
     Bytes(StoreRef),
 }
 
-/// How far a claim has to be looked at.
+/// How much of a claim must be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Whether something of ours was left behind, and what became of the claim.
+    /// Whether objects of this policy were left behind, and the state of the claim.
     Leftovers,
-    /// Whether its backup runs for another incarnation.
+    /// Whether the backup runs for an earlier claim of the same name.
     Backup,
-    /// Everything, but for the store: nothing of it matters.
+    /// All objects of the cluster, but nothing of the store.
     Objects,
     /// Everything.
     Store,
@@ -92,7 +92,7 @@ impl Depth {
 }
 
 impl Target {
-    /// What there is to read next: what is wanted, can be named, and has no answer yet.
+    /// What to read next: what is wanted, can be named, and has no answer yet.
     pub(crate) fn reads(&self, depth: Depth, seen: &Seen) -> Vec<Read> {
         let unread = self.wanted(depth, seen).into_iter().filter(|role| !seen.has(*role));
         let read = |role: Role| {
@@ -114,7 +114,7 @@ impl Target {
         }
     }
 
-    /// The roles that matter, in their order, as far as what was seen tells.
+    /// The roles that matter, in order, as far as that follows from what was seen.
     fn wanted(&self, depth: Depth, seen: &Seen) -> Vec<Role> {
         const CLAIM: [Role; 4] = [Role::Cluster, Role::Namespace, Role::Claim, Role::Volume];
         const OURS: [Role; 3] = [Role::Destination, Role::Source, Role::Secret];
@@ -149,7 +149,7 @@ impl Target {
         roles
     }
 
-    /// What became of the restore, where its ReplicationDestination alone does not tell.
+    /// What tells the state of the restore, where its ReplicationDestination alone does not.
     fn wanted_of_restore(&self, seen: &Seen) -> Vec<Role> {
         let Some(destination) = self.found(Role::Destination, seen) else { return Vec::new() };
         if at(destination, &["status", "latestImage"]).is_some() {
@@ -160,7 +160,7 @@ impl Target {
         [Role::DestinationJob].into_iter().chain(log).collect()
     }
 
-    /// The ledger, and of the repository what is there.
+    /// The ledger, and the parts of the repository that exist.
     fn wanted_of_store(&self, seen: &Seen) -> Vec<Role> {
         let mut roles = vec![Role::Marker, Role::Entry, Role::Repository];
         let Ok(StoreRef { key, .. }) = self.key(Role::Repository, seen) else { return roles };

@@ -1,4 +1,4 @@
-//! The reference page of the reason codes, `docs/reason-codes.md`, and what a person is told about accepting a hold.
+//! The reference page of the reason codes, `docs/reason-codes.md`, and the texts about accepting a hold.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ const INTRODUCTION: &str = "\
 
 <!-- `cargo xtask docs` writes this page from src/code.rs. -->
 
-Every plan has one code: why it is as it is. The codes stand here in the order in which the decision comes to them;
-the first whose condition holds is the one. `volsync-policy explain CODE` prints one of them.
+Every plan has one reason code. The codes are listed in the order in which the decision checks them: the first whose
+condition holds is the plan's. `volsync-policy explain CODE` prints one of them.
 
 ## How a hold is accepted
 
-What holds something back has a way out. Where a person may accept it instead, the plan names the hold
-(`verdict.hold`), and the claim is annotated with that name and with the reason:
+A hold keeps back a backup or a restore. Every hold has a way out. Where a person may accept the hold instead, the plan
+contains its id (`verdict.hold`), and the person annotates the claim with that id and the reason:
 ";
 
 const AFTERWARDS: &str = "\
-The name follows from the claim, the code, and what must not have changed since the person looked. Once that changes,
-the hold has another name and stands again. Several are accepted at once with commas between their names, and no blanks.
+The id is derived from the claim, the code, and the facts that must not have changed since the person looked. Once they
+change, the hold has another id and is no longer accepted. Separate several ids with commas, without blanks.
 
 ## The codes
 ";
@@ -46,7 +46,7 @@ pub fn reason_codes() -> String {
     page
 }
 
-/// Whether a person may accept the code, in a sentence.
+/// Whether a person may accept the hold, in a sentence.
 pub fn acceptance(code: Code) -> &'static str {
     match (code.acceptance(), code.way_out()) {
         (Acceptance::Possible, _) => "a person may accept it.",
@@ -55,13 +55,13 @@ pub fn acceptance(code: Code) -> &'static str {
     }
 }
 
-/// The command by which a person accepts a hold of the claim `namespace`/`name`; they have yet to write the reason.
+/// The command with which a person accepts a hold of the claim `namespace`/`name`, with a placeholder for the reason.
 pub fn accept_command(namespace: &str, name: &str, hold: &str) -> String {
     let key = names::ACCEPT;
     format!("kubectl annotate pvc {name} -n {namespace} {key}=\"{hold} <reason>\"")
 }
 
-/// A paragraph in lines that are not too long. What stands in backticks stays on one line.
+/// Wraps a paragraph. Text in backticks stays on one line.
 fn wrapped(paragraph: &str) -> String {
     let mut lines = vec![String::new()];
     for chunk in chunks(paragraph) {
@@ -77,7 +77,7 @@ fn wrapped(paragraph: &str) -> String {
     lines.join("\n")
 }
 
-/// Words, with those between backticks in one.
+/// The words of a paragraph; text in backticks is one word.
 fn chunks(paragraph: &str) -> Vec<String> {
     let mut chunks: Vec<String> = Vec::new();
     for word in paragraph.split(' ') {

@@ -1,4 +1,4 @@
-//! A request: what is asked of the API server, and about which claim.
+//! A request to the API server, and the claim that it is about.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,11 +10,11 @@ use crate::names;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
-/// What is asked of the API server.
+/// A request to the API server.
 pub(crate) struct Request {
-    /// What shall happen to the claim.
+    /// The operation of the request.
     pub operation: Operation,
-    /// The request's own uid, where an API server sent it.
+    /// The uid of the request, where an API server sent it.
     pub uid: Option<String>,
     /// The claim that it is about. Whether its label and its volume are in order has yet to be looked at, and so it is
     /// never [`Eligibility::Refused`].
@@ -28,17 +28,17 @@ pub(crate) struct Request {
 /// Another kind, or a subresource.
 const NO_CLAIM: Eligibility<Claim> = Eligibility::Unselected(Unselected::NoClaim);
 
-/// What shall happen to the claim.
+/// The operation of an admission request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Operation {
-    /// It is created.
+    /// The object is created.
     Create,
-    /// It is changed.
+    /// The object is updated.
     Update,
-    /// It is deleted.
+    /// The object is deleted.
     Delete,
-    /// Something connects to it.
+    /// A client connects to the object.
     Connect,
 }
 
@@ -123,7 +123,7 @@ impl Request {
 }
 
 impl Request {
-    /// The claim that it is about, labelled or not; nothing where there is none that can be read.
+    /// The claim that the request is about, labelled or not; `None` where there is none that can be read.
     pub(crate) fn claim(&self, settings: &Settings) -> Option<Claim> {
         let namespace = self.document.get("namespace").and_then(Value::as_str);
         let claim = Claim::read(self.document.get("object")?, "request.object", namespace, settings).ok()?;

@@ -15,27 +15,27 @@ use crate::protection::{self, Protection};
 use crate::request::Request;
 use crate::settings::{Gate, Settings};
 
-/// What one plan is made from.
+/// The input of one plan.
 pub struct Review {
-    /// What is asked of the API server.
+    /// The request to the API server.
     pub(crate) request: Request,
     /// The base credentials, where the caller has them.
     pub(crate) credentials: Option<Arc<Credentials>>,
-    /// What the administrator decided.
+    /// The settings.
     pub(crate) settings: Arc<Settings>,
     /// What an observer found out; without it manifests are generated and nothing is released.
     pub(crate) evidence: Option<Evidence>,
 }
 
-/// A review that cannot be read: everything that is wrong with it, at least one thing.
+/// A review that cannot be read: all its problems, at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ReviewError {
-    /// What is wrong.
+    /// The problems.
     pub problems: Vec<Problem>,
 }
 
 impl ReviewError {
-    /// As JSON, for hosts on the other side of a byte boundary: `{"problems":[{"path","message","hint"?}]}`.
+    /// The problems as JSON, for hosts across a byte boundary: `{"problems":[{"path","message","hint"?}]}`.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -68,12 +68,12 @@ impl std::error::Error for ReviewError {}
 impl Review {
     /// Reads a review from JSON: an object of `request`, `credentials`, `settings` and `evidence`.
     ///
-    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a bare claim, which stands
-    /// for the request to create it. The others may be absent or null.
+    /// `request` is the `request` of an AdmissionReview v1, a whole AdmissionReview, or a claim alone, which counts as
+    /// the request to create it. The others may be absent or null.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Review, ReviewError> {
         Review::from_value(parse(bytes)?)
     }
@@ -87,8 +87,8 @@ impl Review {
         Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
     }
 
-    /// Where the claim's data comes from once it is stored: by the patch that it gets, else by its own words. Nothing
-    /// for one whose name is not known yet, or that is none of the policy's.
+    /// The data source that the claim has once it is stored: from the patch that it gets, or else its own. `None` for a
+    /// claim whose name is not known yet, or that the policy does not select.
     pub fn data_source(&self) -> Option<DataSource> {
         let claim = self.request.subject.eligible()?;
         let eligibility = Protection::of(&self.request, &self.settings);
@@ -106,7 +106,7 @@ impl Review {
     }
 }
 
-/// What many reviews have in common, read and checked once: settings and base credentials.
+/// The part that many reviews have in common, read and checked once: settings and base credentials.
 #[derive(Clone)]
 pub struct Shared {
     pub(crate) settings: Arc<Settings>,
@@ -170,15 +170,15 @@ pub(crate) fn useless(key: &'static str) -> Problem {
     problem.hint("leave it out, or set `gate: evidence` in settings")
 }
 
-/// Evidence of another claim than the one that is asked about decides nothing.
+/// Rejects evidence that is about another claim than the request's.
 fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
     let Some(claim) = request.subject.eligible() else { return Ok(()) };
     let Some(uid) = &claim.uid else { return Ok(()) };
     if *uid != seen.uid {
-        return Err(Problem::new("evidence.claim.uid", "is not that of the request's claim"));
+        return Err(Problem::new("evidence.claim.uid", "differs from that of the request's claim"));
     }
     if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
-        return Err(Problem::new("evidence.claim.source", "is not that of the request's claim"));
+        return Err(Problem::new("evidence.claim.source", "differs from that of the request's claim"));
     }
     Ok(())
 }

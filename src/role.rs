@@ -1,11 +1,11 @@
-//! Roles: what a host looks at, and which fields of it matter.
+//! Roles: what a host reads, and which fields of it matter.
 
 use serde::{Deserialize, Serialize};
 
 /// Declares the roles.
 macro_rules! roles {
     ($($(#[doc = $doc:literal])+ $role:ident = $name:literal;)+) => {
-        /// What a read is for. It names the answer in `seen`.
+        /// The purpose of a read, which is also the key of its answer in `seen`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
         #[serde(rename_all = "camelCase")]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -17,7 +17,7 @@ macro_rules! roles {
             /// All roles, in the order in which they are read.
             pub const ALL: [Role; [$(Role::$role),+].len()] = [$(Role::$role),+];
 
-            /// As it stands in `seen`.
+            /// The key of the role's answer in `seen`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Role::$role => $name,)+
@@ -28,39 +28,39 @@ macro_rules! roles {
 }
 
 roles! {
-    /// The namespace `kube-system`, whose uid is the cluster's.
+    /// The namespace `kube-system`, whose uid is the identity of the cluster.
     Cluster = "cluster";
     /// The claim's namespace.
     Namespace = "namespace";
-    /// The claim, as it is stored.
+    /// The claim, as the API server has it.
     Claim = "claim";
     /// The claim's PersistentVolume.
     Volume = "volume";
-    /// The claim `vs-prime-<uid>` of VolSync's populator.
+    /// The temporary claim `vs-prime-<uid>` of VolSync's volume populator.
     Populator = "populator";
-    /// The ReplicationDestination.
+    /// The ReplicationDestination that restores the claim.
     Destination = "destination";
-    /// The ReplicationSource.
+    /// The ReplicationSource that backs up the claim.
     Source = "source";
     /// The claim's Secret.
     Secret = "secret";
-    /// The ExternalSecret that makes the Secret, with `credentials.kind: ExternalSecret`.
+    /// The ExternalSecret that creates the Secret, with `credentials.kind: ExternalSecret`.
     ExternalSecret = "externalSecret";
-    /// The Job of a restore that has yet to finish.
+    /// The Job of a restore that has not finished.
     DestinationJob = "destinationJob";
-    /// The log of that Job's newest failed pod.
+    /// The log of the newest failed pod of the restore's Job.
     DestinationLog = "destinationLog";
-    /// The VolumeSnapshot that a finished restore made.
+    /// The image of a finished restore: the VolumeSnapshot that holds the restored data.
     Image = "image";
-    /// The ledger's marker.
+    /// The ledger marker, which holds the id of the store.
     Marker = "marker";
-    /// The claim's entry in the ledger.
+    /// The claim's ledger entry.
     Entry = "entry";
-    /// What stands right below the repository's place.
+    /// The objects and folders directly below the repository's address.
     Repository = "repository";
-    /// The same once more, where there was nothing.
+    /// The same listing at least 30 seconds later, where the first was empty.
     RepositoryAgain = "repositoryAgain";
-    /// The repository's `config`.
+    /// The repository's object `config`.
     Config = "config";
     /// The repository's snapshots.
     Snapshots = "snapshots";
@@ -69,7 +69,7 @@ roles! {
 }
 
 impl Role {
-    /// The fields of the object that are looked at.
+    /// The fields of the object that the policy reads.
     pub(crate) fn fields(self) -> &'static [&'static str] {
         match self {
             Role::Cluster => &["metadata.uid"],

@@ -25,8 +25,8 @@ impl fmt::Display for NotASchedule {
 }
 
 impl Schedule {
-    /// Reads `text` and puts a number that follows from `<namespace>/<claim>` where it says `H`, in each field its
-    /// own: `H * * * *` is hourly at a minute of the claim's, `H H * * *` daily at a time of its own, `H/15` every 15
+    /// Parses `text` and replaces each `H` by a number that is derived from `<namespace>/<claim>` and the field:
+    /// `H * * * *` is hourly at the claim's own minute, `H H * * *` daily at its own time, `H/15 * * * *` every 15
     /// minutes.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! JSON Schemas of what goes in and out, generated from the types.
+//! JSON Schemas of the inputs and outputs, generated from the types.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,19 @@ use crate::plan_document::PlanDocument;
 use crate::reads::Read;
 use crate::settings::Settings;
 
-/// What one plan is made from.
+/// The input of one plan.
 #[derive(JsonSchema)]
 #[schemars(rename = "Review", deny_unknown_fields)]
 #[expect(dead_code, reason = "what stands in it is read by hand, see `Review::from_json`")]
 struct ReviewDocument {
-    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of one.
+    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
+    /// alone counts as the request to create it.
     request: Map<String, Value>,
-    /// The base credentials: a Secret.
+    /// The base credentials, as a Secret.
     credentials: Option<Map<String, Value>>,
-    /// What the administrator decided.
+    /// The settings that an administrator makes once for all claims.
     settings: Option<Settings>,
-    /// What an observer found out; without it manifests are generated and nothing is released.
+    /// What an observer found out about the claim. Without it the manifests are rendered and no backup is released.
     evidence: Option<Evidence>,
 }
 

@@ -1,7 +1,7 @@
 //! What a host saw: the raw answers of the API server and of the store, one for each [`Role`].
 //!
-//! They hold the values of Secrets and the text of logs, so nothing here has `Debug`, `Display` or `Serialize`. Only
-//! [`crate::observe`] reads them, and only evidence comes out of it.
+//! They contain values of Secrets and text of logs, so nothing here implements `Debug`, `Display` or `Serialize`. Only
+//! [`crate::observe`] reads them, and turns them into evidence.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,51 +12,51 @@ use crate::evidence::{Failure, Timestamp};
 use crate::problem::{Problem, keyed, known_key};
 use crate::role::Role;
 
-/// The key beside the roles under which a host says how many restores go first: `{"ahead": 3}`.
+/// The key beside the roles with which a host says how many restores are ahead of the claim's: `{"ahead": 3}`.
 const QUEUE: &str = "queue";
 
-/// The answers that a host got, by role. What is left out was not read.
+/// The answers that a host received, by role. What is left out was not read.
 ///
 /// Each answer is a JSON object of one of these forms:
 ///
-/// | of | form |
+/// | read | form of the answer |
 /// |---|---|
 /// | anything | `{"failed": "denied"}`, with the class of the failure ([`Failure`]) |
 /// | an object | `{"object": {…}}` as the API server gave it, or `{"absent": true}` |
-/// | a log | `{"log": "…"}`, its end, or `{"absent": true}` |
+/// | a log | `{"log": "…"}` with the end of the log, or `{"absent": true}` |
 /// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
 /// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
 ///
-/// `date` is the `Date` of the store's answer, as it stands in the header. A host that restores only so many claims at
-/// once says under `queue` how many go first: `{"ahead": 3}`.
+/// `date` is the `Date` header of the store's answer. A host that limits how many claims are restored at the same time
+/// says under `queue` how many are ahead of this one: `{"ahead": 3}`.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Map<String, Value>);
 
-/// One answer: what was asked for, or why it is not there.
+/// An answer to one read.
 pub(crate) enum Found<T> {
-    /// Nobody looked, or the answer makes no sense.
+    /// It was not read, or the answer is invalid.
     Unread(Failure),
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// It is there.
+    /// It exists.
     Is(T),
 }
 
 /// An object of the store.
 pub(crate) struct Bytes<'a> {
-    /// What it holds.
+    /// The content of the object.
     pub data: Vec<u8>,
-    /// Its entity tag, by which a conditional write names it.
+    /// The entity tag of the object, for a conditional write.
     pub etag: Option<&'a str>,
 }
 
-/// What stands below a prefix of the store, of which no page is missing.
+/// The complete listing below a prefix of the store.
 pub(crate) struct Listing<'a> {
-    /// The keys below the prefix, without it, and when each was written.
+    /// The keys below the prefix, without the prefix, and when each was written.
     pub objects: Vec<(&'a str, Timestamp)>,
-    /// The folders right below the prefix, without it and without their slash.
+    /// The folders directly below the prefix, without the prefix and the trailing slash.
     pub folders: Vec<&'a str>,
-    /// When it was read, by the store's own clock.
+    /// When the listing was read, by the store's clock.
     pub as_of: Timestamp,
 }
 
@@ -65,8 +65,8 @@ impl Seen {
     ///
     /// # Errors
     ///
-    /// A role that does not exist, or an answer that is no object. What an answer holds is never a problem: what
-    /// cannot be read is unread.
+    /// A role does not exist, or an answer is not an object. The content of an answer is never an error: an invalid one
+    /// counts as unread.
     pub(crate) fn from_value(document: Value) -> Result<Seen, Problem> {
         let Value::Object(answers) = document else { return Err(Problem::new("seen", "expected an object")) };
         let names: Vec<&str> = Role::ALL.map(Role::as_str).into_iter().chain([QUEUE]).collect();
@@ -81,12 +81,13 @@ impl Seen {
         Ok(Seen(answers))
     }
 
-    /// Whether there is an answer, of whatever kind.
+    /// Whether there is an answer of any form.
     pub(crate) fn has(&self, role: Role) -> bool {
         self.0.contains_key(role.as_str())
     }
 
-    /// The object that was asked for; another one, or what is no object of Kubernetes, was not read.
+    /// The object that was asked for. Another object, or something that is not an object of Kubernetes, counts as
+    /// unread.
     pub(crate) fn object(&self, role: Role, asked: &ObjectRef) -> Found<&Value> {
         self.answer(role, "object", |object| asked.is(object).then_some(object))
     }
@@ -102,7 +103,7 @@ impl Seen {
         self.answer(role, "bytes", |bytes| Some(Bytes { data: STANDARD.decode(bytes.as_str()?).ok()?, etag }))
     }
 
-    /// What stands below `prefix`.
+    /// The listing below `prefix`.
     pub(crate) fn listing(&self, role: Role, prefix: &str) -> Found<Listing<'_>> {
         let answer = self.0.get(role.as_str());
         self.answer(role, "listing", |objects| {
@@ -122,7 +123,7 @@ impl Seen {
         })
     }
 
-    /// How many other restores the host lets go first; nothing where it has a slot.
+    /// The number of restores that are ahead of this one; `None` where the host may start another restore.
     pub(crate) fn restores_ahead(&self) -> Option<u32> {
         let ahead = self.0.get(QUEUE)?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
         (ahead > 0).then(|| u32::try_from(ahead).unwrap_or(u32::MAX))
@@ -142,24 +143,24 @@ impl Seen {
 }
 
 impl Listing<'_> {
-    /// Whether nothing is there.
+    /// Whether the listing is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.folders.is_empty()
     }
 
-    /// Whether an object of that name is there.
+    /// Whether the listing contains an object of this name.
     pub(crate) fn has_object(&self, name: &str) -> bool {
         self.objects.iter().any(|(key, _)| *key == name)
     }
 
-    /// Whether a folder of that name is there.
+    /// Whether the listing contains a folder of this name.
     pub(crate) fn has_folder(&self, name: &str) -> bool {
         self.folders.contains(&name)
     }
 }
 
 impl<T> Found<T> {
-    /// What is there; nothing where it is absent or unread.
+    /// What was found; `None` where it is absent or unread.
     pub(crate) fn found(self) -> Option<T> {
         match self {
             Found::Is(found) => Some(found),

@@ -1,4 +1,4 @@
-//! Settings: what an administrator decides once for all claims. Refuses what cannot be safe.
+//! Settings that an administrator makes once for all claims. Settings that could not be safe are rejected.
 
 mod checks;
 
@@ -17,49 +17,51 @@ use crate::template::IdentityPart::{Name, Namespace, Text};
 use crate::template::{Identity, Template};
 use crate::vec_map::VecMap;
 
-/// What an administrator decides once for all claims.
+/// Settings that an administrator makes once for all claims. Every key may be left out.
 ///
-/// Texts marked as templates may hold `{{ JMESPath }}` over the admission request.
+/// Texts marked as templates may contain `{{ JMESPath }}` expressions over the AdmissionRequest.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct Settings {
-    /// Where everything starts that is not set here.
+    /// The profile that supplies the value of every key that is not set.
     pub profile: Profile,
-    /// What releases a backup.
+    /// What a backup needs before it is released, that is, before its ReplicationSource runs.
     pub gate: Gate,
-    /// The label that selects a claim; its value names one of `schedules`.
+    /// The key of the label that selects a claim. The label's value names one of `schedules`.
     pub label: String,
-    /// A schedule for each value of the label, added to `hourly: "0 * * * *"`. A macro such as `@daily`, or five cron
-    /// fields, in which `H` is a number of the claim's own: `H * * * *` spreads claims over the hour. A template.
+    /// A schedule for each value of the label, in addition to `hourly: "0 * * * *"`: a macro such as `@daily`, or five
+    /// cron fields. The field `H` stands for a number that is derived from the claim's namespace and name, so that
+    /// `H * * * *` spreads claims over the hour. Templates.
     pub schedules: VecMap<String, Template>,
-    /// Namespaces in which no claim is selected.
+    /// The namespaces in which no claim is selected.
     pub exclude_namespaces: Vec<Cow<'static, str>>,
-    /// API groups of owners whose claims are refused, because a restored volume breaks their own bootstrap or because
-    /// a copy of their files is no backup: database operators bring their own.
+    /// API groups. A claim with an owner of one of these groups is rejected: database operators make their own backups,
+    /// and cannot start from a restored copy of their files.
     pub refuse_owners: Vec<Cow<'static, str>>,
-    /// Where a claim's repository stands below the base repository: path segments, of which one holds
-    /// `{{ request.namespace }}` and one `{{ request.name }}`.
+    /// The path of a claim's repository below the base repository, which `RESTIC_REPOSITORY` of the base credentials
+    /// names. One of its segments must contain `{{ request.namespace }}` and another `{{ request.name }}`, so that no
+    /// two claims share a repository.
     pub repository_path: Identity,
     /// The names of the three manifests.
     pub names: NameSettings,
-    /// What carries the credentials into the claim's namespace.
+    /// How the credentials reach the claim's namespace.
     pub credentials: CredentialSettings,
     /// How a claim is restored.
     pub restore: RestoreSettings,
     /// How a claim is backed up.
     pub backup: BackupSettings,
-    /// As whom VolSync's movers run, in restores and backups alike.
+    /// The identity under which VolSync's mover pods run, in restores and backups alike.
     pub mover: MoverSettings,
-    /// What differs for claims of a storage class, by its name.
+    /// Settings that differ for the claims of one storage class, by the name of the storage class.
     pub storage_classes: VecMap<String, StorageClassSettings>,
-    /// What is added to all three manifests.
+    /// Labels and annotations that are added to all three manifests.
     pub metadata: MetadataSettings,
-    /// The memory of what was backed up, beside the data.
+    /// The ledger, which remembers in the store what was backed up.
     pub ledger: LedgerSettings,
 }
 
-/// Where settings start.
+/// A profile: the defaults of all other settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -67,47 +69,50 @@ pub(crate) enum Profile {
     /// The claim is restored before it binds, and its backup is released by evidence.
     #[default]
     Default,
-    /// The manifests of the notes that this project started from, field for field: Longhorn, direct copies, a restore
-    /// into a volume of its own, and no gate. To compare with; it neither restores the claim nor protects its
-    /// backups.
+    /// The manifests of a Kyverno policy, field for field: Longhorn classes, copy method `Direct`, a restore into a
+    /// volume beside the claim, and no gate. This profile is for comparison only: it neither restores the claim nor
+    /// protects its backups.
     Seed,
 }
 
-/// What releases a backup.
+/// What a backup needs before it is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Gate {
-    /// A backup runs once evidence shows that it can age out no good one; until then it is rendered paused.
+    /// A backup runs once evidence shows that it cannot age out good snapshots. Until then its ReplicationSource is
+    /// paused.
     #[default]
     Evidence,
-    /// A backup runs at once. What was backed up before may be aged out by a volume that was never restored.
+    /// A backup runs at once. A volume that was never restored may age out older snapshots.
     None,
 }
 
-/// The names of the three manifests: literal text around the claim's name.
+/// The names of the three manifests. Each is literal text around `{{ request.name }}`; `{{ request.namespace }}` is
+/// allowed too.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct NameSettings {
-    /// The Secret.
+    /// The name of the Secret, and of the ExternalSecret that creates it.
     pub secret: Identity,
-    /// The ReplicationDestination.
+    /// The name of the ReplicationDestination.
     pub destination: Identity,
-    /// The ReplicationSource.
+    /// The name of the ReplicationSource.
     pub source: Identity,
 }
 
-/// What carries the credentials into the claim's namespace.
+/// How the credentials reach the claim's namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct CredentialSettings {
-    /// The kind of manifest that is rendered.
+    /// The kind of manifest that carries the credentials.
     pub kind: CredentialKind,
-    /// As whom movers reach a repository on S3.
+    /// The identity that movers use to reach a repository on S3.
     pub s3_identity: S3Identity,
-    /// Where External Secrets finds the credentials; needed with `kind: ExternalSecret`, and only there.
+    /// Where External Secrets finds the credentials. Required with `kind: ExternalSecret`, and invalid with
+    /// `kind: Secret`.
     pub external_secret: Option<ExternalSecretSettings>,
 }
 
@@ -115,10 +120,11 @@ pub(crate) struct CredentialSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum CredentialKind {
-    /// A Secret with the base credentials and the claim's own repository.
+    /// A Secret with the base credentials and the address of the claim's repository.
     #[default]
     Secret,
-    /// An ExternalSecret that makes that Secret: for Git, where no Secret may stand.
+    /// An ExternalSecret that creates that Secret. Use it where manifests are kept in Git, which must not contain
+    /// credentials.
     ExternalSecret,
 }
 
@@ -127,13 +133,13 @@ pub(crate) enum CredentialKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct ExternalSecretSettings {
-    /// The store.
+    /// The SecretStore or ClusterSecretStore to read from.
     pub store: StoreReference,
-    /// How often the operator reads the store again, as in `1h`.
+    /// How often External Secrets reads the store again, as a duration such as `1h`.
     #[serde(default = "every_hour")]
     pub refresh_interval: String,
-    /// For each key that the restic mover reads, where its value stands in the store. `RESTIC_REPOSITORY` is the base
-    /// repository, to which the claim's path is added.
+    /// For each key that VolSync's restic mover reads, where its value is in the store. The value of
+    /// `RESTIC_REPOSITORY` is the base repository; the path of the claim's repository is appended to it.
     pub data: VecMap<MoverKey, RemoteReference>,
 }
 
@@ -141,14 +147,14 @@ fn every_hour() -> String {
     "1h".to_owned()
 }
 
-/// A SecretStore or ClusterSecretStore.
+/// A SecretStore or ClusterSecretStore of External Secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct StoreReference {
-    /// Its name.
+    /// The name of the store.
     pub name: String,
-    /// Its kind.
+    /// The kind of the store.
     #[serde(default)]
     pub kind: StoreKind,
 }
@@ -157,21 +163,21 @@ pub(crate) struct StoreReference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum StoreKind {
-    /// A store of the whole cluster.
+    /// A ClusterSecretStore, which serves the whole cluster.
     #[default]
     ClusterSecretStore,
-    /// A store of the claim's namespace.
+    /// A SecretStore in the claim's namespace.
     SecretStore,
 }
 
-/// Where a value stands in a store.
+/// Where a value is in a store of External Secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct RemoteReference {
-    /// The item.
+    /// The key of the item in the store.
     pub key: String,
-    /// Its property, where the item has several.
+    /// The property of the item, where the item has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub property: Option<String>,
 }
@@ -181,38 +187,38 @@ pub(crate) struct RemoteReference {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct RestoreSettings {
-    /// Where the data goes.
+    /// Where the data is restored to.
     pub mode: RestoreMode,
-    /// How the restored data is handed over: `Snapshot`, which `populate` needs, or `Direct`.
+    /// The ReplicationDestination's `copyMethod`: `Snapshot`, which `mode: populate` requires, or `Direct`.
     pub copy_method: CopyMethod,
-    /// The storage class of the volume that is restored into; the claim's own where absent. A template.
+    /// The storage class of the volume that the mover restores into; the claim's own where absent. A template.
     pub storage_class_name: Option<Template>,
-    /// The class of the snapshot from which the claim is populated. A template.
+    /// The VolumeSnapshotClass of the snapshot that the claim is populated from. A template.
     pub volume_snapshot_class_name: Option<Template>,
-    /// The access modes of the volume that is restored into; the claim's own where absent.
+    /// The access modes of the volume that the mover restores into; the claim's own where absent.
     pub access_modes: Option<Vec<AccessMode>>,
-    /// The size of restic's cache; VolSync's own choice (1Gi) where absent.
+    /// The size of restic's cache volume; VolSync's default (1Gi) where absent.
     pub cache_capacity: Option<Quantity>,
-    /// The storage class of the cache. A template.
+    /// The storage class of restic's cache volume. A template.
     pub cache_storage_class_name: Option<Template>,
-    /// The access modes of the cache.
+    /// The access modes of restic's cache volume.
     pub cache_access_modes: Option<Vec<AccessMode>>,
-    /// Whether locks that are older than an hour are removed from a repository whose restore fails for them: a
-    /// cluster that died while it backed up leaves one, and a ReplicationDestination cannot unlock.
+    /// Whether locks older than one hour are deleted from a repository whose restore fails because it is locked. A
+    /// cluster that is lost during a backup leaves such a lock, and a ReplicationDestination cannot remove it.
     pub clear_dead_locks: bool,
 }
 
-/// Where restored data goes.
+/// Where a claim's data is restored to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RestoreMode {
-    /// Into the claim itself, which stays Pending until its data is there.
+    /// Into the claim itself, which stays Pending until its data is restored.
     #[default]
     Populate,
-    /// Into a volume beside the claim, for a person to look at. It never releases a backup by itself.
+    /// Into a volume beside the claim, for inspection. Such a restore never releases a backup.
     Side,
-    /// Nowhere.
+    /// Nothing is restored.
     None,
 }
 
@@ -221,95 +227,96 @@ pub enum RestoreMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct BackupSettings {
-    /// What restic reads.
+    /// The ReplicationSource's `copyMethod`: what restic reads.
     pub copy_method: CopyMethod,
-    /// Days between prunes. Until the next prune, an aged-out snapshot can still be put back.
+    /// The number of days between two prunes of the repository, at least 1. Until the next prune, a snapshot that was
+    /// aged out can be put back.
     pub prune_interval_days: u32,
-    /// The size of restic's cache. VolSync cannot make an existing one smaller.
+    /// The size of restic's cache volume. VolSync cannot shrink a cache volume that exists.
     pub cache_capacity: Quantity,
-    /// The storage class of the cache. A template.
+    /// The storage class of restic's cache volume. A template.
     pub cache_storage_class_name: Option<Template>,
-    /// The access modes of the cache.
+    /// The access modes of restic's cache volume.
     pub cache_access_modes: Option<Vec<AccessMode>>,
-    /// The storage class of the copy that is read; the claim's own where absent. A template.
+    /// The storage class of the copy that the mover reads; the claim's own where absent. A template.
     pub storage_class_name: Option<Template>,
-    /// The class of the snapshot that is read. A template.
+    /// The VolumeSnapshotClass of the snapshot that the mover reads. A template.
     pub volume_snapshot_class_name: Option<Template>,
-    /// Which snapshots are kept.
+    /// Which snapshots restic keeps after each backup.
     pub retain: Retain,
 }
 
-/// How VolSync hands data over: to restic in a backup, to the claim in a restore.
+/// VolSync's `copyMethod`: how data passes between a volume and the mover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum CopyMethod {
-    /// As a snapshot of the volume: one moment in time.
+    /// Through a VolumeSnapshot: a consistent point in time.
     #[default]
     Snapshot,
-    /// As a clone of the volume: one moment in time. For backups only.
+    /// Through a clone of the volume: a consistent point in time. Valid for backups only.
     Clone,
-    /// As the volume itself; a backup then reads it while the application writes to it.
+    /// Through the volume itself. A backup then reads it while the application writes to it.
     Direct,
 }
 
-/// How a volume may be mounted.
+/// An access mode of a volume, as Kubernetes defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[allow(clippy::enum_variant_names, reason = "the names are those of Kubernetes")]
 pub(crate) enum AccessMode {
-    /// By one node.
+    /// Mounted by one node for reading and writing.
     ReadWriteOnce,
-    /// By many nodes.
+    /// Mounted by many nodes for reading and writing.
     ReadWriteMany,
-    /// By many nodes, for reading.
+    /// Mounted by many nodes for reading.
     ReadOnlyMany,
-    /// By one pod.
+    /// Mounted by one pod for reading and writing.
     ReadWriteOncePod,
 }
 
-/// As whom VolSync's movers run. A claim's annotations say otherwise for that claim.
+/// The identity under which VolSync's mover pods run. Annotations on a claim override it for that claim.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct MoverSettings {
-    /// The mover pod's security context. Files that it may not read are missing from the backup, and ownership that
-    /// it may not set fails the restore: it is the application's own.
+    /// The security context of the mover pod; usually the application's own. Files that the mover cannot read are
+    /// missing from the backup, and a restore fails where the mover cannot set the owner of a file.
     pub security_context: Option<SecurityContext>,
-    /// The mover's service account, which must exist in the claim's namespace.
+    /// The name of the mover's service account, which must exist in the claim's namespace.
     pub service_account: Option<String>,
 }
 
-/// The part of a pod's security context that movers need.
+/// The fields of a pod's security context that movers need. Their meaning is that of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct SecurityContext {
-    /// The user.
+    /// The user id of the mover's processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<u32>,
-    /// The group.
+    /// The primary group id of the mover's processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<u32>,
-    /// Whether the user may not be root.
+    /// Whether Kubernetes refuses to start the mover as root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_non_root: Option<bool>,
-    /// The group of the volume's files.
+    /// The group id that owns the files of the volume.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<u32>,
-    /// When the volume's files are given to that group. `OnRootMismatch` where absent and `fsGroup` is set: the
-    /// kubelet's own default changes every file of the volume at every backup.
+    /// When Kubernetes changes the group of the volume's files to `fsGroup`. `OnRootMismatch` where absent and
+    /// `fsGroup` is set, because Kubernetes' own default, `Always`, changes every file at every backup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group_change_policy: Option<FsGroupChangePolicy>,
-    /// Further groups.
+    /// Additional group ids of the mover's processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supplemental_groups: Option<Vec<u32>>,
-    /// The seccomp profile.
+    /// The seccomp profile of the mover.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<SeccompProfile>,
 }
 
 impl AccessMode {
-    /// The mode of that name, if it is one that we know.
+    /// Parses the name of an access mode; `None` where this version does not know it.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name {
             "ReadWriteOnce" => Some(AccessMode::ReadWriteOnce),
@@ -321,13 +328,13 @@ impl AccessMode {
     }
 }
 
-/// When a volume's files are given to `fsGroup`.
+/// When Kubernetes changes the group of a volume's files to `fsGroup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum FsGroupChangePolicy {
-    /// When the volume's root has another owner.
+    /// Only if the root directory of the volume has another owner or other permissions.
     OnRootMismatch,
-    /// At every mount.
+    /// Every time the volume is mounted.
     Always,
 }
 
@@ -336,52 +343,53 @@ pub(crate) enum FsGroupChangePolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct SeccompProfile {
-    /// Which one.
+    /// The type of the seccomp profile.
     #[serde(rename = "type")]
     pub kind: SeccompKind,
 }
 
-/// Which seccomp profile.
+/// The type of a seccomp profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) enum SeccompKind {
-    /// That of the container runtime.
+    /// The default profile of the container runtime.
     RuntimeDefault,
-    /// None.
+    /// No seccomp profile.
     Unconfined,
 }
 
-/// What differs for claims of one storage class.
+/// Settings that differ for the claims of one storage class.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct StorageClassSettings {
-    /// The class of snapshots of its volumes.
+    /// The VolumeSnapshotClass for volumes of this storage class.
     pub volume_snapshot_class_name: Option<String>,
-    /// Where its claims are restored to: `none` where its driver has no snapshots.
+    /// Where claims of this storage class are restored to: `none` where its driver cannot make snapshots.
     pub restore: Option<RestoreMode>,
-    /// How its volumes are read by backups: `Direct` where its driver has neither snapshots nor clones.
+    /// How backups read volumes of this storage class: `Direct` where its driver can make neither snapshots nor clones.
     pub backup_copy_method: Option<CopyMethod>,
 }
 
-/// What is added to all three manifests. Nothing is ever copied from the claim: a copied tracking label of Argo CD or
-/// Flux gets the manifests pruned.
+/// Labels and annotations that are added to all three manifests. Those of the claim are never copied: with a copied
+/// tracking label, Argo CD or Flux would prune the manifests.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct MetadataSettings {
-    /// Labels; the values are templates.
+    /// Labels. The values are templates.
     pub labels: VecMap<String, Template>,
-    /// Annotations; the values are templates.
+    /// Annotations. The values are templates.
     pub annotations: VecMap<String, Template>,
 }
 
-/// The memory of what was backed up.
+/// The ledger, which remembers in the store what was backed up.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct LedgerSettings {
-    /// The id of the store, as `ledger init` printed it.
+    /// The id of the store. It must equal `storeId` in the ledger marker, the object `.volsync-policy/store.json` below
+    /// the base repository.
     pub store_id: Option<String>,
 }
 
@@ -434,7 +442,7 @@ impl Default for BackupSettings {
     }
 }
 
-/// Database operators that own the claims of their clusters, by API group.
+/// The API groups of database operators that own the claims of their clusters.
 const DATABASE_OPERATORS: [&str; 11] = [
     "acid.zalan.do",
     "core.strimzi.io",
@@ -449,7 +457,7 @@ const DATABASE_OPERATORS: [&str; 11] = [
     "rabbitmq.com",
 ];
 
-/// The schedule that is always there.
+/// The schedule that is defined whatever settings say.
 const HOURLY: (&str, &str) = ("hourly", "0 * * * *");
 
 /// What the profile `seed` sets, where that differs from [`Settings::default`].
@@ -472,11 +480,11 @@ const SEED: &str = r#"{
 }"#;
 
 impl Settings {
-    /// Reads settings out of a JSON object; what is absent comes from the profile.
+    /// Reads settings from a JSON object. The profile supplies what is absent.
     ///
     /// # Errors
     ///
-    /// Every problem at once, each with its path below `settings`.
+    /// All problems at once, each with its path below `settings`.
     pub(crate) fn from_value(document: Value) -> Result<Settings, Vec<Problem>> {
         let Value::Object(given) = document else {
             return Err(vec![Problem::new("settings", "expected an object")]);

@@ -1,4 +1,4 @@
-//! Steps: what a host carries out, in the order in which a crash between any two is safe.
+//! Steps: what a host carries out, in an order in which a crash between any two of them is safe.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,36 +18,40 @@ use crate::mover::restic::layout::DEAD_LOCK;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Step {
-    /// Write this record into the claim's annotation, then into the ReplicationSource's.
+    /// Write this release record into the claim's annotation, then into the ReplicationSource's.
     MarkRelease(Record),
     /// Delete the ReplicationSource.
     DeleteSource,
     /// Delete the ReplicationDestination.
     DeleteDestination,
-    /// Delete the claim `vs-prime-<uid>`.
+    /// Delete the claim `vs-prime-<uid>`, so that VolSync's populator starts over.
     DeletePopulator,
-    /// Patch an annotation of the claim, so that VolSync looks at it again.
+    /// Change an annotation of the claim, so that VolSync reconciles it again.
     TouchClaim,
-    /// Take the ledger's entry over by compare-and-swap, with the rendered Secret's repository added; then write the
-    /// record into the claim's annotation, then into the ReplicationSource's. A lost race is a new plan.
+    /// Take over the ledger entry by compare-and-swap, with the address of the rendered Secret's repository added; then
+    /// write the release record into the claim's annotation, then into the ReplicationSource's. If another writer was
+    /// faster, plan again.
     RecordRelease(Box<Recording>),
-    /// Copy the repository's `snapshots/*` objects aside: until the next prune an aged-out one can be put back.
+    /// Copy the repository's objects `snapshots/*` to the ledger's folder `pins/`. Until the next prune, a snapshot
+    /// that was aged out can be put back from there.
     PinSnapshots,
-    /// Apply the Secret, or the ExternalSecret that makes it. Values that its manifest keeps come from the live one.
+    /// Apply the Secret, or the ExternalSecret that creates it. Keys that the manifest leaves out keep their value in
+    /// the cluster.
     ApplySecret,
     /// Create the ReplicationDestination.
     ApplyDestination,
     /// Apply the ReplicationSource.
     ApplySource,
-    /// Set `paused: false` on the ReplicationSource, and nothing else: a backup was under way when it was paused.
+    /// Set `spec.paused: false` on the ReplicationSource and change nothing else, because it was paused while a backup
+    /// was in progress.
     UnpauseSource,
-    /// Note the image's name in the ReplicationDestination's annotation `volsync-policy.io/consumed`, clear
-    /// `status.latestImage`, then delete the VolumeSnapshot.
+    /// Consume the image of the restore: write its name into the ReplicationDestination's annotation
+    /// `volsync-policy.io/consumed`, clear `status.latestImage`, then delete the VolumeSnapshot.
     ConsumeImage,
-    /// Delete the repository's locks that are older than an hour.
+    /// Delete the repository's locks that are older than one hour.
     ClearLocks,
-    /// Write the ledger's entry by compare-and-swap, with the rendered Secret's repository added; then the record, as
-    /// `markRelease` does.
+    /// Write the ledger entry by compare-and-swap, with the address of the rendered Secret's repository added; then
+    /// write the release record, as `markRelease` does.
     WriteLedger(Box<Recording>),
 }
 
@@ -56,21 +60,21 @@ pub enum Step {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recording {
-    /// The ledger's entry.
+    /// The ledger entry.
     pub entry: Entry,
-    /// The record on the claim and on the ReplicationSource.
+    /// The release record, for the claim and its ReplicationSource.
     pub record: Record,
 }
 
-/// What was decided of a claim, and everything that follows from it.
+/// What was decided about a claim, and everything that follows from it.
 pub struct Decision {
-    /// What is done, and why.
+    /// The decision, and the reason for it.
     pub verdict: Verdict,
-    /// The name of the hold, where a person may accept it.
+    /// The id of the hold, where a person may accept it.
     pub hold: Option<HoldId>,
-    /// What to do, in this order: a crash between any two steps is safe.
+    /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Vec<Step>,
-    /// The record that stands on the ReplicationSource, where its backup is released on evidence.
+    /// The release record on the ReplicationSource, where its backup is released on evidence.
     pub record: Option<Record>,
 }
 
@@ -87,7 +91,7 @@ impl Decision {
 }
 
 impl Step {
-    /// As it stands in a plan.
+    /// The name of the step in a plan.
     pub fn name(&self) -> &'static str {
         match self {
             Step::MarkRelease(_) => "markRelease",
@@ -115,7 +119,7 @@ impl Step {
         steps.extend(verdict.marks_record.then(|| mark(evidence)).flatten());
         steps.extend(delete_source(verdict, evidence));
         steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));
-        // Before VolSync starts over: else it would fill the claim from the same image again.
+        // The image goes before VolSync starts over; otherwise it would fill the claim from the same image again.
         let consumes = verdict.restore == Restore::Consume;
         steps.extend((consumes && verdict.restarts_populator).then_some(Step::ConsumeImage));
         if verdict.restarts_populator {
@@ -140,7 +144,7 @@ impl Step {
     }
 }
 
-/// The record as it should stand on the claim, where it stands otherwise: with the marks that evidence gives it.
+/// The step that writes the release record with the marks that follow from evidence, where the claim's record differs.
 fn mark(evidence: &Evidence) -> Option<Step> {
     let claim = evidence.claim.as_ref()?;
     let record = evidence.release()?;
@@ -162,7 +166,7 @@ fn delete_source(verdict: &Verdict, evidence: &Evidence) -> Option<Step> {
     is_due.then_some(Step::DeleteSource)
 }
 
-/// A ReplicationSource is patched only while idle, or VolSync would delete the Job under way and leave its lock.
+/// A ReplicationSource is patched only while idle; otherwise VolSync would delete the running Job and leave its lock.
 fn run_source(verdict: &Verdict, evidence: &Evidence) -> Option<Step> {
     match (&verdict.backup, our_backup(evidence)) {
         (Backup::Release(_), Some(OurBackup { state: BackupState::Running, syncing: true, .. })) => None,
@@ -181,7 +185,7 @@ fn our_backup(evidence: &Evidence) -> Option<&OurBackup> {
 }
 
 impl OurBackup {
-    /// Whether a mover of its own runs: none does while it is paused.
+    /// Whether a mover of this ReplicationSource is running. None runs while it is paused.
     fn is_at_work(&self) -> bool {
         self.syncing && self.state == BackupState::Running
     }
@@ -229,7 +233,7 @@ impl Recording {
         };
         let memory = match repository {
             Repository::Holds(listing) => Some(Memory::of(listing)),
-            // What cannot be listed is not forgotten.
+            // A repository that cannot be listed does not erase what the ledger remembers.
             Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
             Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => None,
         };
@@ -267,7 +271,7 @@ impl Recording {
                 };
                 is_new.then_some(entry.writer.since)
             }
-            // It was lost: what was released to this very repository is written again.
+            // The entry was lost: one for a release to this very repository is written again.
             Ledger::None => (listing.lists_saved || record.fingerprint.as_ref() == Some(&listing.fingerprint))
                 .then_some(listing.as_of),
             Ledger::Entry(_) | Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore => None,
@@ -296,8 +300,8 @@ impl Recording {
         Some(Recording { entry, record })
     }
 
-    /// The record that stands on the ReplicationSource of a claim whose backup is released: what a step writes, else
-    /// what is written already.
+    /// The release record on the ReplicationSource of a claim whose backup is released: the one that a step writes, or
+    /// else the one that is already there.
     fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<Record> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
         let written = steps.iter().find_map(|step| {

@@ -1,4 +1,4 @@
-//! Targets: which objects of the cluster and which keys of the store belong to one claim.
+//! Targets: the objects of the cluster and the keys of the store that belong to one claim.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::role::Role;
 use crate::seen::Seen;
 use crate::settings::Settings;
 
-/// What belongs to one claim.
+/// The objects and keys that belong to one claim.
 pub(crate) struct Target {
     /// The claim's namespace.
     pub namespace: String,
@@ -23,27 +23,29 @@ pub(crate) struct Target {
     pub name: String,
     /// The claim's uid, where the request has one.
     pub uid: Option<String>,
-    /// The names of its manifests.
+    /// The names of the claim's manifests.
     pub names: Names,
-    /// Whether an ExternalSecret makes its Secret.
+    /// Whether an ExternalSecret creates the claim's Secret.
     pub is_external: bool,
-    /// Where its repository stands below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub repository_path: String,
-    /// The base repository, where the base credentials name one.
+    /// The address of the base repository, where the base credentials name one.
     base: Option<SecretBytes>,
-    /// The repository that the rendered Secret names, where that is known.
+    /// The address of the repository in the rendered Secret, where that is known.
     rendered: Option<SecretBytes>,
 }
 
-/// A place in a store: a repository's, or the one below which the ledger and all repositories stand.
+/// A place in a store: that of a repository, or that of the base repository, below which the ledger and all
+/// repositories are.
 pub(crate) struct Place {
     through: Through,
-    /// What every key begins with: nothing, or folders with a slash after each.
+    /// The prefix of every key: empty, or folders with a slash after each.
     prefix: String,
 }
 
 impl Target {
-    /// What belongs to the claim that `request` is about; nothing where it is about none, or about one without a name.
+    /// What belongs to the claim that `request` is about; `None` where it is about no claim, or about one without a
+    /// name.
     pub(crate) fn of(request: &Request, settings: &Settings, credentials: Option<&Credentials>) -> Option<Self> {
         let claim = request.claim(settings)?;
         let name = claim.name.as_ref()?;
@@ -60,7 +62,7 @@ impl Target {
         })
     }
 
-    /// The object that a role looks at; nothing where the object that would name it was not found.
+    /// The address of the object of a role; `None` where the object that names it was not found.
     pub(crate) fn object(&self, role: Role, seen: &Seen) -> Option<ObjectRef> {
         let of = |version, kind, name: &str| Some(ObjectRef::new(version, kind, Some(&self.namespace), name));
         let of_cluster = |kind, name: &str| Some(ObjectRef::new("v1", kind, None, name));
@@ -99,11 +101,11 @@ impl Target {
         seen.object(role, &self.object(role, seen)?).found()
     }
 
-    /// The key of the store that a role looks at.
+    /// The key of the store that a role reads.
     ///
     /// # Errors
     ///
-    /// Why it cannot be named: nobody knows the repository, or it is not on S3.
+    /// The address of the repository is not known, or is not on S3.
     pub(crate) fn key(&self, role: Role, seen: &Seen) -> Result<StoreRef, Failure> {
         let key = match role {
             Role::Marker => self.ledger(seen)?.key(ledger::MARKER),
@@ -116,11 +118,11 @@ impl Target {
         Ok(key)
     }
 
-    /// The repository that the claim's Secret names: the live one, else the one that would be rendered.
+    /// The place of the repository in the claim's Secret: the Secret in the cluster, or else the rendered one.
     ///
     /// # Errors
     ///
-    /// Nobody knows it, or it is not on S3.
+    /// The address is not known, or is not on S3.
     pub(crate) fn repository(&self, seen: &Seen) -> Result<Place, Failure> {
         match (self.live(seen), &self.rendered) {
             (Some(live), _) => Place::of(Through::Secret, &live),
@@ -129,11 +131,12 @@ impl Target {
         }
     }
 
-    /// The place of the ledger: below the base repository, or where the live Secret's repository stands below one.
+    /// The place of the base repository, below which the ledger is. Without base credentials it follows from the
+    /// repository in the claim's Secret.
     ///
     /// # Errors
     ///
-    /// Nobody knows it, or it is not on S3.
+    /// The address is not known, or is not on S3.
     pub(crate) fn ledger(&self, seen: &Seen) -> Result<Place, Failure> {
         if let Some(base) = &self.base {
             return Place::of(Through::Base, base);
@@ -142,24 +145,26 @@ impl Target {
         self.beside_repository(seen).ok_or(Failure::NotTried)
     }
 
-    /// The SHA-256 of the repository that the rendered Secret would name, where that is known.
+    /// The SHA-256 of the address of the repository in the rendered Secret, where that is known.
     pub(crate) fn rendered_address(&self) -> Option<Digest> {
         self.rendered.as_ref().map(|rendered| Digest::of(rendered.reveal()))
     }
 
-    /// The SHA-256 of the repository that is judged: the live Secret's, else the one that would be rendered.
+    /// The SHA-256 of the address of the repository that is read: that of the Secret in the cluster, or else that of
+    /// the rendered one.
     pub(crate) fn judged_address(&self, seen: &Seen) -> Option<Digest> {
         self.live(seen).map_or_else(|| self.rendered_address(), |live| Some(Digest::of(live.reveal())))
     }
 
-    /// The place below which the judged repository stands, where that is where settings put repositories.
+    /// The place of the base repository, where the address of the repository that is read ends in the path that
+    /// settings give it.
     pub(crate) fn beside_repository(&self, seen: &Seen) -> Option<Place> {
         let Place { through, prefix } = self.repository(seen).ok()?;
         let prefix = prefix.strip_suffix(&format!("{}/", self.repository_path))?.to_owned();
         Some(Place { through, prefix })
     }
 
-    /// `RESTIC_REPOSITORY` of the live Secret.
+    /// `RESTIC_REPOSITORY` of the Secret in the cluster.
     fn live(&self, seen: &Seen) -> Option<SecretBytes> {
         SecretBytes::in_secret(self.found(Role::Secret, seen)?, &MoverKey::REPOSITORY)
     }
@@ -176,12 +181,12 @@ impl Place {
         Ok(Place { through, prefix })
     }
 
-    /// The prefix of the keys in a folder below it.
+    /// The prefix of the keys in a folder below this place.
     fn folder(&self, name: &str) -> StoreRef {
         self.key(&format!("{name}/"))
     }
 
-    /// A key below it.
+    /// A key below this place.
     pub(crate) fn key(&self, key: &str) -> StoreRef {
         StoreRef { through: self.through, key: format!("{}{key}", self.prefix) }
     }

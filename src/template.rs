@@ -1,7 +1,7 @@
 //! Templates in settings: `{{ JMESPath }}` over `request`, evaluated once.
 //!
-//! Two kinds. A [`Template`] may say anything about the request. An [`Identity`] decides whose backups are whose, so
-//! it sees the namespace and the claim's name only, each standing alone: no two claims can ever get the same text.
+//! There are two kinds. A [`Template`] may use any part of the request. An [`Identity`] determines which backups belong
+//! to which claim, so it can only use the namespace and the claim's name: two claims never get the same text.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -17,12 +17,12 @@ use crate::problem::Problem;
 /// The longest expression that is read, in bytes. JMESPath nests by recursion, and the guest's stack is finite.
 const LONGEST_EXPRESSION: usize = 400;
 
-/// What begins an expression.
+/// The beginning of an expression.
 const OPENING: &str = "{{";
 
-/// Text with `{{ JMESPath }}` expressions over the admission request, as Kyverno users write them.
+/// Text with `{{ JMESPath }}` expressions over the AdmissionRequest, as in Kyverno, such as `{{ request.namespace }}`.
 ///
-/// One pass: what an expression gives is never evaluated again. `\{{` stands for a literal `{{`.
+/// The result of an expression is never evaluated again. Write `\{{` for a literal `{{`.
 #[derive(Clone)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -38,12 +38,12 @@ enum Part {
     Expression(jmespath::Expression<'static>),
 }
 
-/// Why a template gave nothing for a request: the expression, and what is wrong with what it gave.
+/// Why a template could not be rendered for a request: the expression, and the problem with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateFailure {
     /// The expression as written in settings, without its braces.
     pub expression: String,
-    /// What it gave instead of a text.
+    /// The problem with the result of the expression.
     pub reason: &'static str,
 }
 
@@ -65,7 +65,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// A sentence that names the expression that JMESPath does not read, or the brace that is not closed.
+    /// A sentence that names the invalid expression, or the brace that is not closed.
     pub(crate) fn parse(written: &str) -> Result<Self, String> {
         if !written.contains(OPENING) {
             return Ok(Template::text(written));
@@ -93,12 +93,12 @@ impl Template {
         }
     }
 
-    /// The text for one request. A whole-leaf expression keeps its type, so one that gives a number is refused here,
-    /// where a text is wanted; inside a text, numbers and booleans are written as JSON writes them.
+    /// Renders the text for one request. A template that is a single expression must give a string; within a text,
+    /// numbers and booleans are written as in JSON.
     ///
     /// # Errors
     ///
-    /// The expression that gave nothing, or something that is no text.
+    /// The expression that gave nothing, or something other than a string.
     pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<Cow<'_, str>, TemplateFailure> {
         if let Some(text) = self.literal() {
             return Ok(text.into());
@@ -115,7 +115,7 @@ impl Template {
     }
 }
 
-/// What expressions see: an object with the one key `request`.
+/// The input of expressions: an object with the one key `request`.
 pub(crate) struct Scope<'a> {
     request: &'a Value,
     /// The same for JMESPath, made for the first expression: most settings have none.
@@ -136,7 +136,7 @@ impl<'a> Scope<'a> {
         match &*given {
             Variable::Null => Err(failure("is missing from the request")),
             Variable::String(text) => Ok(text.clone()),
-            _ if alone => Err(failure("gives no text; wrap it in `to_string(…)`")),
+            _ if alone => Err(failure("does not give a string; wrap it in `to_string(…)`")),
             other => Ok(other.to_string()),
         }
     }
@@ -199,7 +199,7 @@ impl serde::Serialize for Template {
     }
 }
 
-/// Text that names what belongs to one claim: literal text, the namespace and the claim's name.
+/// A name or path of what belongs to one claim: literal text, `{{ request.namespace }}` and `{{ request.name }}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -230,7 +230,7 @@ impl Identity {
                 Piece::Expression("request.name" | "request.object.metadata.name") => IdentityPart::Name,
                 Piece::Expression(other) => {
                     return Err(format!(
-                        "`{{{{ {other} }}}}` may not stand here, or two claims could share one repository; write \
+                        "`{{{{ {other} }}}}` is not allowed here, or two claims could share one repository; write \
                          `{{{{ request.namespace }}}}` and `{{{{ request.name }}}}`, each as it is"
                     ));
                 }
@@ -257,7 +257,8 @@ impl Identity {
         rendered
     }
 
-    /// The name for which this gives `rendered`, if it does for any: an identity that holds the name once.
+    /// The claim's name for which this identity gives `rendered`, where there is one. The identity must contain the
+    /// name once.
     pub(crate) fn name_in<'a>(&self, rendered: &'a str, namespace: &str) -> Option<&'a str> {
         let at = self.parts.iter().position(|part| *part == IdentityPart::Name)?;
         let (before, after) = self.parts.split_at_checked(at)?;
@@ -269,12 +270,12 @@ impl Identity {
         &self.parts
     }
 
-    /// The parts of each segment of a path: what stands between two `/`. Neither a namespace nor a name holds one, so
-    /// a segment with one of them alone tells which it is.
+    /// The parts of each segment of a path, separated by `/`. Neither a namespace nor a name contains a `/`, so a
+    /// segment with only one of them determines it.
     ///
     /// # Errors
     ///
-    /// A segment that names no folder.
+    /// A segment is not a valid name of a folder.
     pub(crate) fn segments(&self) -> Result<Vec<Vec<IdentityPart>>, String> {
         let mut segments = vec![Vec::new()];
         for part in &self.parts {
@@ -307,7 +308,7 @@ impl Identity {
                     };
                     if !parts.iter().all(plain) {
                         return Err(
-                            "a segment of the path holds more than letters, digits, `-`, `_` and `.`".to_owned()
+                            "a segment of the path contains more than letters, digits, `-`, `_` and `.`".to_owned()
                         );
                     }
                 }
@@ -437,7 +438,7 @@ mod tests {
         assert_eq!(render("v{{ request.object.metadata.annotations.size }}").unwrap(), "v3");
         assert_eq!(
             render("{{ request.object.metadata.annotations.size }}").unwrap_err(),
-            "`{{ request.object.metadata.annotations.size }}` gives no text; wrap it in `to_string(…)`"
+            "`{{ request.object.metadata.annotations.size }}` does not give a string; wrap it in `to_string(…)`"
         );
     }
 

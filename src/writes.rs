@@ -1,13 +1,15 @@
-//! Writes: what the steps of a plan come down to. Each says by itself what must still be so, and the first that fails
-//! ends the round: the host looks again.
+//! Writes: the requests that the steps of a plan consist of. Each carries its own preconditions. At the first that
+//! fails, the host stops, reads again and plans again.
 //!
-//! - What is absent is created by POST: apply cannot say "only if absent", and would merge into a stranger's object.
-//! - What is ours is applied with the uid and the resourceVersion in which that was seen; force is safe then.
-//! - Records are merge patches by a field manager of their own, or the next apply of a manifest would remove them.
-//! - What is deleted is deleted with its uid.
-//! - The ledger's entry is put on the condition that it still is what was read.
+//! - An absent object is created by POST: server-side apply cannot say "only if absent", and would merge into an object
+//!   of someone else.
+//! - An object that this policy manages is applied with the uid and the resourceVersion that were seen, which makes
+//!   force safe.
+//! - Release records are merge patches by a field manager of their own; otherwise the next apply would remove them.
+//! - An object is deleted with its uid as a precondition.
+//! - The ledger entry is put on condition that it is still what was read.
 //!
-//! A write whose answer was lost is found out by reading, never repeated blindly.
+//! After a write whose answer was lost, the host reads and plans again. It never repeats the write blindly.
 
 use std::borrow::Cow;
 
@@ -32,126 +34,127 @@ use crate::target::Target;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Write {
-    /// The name of the step that it belongs to.
+    /// The name of the step that the request belongs to.
     pub step: Cow<'static, str>,
-    /// What to do.
+    /// The request.
     #[serde(flatten)]
     pub verb: Verb,
 }
 
-/// What a write does.
+/// A request to the API server or to the store, with its preconditions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Verb {
-    /// POST a manifest of the plan. If the object exists by then, look again.
+    /// POST a manifest of the plan. If the object exists by now, read and plan again.
     Create(Creation),
-    /// Apply a manifest of the plan on the server's side, with force, and with the given uid and resourceVersion in
-    /// its metadata.
+    /// Apply a manifest of the plan by server-side apply, with force, and with this uid and resourceVersion in its
+    /// metadata.
     Apply(Application),
-    /// Patch an object, as JSON merge patch. The body holds what must still be so: the uid, and the resourceVersion
-    /// where the whole object matters.
+    /// Patch an object with a JSON merge patch. Its body contains the preconditions: the uid and, where the whole
+    /// object matters, the resourceVersion.
     Patch(Patch),
-    /// The same for the object's subresource `status`.
+    /// Patch the subresource `status` of an object with a JSON merge patch. Its body contains the preconditions, as
+    /// with `patch`.
     PatchStatus(Patch),
-    /// Delete an object of that uid. One that is gone already is no failure.
+    /// Delete the object with this uid. It is not an error if the object no longer exists.
     Delete(Deletion),
-    /// Write an object of the store, on that condition.
+    /// Write an object of the store under a condition.
     Put(Put),
-    /// Copy an object within the store. One that is gone is no failure.
+    /// Copy an object within the store. It is not an error if the object no longer exists.
     Copy(Copy),
-    /// Delete an object of the store. One that is gone already is no failure.
+    /// Delete an object of the store. It is not an error if the object no longer exists.
     Remove(StoreRef),
 }
 
-/// An object that is created.
+/// An object of Kubernetes to create.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Creation {
-    /// Its manifest.
+    /// The manifest of the plan.
     pub manifest: Part,
-    /// The field manager.
+    /// The field manager of the request.
     pub field_manager: Cow<'static, str>,
 }
 
-/// An object that is applied.
+/// An object of Kubernetes to apply by server-side apply.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Application {
-    /// Its manifest.
+    /// The manifest of the plan.
     pub manifest: Part,
-    /// Its uid.
+    /// The uid that the object must have.
     pub uid: String,
-    /// The version in which it was seen to be ours.
+    /// The resourceVersion that the object must have.
     pub resource_version: String,
-    /// The field manager.
+    /// The field manager of the request.
     pub field_manager: Cow<'static, str>,
 }
 
-/// A change to an object.
+/// A change to an object of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Patch {
-    /// The object.
+    /// The object to change.
     pub object: ObjectRef,
-    /// The field manager.
+    /// The field manager of the request.
     pub field_manager: Cow<'static, str>,
     /// The JSON merge patch (RFC 7386).
     pub body: Value,
 }
 
-/// An object that is deleted.
+/// An object of Kubernetes to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deletion {
-    /// The object.
+    /// The object to delete.
     pub object: ObjectRef,
-    /// The uid that it must have.
+    /// The uid that the object must have.
     pub uid: String,
 }
 
-/// An object of the store that is written.
+/// An object of the store to write.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Put {
-    /// Where.
+    /// The key to write to.
     #[serde(flatten)]
     pub at: StoreRef,
-    /// What, in UTF-8.
+    /// The content, as UTF-8 text.
     pub text: String,
-    /// What must still be so.
+    /// The condition of the request.
     #[serde(flatten)]
     pub condition: Condition,
 }
 
-/// What must still be so when an object of the store is written.
+/// The condition on which an object of the store is written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Condition {
-    /// It has this entity tag.
+    /// The object must have this entity tag: the header `If-Match`.
     IfMatch(String),
-    /// Nothing is there: the text is `*`.
+    /// The object must not exist: the header `If-None-Match`, whose value is `*`.
     IfNoneMatch(Cow<'static, str>),
 }
 
-/// An object of the store that is copied.
+/// An object of the store to copy.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Copy {
-    /// The object.
+    /// The key to copy from.
     pub from: StoreRef,
-    /// Where its copy goes.
+    /// The key to copy to.
     pub to: StoreRef,
 }
 
-/// What writes are made from.
+/// Translates steps into writes.
 pub(crate) struct Scribe<'a> {
     /// What belongs to the claim.
     pub target: &'a Target,
@@ -161,11 +164,11 @@ pub(crate) struct Scribe<'a> {
     pub manifests: Option<&'a Manifests>,
 }
 
-/// A step that cannot be carried out on what was seen: neither can those after it.
+/// A step that cannot be carried out on what was seen; neither can the steps after it.
 struct Impossible;
 
 impl Scribe<'_> {
-    /// What the steps come down to, up to the first that cannot be carried out.
+    /// The writes that the steps consist of, up to the first step that cannot be carried out.
     pub(crate) fn writes(&self, steps: &[Step]) -> Vec<Write> {
         let mut writes = Vec::new();
         for step in steps {
@@ -202,7 +205,8 @@ impl Scribe<'_> {
         }
     }
 
-    /// Creates what is absent, applies what is ours and differs from its manifest; touches nothing else.
+    /// Creates an absent object, and applies one that this policy manages and that differs from its manifest. Any other
+    /// is left as it is.
     fn apply(&self, part: Part) -> Result<Vec<Verb>, Impossible> {
         let role = match part {
             Part::Secret if self.target.is_external => Role::ExternalSecret,
@@ -237,7 +241,7 @@ impl Scribe<'_> {
         Ok(Verb::Patch(Patch { object, field_manager: field_manager.into(), body }))
     }
 
-    /// VolSync looks at a claim again when it changes.
+    /// VolSync reconciles a claim again when it changes.
     fn touch(&self) -> Result<Verb, Impossible> {
         let claim = self.target.found(Role::Claim, self.seen).ok_or(Impossible)?;
         let prime = self.target.found(Role::Populator, self.seen).ok_or(Impossible)?;
@@ -245,7 +249,8 @@ impl Scribe<'_> {
         self.patch(Role::Claim, RECORD_MANAGER, body)
     }
 
-    /// The record on the claim, and on the ReplicationSource where that is ours, unless it stands there already.
+    /// Writes the release record to the claim, and to the ReplicationSource where this policy manages it, unless it is
+    /// already there.
     fn record(&self, record: &Record) -> Vec<Verb> {
         let written = ledger::write_record(record);
         let patch = |role: Role| {
@@ -257,7 +262,7 @@ impl Scribe<'_> {
         [Role::Claim, Role::Source].into_iter().filter_map(patch).collect()
     }
 
-    /// The entry, if it still is what was read; with the address of the repository that the rendered Secret names.
+    /// Writes the ledger entry, if it is still what was read, with the address of the rendered Secret's repository.
     fn put(&self, entry: &Entry) -> Result<Verb, Impossible> {
         let repository: Digest =
             (self.target.rendered_address()).or_else(|| self.target.judged_address(self.seen)).ok_or(Impossible)?;
@@ -270,8 +275,8 @@ impl Scribe<'_> {
         Ok(Verb::Put(Put { at, text: ledger::write_entry(entry, &repository), condition }))
     }
 
-    /// A copy of each snapshot, beside the repository. A place that is not where settings put repositories has no room
-    /// beside it.
+    /// Copies each snapshot to the ledger's pins. There is no place for pins where the repository's address does not
+    /// end in the path that settings give it.
     fn pin(&self) -> Result<Vec<Verb>, Impossible> {
         let from = self.target.key(Role::Snapshots, self.seen).map_err(|_| Impossible)?;
         let Some(pins) = self.target.beside_repository(self.seen) else { return Ok(Vec::new()) };
@@ -283,7 +288,8 @@ impl Scribe<'_> {
         Ok(listing.objects.iter().map(copy).collect())
     }
 
-    /// Notes the image, takes it away, and deletes the VolumeSnapshot if it belongs to the ReplicationDestination.
+    /// Notes the image's name, clears `status.latestImage`, and deletes the VolumeSnapshot if the
+    /// ReplicationDestination owns it.
     fn consume(&self) -> Result<Vec<Verb>, Impossible> {
         let destination = self.target.found(Role::Destination, self.seen).ok_or(Impossible)?;
         let image = text(destination, &["status", "latestImage", "name"]);
@@ -318,9 +324,9 @@ fn is_owned_by(object: &Value, owner: &str) -> bool {
     owners.into_iter().flatten().any(|reference| text(reference, &["uid"]) == owner)
 }
 
-/// Whether a live object is as its manifest wants it, so that there is nothing to apply: what is wanted is there, and
-/// of `data` and of a ReplicationSource's `spec` nothing else is. VolSync's kinds have no defaults that the API server
-/// would fill in; those of External Secrets have.
+/// Whether a live object equals its manifest, so that there is nothing to apply: it has every field of the manifest,
+/// and no other field in `data` or in a ReplicationSource's `spec`. VolSync's kinds have no defaults that the API
+/// server would add; those of External Secrets have.
 fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
     let is_exact = |key: &str| live.get(key) == wanted.get(key);
     let has_defaults = wanted.get("kind").is_some_and(|kind| kind == "ExternalSecret");

@@ -141,7 +141,7 @@ fn every_recorded_request_is_answered() {
 #[test]
 fn a_rejection_says_which_code_and_where() {
     let response = ADMISSION.review(&recorded("create-with-unknown-schedule"), &json!({}));
-    let message = "LabelInvalid: metadata.labels.backup: its value names no schedule; write `hourly`";
+    let message = "LabelInvalid: metadata.labels.backup: the value names no schedule; write `hourly`";
     assert_eq!(response.message.as_deref(), Some(message));
     // What the administrator wrote is read, too.
     let settings = json!({"schedules": {"hurly": "0 * * * *"}});
@@ -153,7 +153,7 @@ fn a_warning_begins_with_its_code_and_ends_before_the_value() {
     let mut request = recorded("create");
     request["object"]["metadata"]["annotations"] = json!({"volsync-policy.io/restor": "hunter2"});
     let response = ADMISSION.review(&request, &json!({}));
-    let warning = "AnnotationUnknown: the annotation `volsync-policy.io/restor` is not known; did you mean \
+    let warning = "AnnotationUnknown: unknown annotation `volsync-policy.io/restor`; did you mean \
          `volsync-policy.io/restore`?";
     assert_eq!(response.warnings, [warning]);
     assert!(response.allowed);

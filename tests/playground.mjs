@@ -151,7 +151,7 @@ test("a claim that the policy refuses is marked at its place, and still has an a
 
 test("evidence in words is the evidence as YAML, and the answer follows both", async (t) => {
   const page = await open(t);
-  await page.getByLabel("The repository", { exact: true }).selectOption({ label: "can't be read: the store refuses" });
+  await page.getByLabel("The repository", { exact: true }).selectOption({ label: "can't be read: access was denied" });
   assert.equal(await code(page), "RepositoryUnread");
   assert.deepEqual(parse(await textOf(page, "evidence")).repository, { unread: "denied" });
   await page.locator("#evidence summary").click();
@@ -162,7 +162,7 @@ test("evidence in words is the evidence as YAML, and the answer follows both", a
   );
   const chosen = page.getByLabel("The repository", { exact: true }).locator("option:checked");
   assert.equal(await chosen.textContent(), "has data, and no snapshot any more");
-  await page.getByLabel("Somebody looked").uncheck();
+  await page.getByLabel("There is evidence").uncheck();
   assert.equal(await code(page), "NoEvidence");
 });
 

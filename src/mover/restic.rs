@@ -1,5 +1,5 @@
-//! restic, as VolSync's mover runs it: keys of its Secret, addresses and layout of its repositories, what it keeps, and
-//! what its log says.
+//! restic, as VolSync's mover runs it: the keys of its Secret, the address and layout of a repository, retention, and
+//! the mover's log.
 
 mod address;
 mod keys;

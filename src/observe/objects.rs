@@ -17,7 +17,7 @@ use crate::protection;
 use crate::role::Role;
 use crate::seen::Found;
 
-/// How often a mover's Job has failed before VolSync writes the status `Failed` and begins anew: its `backoffLimit`
+/// How many times a mover's Job fails before VolSync sets the result `Failed` and starts over: its `backoffLimit`
 /// (internal/controller/mover/restic/mover.go:355).
 const BACKOFF_LIMIT: u32 = 8;
 
@@ -27,7 +27,7 @@ impl Observer<'_> {
         self.target.found(role, self.seen)
     }
 
-    /// What was seen of the object that a role looks at; nothing where it could not be read.
+    /// The object of a role, or that it is absent; `None` where it could not be read.
     fn look(&self, role: Role) -> Option<Option<&Value>> {
         match self.seen.object(role, &self.target.object(role, self.seen)?) {
             Found::Is(object) => Some(Some(object)),
@@ -36,8 +36,9 @@ impl Observer<'_> {
         }
     }
 
-    /// The claim, and its ReplicationSource. Either has a record of the release, and one that can be read suffices;
-    /// where neither can and one is written, nobody knows whether the backup was released: the claim is unread.
+    /// The claim and its ReplicationSource. Both have a copy of the release record, and one readable copy suffices.
+    /// Where there is only an unreadable copy, it is unknown whether the backup was released, and the claim counts as
+    /// unread.
     pub(super) fn claim_and_backup(&self) -> (Option<ClaimEvidence>, Option<BackupEvidence>) {
         let source = self.look(Role::Source);
         let of_source = source.flatten().map(annotated_record).unwrap_or(Ok(None));
@@ -145,20 +146,20 @@ impl Observer<'_> {
         }
     }
 
-    /// What VolSync's populator is at. Its own claim without an image was misread.
+    /// The state of VolSync's populator. A `vs-prime-<uid>` without an image counts as unread.
     pub(super) fn populator(&self) -> Option<Populator> {
         let Some(prime) = self.look(Role::Populator)? else { return Some(Populator::Idle) };
         let image = text(prime, &["spec", "dataSourceRef", "name"]);
         (!image.is_empty()).then(|| Populator::Filling(image.to_owned()))
     }
 
-    /// The snapshot that the ReplicationSource saved last, by its log.
+    /// The snapshot that the ReplicationSource saved last, told by its log.
     pub(super) fn saved(&self) -> Option<SnapshotId> {
         saved(mover_log(self.found(Role::Source)?))
     }
 }
 
-/// Whether an object is one that we made.
+/// Whether this policy manages an object.
 pub(crate) fn is_ours(object: &Value) -> bool {
     text(object, &["metadata", "labels", MANAGED_BY]) == MANAGER
 }
@@ -173,29 +174,29 @@ pub(crate) fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     at(object, &["metadata", "annotations", key])?.as_str()
 }
 
-/// How often a Job has failed.
+/// How many pods of a Job have failed.
 pub(crate) fn failures(job: &Value) -> u32 {
     let failed = at(job, &["status", "failed"]).and_then(Value::as_u64).unwrap_or_default();
     u32::try_from(failed).unwrap_or(u32::MAX)
 }
 
-/// Whether a ReplicationSource or ReplicationDestination has a run under way: `lastSyncStartTime` is what VolSync's
-/// own state machine looks at (internal/controller/statemachine/machine.go:162-174).
+/// Whether a run of a ReplicationSource or ReplicationDestination is in progress, told by `lastSyncStartTime`, as in
+/// VolSync's own state machine (internal/controller/statemachine/machine.go:162-174).
 fn is_syncing(object: &Value) -> bool {
     at(object, &["status", "lastSyncStartTime"]).is_some()
 }
 
-/// The end of what the last mover of a ReplicationSource or ReplicationDestination wrote.
+/// The end of the log of the last mover of a ReplicationSource or ReplicationDestination.
 fn mover_log(object: &Value) -> &str {
     text(object, &["status", "latestMoverStatus", "logs"])
 }
 
-/// The record of a release on an object; an error where something is written that cannot be read.
+/// The release record on an object; an error where the annotation exists but cannot be read.
 fn annotated_record(object: &Value) -> Result<Option<Record>, ledger::Unreadable> {
     annotation(object, RELEASED).map(ledger::read_record).transpose()
 }
 
-/// What tells the storage behind a PersistentVolume from every other.
+/// The identity of the storage behind a PersistentVolume.
 fn volume_id(volume: &Value) -> VolumeId {
     match text(volume, &["spec", "csi", "volumeHandle"]) {
         "" => VolumeId { driver: "PersistentVolume".to_owned(), handle: uid(volume).to_owned() },

@@ -30,7 +30,7 @@ impl Observer<'_> {
         }
     }
 
-    /// The repository, by one listing.
+    /// The state of the repository.
     pub(super) fn repository(&self, restore: Option<&RestoreEvidence>) -> Repository {
         self.read_repository(restore).unwrap_or_else(Repository::Unread)
     }
@@ -56,7 +56,7 @@ impl Observer<'_> {
         let opened = Opened { as_of, fingerprint, oldest_lock };
         if root.has_folder(layout::SNAPSHOTS) {
             let snapshots = self.listing(Role::Snapshots)?;
-            // What has another name is no snapshot: restic passes it over.
+            // An object with another kind of name is not a snapshot; restic ignores it.
             let named = |(key, at): &(&str, Timestamp)| Some((*at, Digest::parse(key)?));
             let snapshots: Vec<(Timestamp, Digest)> = snapshots.objects.iter().filter_map(named).collect();
             if let Some(listing) = self.holds(&snapshots, &opened, restore) {
@@ -67,8 +67,8 @@ impl Observer<'_> {
         Ok(if has_data { Repository::Emptied(opened) } else { Repository::Initialised(opened) })
     }
 
-    /// There is nothing: absent if there still is nothing half a minute later, and if a `config` is denied by name
-    /// too, for a store that refuses may show an empty listing.
+    /// The first listing is empty. The repository is absent if a second listing half a minute later is empty too, and
+    /// if the object `config` does not exist: a store that denies access may answer with an empty listing.
     fn blank(&self, first: &seen::Listing<'_>) -> Result<Repository, Failure> {
         let again = self.listing(Role::RepositoryAgain)?;
         let is_apart = again.as_of.since(first.as_of) >= u64::from(TWICE_APART);

@@ -24,20 +24,19 @@ impl Settings {
 
     fn check_selection(&self, found: &mut Vec<Problem>) {
         if !names::is_qualified(&self.label) {
-            found
-                .push(Problem::new("settings.label", "is not the key of a label").hint("write a key such as `backup`"));
+            found.push(Problem::new("settings.label", "is not a valid label key").hint("write a key such as `backup`"));
         }
         for (value, schedule) in &self.schedules {
             let path = keyed("settings.schedules", value);
             if value.is_empty() || !names::is_label_value(value) {
-                found.push(Problem::new(&path, "its key is not the value of a label"));
+                found.push(Problem::new(&path, "the key is not a valid label value"));
             }
             if let Some(Err(wrong)) = schedule.literal().map(|text| Schedule::parse(text, "", "")) {
                 found.push(Problem::new(&path, wrong.to_string()));
             }
         }
         if let Some(namespace) = self.exclude_namespaces.iter().find(|name| !names::is_label(name)) {
-            let message = format!("`{}` is not the name of a namespace", namespace.escape_default());
+            let message = format!("`{}` is not a valid namespace name", namespace.escape_default());
             found.push(Problem::new("settings.excludeNamespaces", message));
         }
     }
@@ -55,7 +54,7 @@ impl Settings {
                 };
                 if !(alone(Namespace) && alone(Name)) {
                     let message =
-                        "two claims could share one repository: it must depend on the namespace and on the name";
+                        "two claims could share one repository: the path must contain the namespace and the name";
                     found.push(Problem::new(path, message).hint(hint));
                 }
             }
@@ -65,10 +64,10 @@ impl Settings {
         for (key, name) in names {
             let path = format!("settings.names.{key}");
             if name.parts().iter().filter(|part| **part == Name).count() != 1 {
-                let message = "two claims of a namespace could share one object: it must hold the claim's name once";
+                let message = "two claims of a namespace could share one object: it must contain the claim's name once";
                 found.push(Problem::new(path, message).hint("write `{{ request.name }}` with text around it"));
             } else if !names::is_subdomain(&name.render("n", "n")) {
-                let message = "does not give the name of an object: lower case letters, digits, `-` and `.`";
+                let message = "does not give a valid object name: use lower case letters, digits, `-` and `.`";
                 found.push(Problem::new(path, message));
             }
         }
@@ -79,7 +78,7 @@ impl Settings {
         match (self.credentials.kind, &self.credentials.external_secret) {
             (CredentialKind::Secret, None) => {}
             (CredentialKind::Secret, Some(_)) => {
-                found.push(Problem::new(path, "is read with `kind: ExternalSecret` only"));
+                found.push(Problem::new(path, "is valid only with `kind: ExternalSecret`"));
             }
             (CredentialKind::ExternalSecret, None) => {
                 found.push(Problem::new(path, "is missing; `kind: ExternalSecret` needs it"));
@@ -96,7 +95,7 @@ impl Settings {
 
     fn check_volumes(&self, found: &mut Vec<Problem>) {
         if self.restore.copy_method == CopyMethod::Clone {
-            let message = "VolSync restores no clone: its run would never end";
+            let message = "VolSync cannot restore by clone: the restore would never finish";
             found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`"));
         }
         self.check_populates("settings.restore.copyMethod", Some(self.restore.mode), found);
@@ -104,11 +103,11 @@ impl Settings {
             let path = keyed("settings.storageClasses", name);
             self.check_populates(&format!("{path}.restore"), class.restore, found);
             if class.volume_snapshot_class_name.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
-                found.push(Problem::new(format!("{path}.volumeSnapshotClassName"), "is not the name of a class"));
+                found.push(Problem::new(format!("{path}.volumeSnapshotClassName"), "is not a valid class name"));
             }
         }
         if self.profile == Profile::Seed && self.gate == Gate::Evidence {
-            let message = "the seed profile has no gate: its restore is not the claim's";
+            let message = "the profile `seed` has no gate, because it does not restore the claim";
             found.push(Problem::new("settings.gate", message).hint("leave it out, or write `profile: default`"));
         }
         let modes = [
@@ -118,19 +117,19 @@ impl Settings {
         ];
         for (key, modes) in modes {
             if modes.as_ref().is_some_and(|modes| modes.iter().all(|mode| *mode == AccessMode::ReadOnlyMany)) {
-                let problem = Problem::new(format!("settings.{key}"), "names no mode by which a mover can write");
+                let problem = Problem::new(format!("settings.{key}"), "contains no access mode for writing");
                 found.push(problem.hint("leave it out, or add `ReadWriteOnce`"));
             }
         }
         if self.mover.service_account.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
-            found.push(Problem::new("settings.mover.serviceAccount", "is not the name of a service account"));
+            found.push(Problem::new("settings.mover.serviceAccount", "is not a valid name of a service account"));
         }
     }
 
     /// VolSync's populator takes snapshots and nothing else; a claim would wait for it for ever.
     fn check_populates(&self, path: &str, mode: Option<RestoreMode>, found: &mut Vec<Problem>) {
         if mode == Some(RestoreMode::Populate) && self.restore.copy_method == CopyMethod::Direct {
-            let message = "a claim is populated from a snapshot only";
+            let message = "a claim can be populated only from a snapshot";
             found.push(Problem::new(path, message).hint("write `restore: {copyMethod: Snapshot}`, or `side`"));
         }
     }
@@ -139,7 +138,7 @@ impl Settings {
 impl BackupSettings {
     fn check(&self, found: &mut Vec<Problem>) {
         if self.prune_interval_days == 0 {
-            let message = "0 prunes after every backup, and an aged-out snapshot could never be put back";
+            let message = "0 would prune after every backup, and an aged-out snapshot could never be put back";
             found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
         }
         found.extend(self.retain.problem("settings.backup.retain"));
@@ -153,14 +152,14 @@ impl MetadataSettings {
         for (section, key) in keys {
             let path = keyed(&format!("settings.metadata.{section}"), key);
             if !names::is_qualified(key) {
-                found.push(Problem::new(path, "is not the key of a label or an annotation"));
+                found.push(Problem::new(path, "is not a valid key of a label or annotation"));
             } else if key == names::MANAGED_BY || key.starts_with(names::PREFIX) {
-                found.push(Problem::new(path, "is the key by which we know our own objects"));
+                found.push(Problem::new(path, "is reserved for this policy"));
             }
         }
         for (key, value) in &self.labels {
             if value.literal().is_some_and(|value| !names::is_label_value(value)) {
-                found.push(Problem::new(keyed("settings.metadata.labels", key), "is not the value of a label"));
+                found.push(Problem::new(keyed("settings.metadata.labels", key), "is not a valid label value"));
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use volsync_policy::{Code, Verdict};
 
-/// What answers reached.
+/// The reason codes and rows that answers reached.
 #[derive(Default)]
 pub(crate) struct Reached {
     codes: BTreeSet<Code>,
@@ -23,25 +23,25 @@ impl Reached {
     }
 }
 
-/// What a suite reached, of all there is.
+/// The reason codes and rows that a suite reached, out of all.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
-    /// The reason codes.
+    /// The coverage of the reason codes.
     pub codes: Share<&'static str>,
-    /// The rows of `docs/decisions.md`.
+    /// The coverage of the rows of `docs/decisions.md`.
     pub rows: Share<u64>,
 }
 
-/// How many were reached, and which were not.
+/// How many reason codes or rows were reached, and which were not.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "{T}_share")]
 pub struct Share<T> {
-    /// How many were reached.
+    /// The number of those that were reached.
     pub reached: usize,
-    /// How many there are.
+    /// The number of all.
     pub all: usize,
-    /// Which were not reached.
+    /// The names of those that were not reached.
     pub missing: Vec<T>,
 }
 

@@ -126,50 +126,51 @@ pub fn report_schema() -> Schema {
     schema_for!(ReportDocument<'static>)
 }
 
-/// What came of a run of policy tests.
+/// The result of a run of policy tests.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Report")]
 struct ReportDocument<'a> {
-    /// The engines in which every case ran.
+    /// The engines in which every case was run.
     engines: &'a [&'static str],
-    /// How many cases passed.
+    /// The number of cases that passed.
     passed: usize,
-    /// How many failed.
+    /// The number of cases that failed.
     failed: usize,
-    /// What the answers reached.
+    /// The reason codes and rows that the answers reached.
     coverage: Coverage,
-    /// Every case.
+    /// The result of every case.
     cases: Vec<CaseDocument<'a>>,
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CaseReport")]
 struct CaseDocument<'a> {
-    /// The file in which it stands.
+    /// The path of the file that contains the case.
     file: String,
-    /// The line of its name.
+    /// The line of the case's name in the file.
     line: u64,
-    /// What it is called.
+    /// The name of the case.
     name: &'a str,
-    /// Whether nothing is wrong.
+    /// Whether the case passed.
     passed: bool,
-    /// What is wrong, step by step.
+    /// The expectations that do not hold, step by step.
     faults: Vec<FaultDocument<'a>>,
 }
 
-/// What is wrong with an answer.
+/// An expectation that does not hold.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CaseFault")]
 struct FaultDocument<'a> {
-    /// What the step of the story is called.
+    /// The name of the step, in a story.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
-    /// The line at which the step, or the case, begins.
+    /// The line in the file at which the step, or the case, begins.
     line: u64,
-    /// What is wrong: the name of an expectation that does not hold, or a sentence.
+    /// The name of the expectation, or a sentence that describes the problem.
     what: String,
-    /// In what way: what was expected after `- `, what was found after `+ `. No line holds a credential.
+    /// The difference: lines that begin with `- ` were expected, lines that begin with `+ ` were found. No line
+    /// contains a credential.
     lines: Vec<String>,
 }
 

@@ -7,14 +7,14 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 planned, passed · 1 refused by the policy, failed · 2 bad input, or nowhere to write";
+    "Exit codes: 0 planned, passed · 1 refused by the policy, failed · 2 invalid input, or output not writable";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
-  # One claim; its backup stays paused until someone looks for older ones
+  # One claim; its backup stays paused, because nothing is known of older ones
   volsync-policy generate -f claim.yaml --credentials base.yaml
 
-  # All claims of a folder, applied (client-side apply would copy a Secret
+  # All claims of a directory, applied (client-side apply would copy a Secret
   # into an annotation)
   volsync-policy generate -f claims/ --credentials base.yaml |
     kubectl apply --server-side -f -
@@ -25,8 +25,8 @@ Examples:
     volsync-policy generate -f - --settings settings.yaml --with-claim
 
 Exit codes: 0 planned
-            1 a claim was refused, or these credentials make no Secret
-            2 bad input, or nowhere to write";
+            1 a claim was refused, or the credentials do not make a Secret
+            2 invalid input, or output not writable";
 
 const EXPLAIN_USAGE: &str = "\
 volsync-policy explain [OPTIONS] --filename <FILE>...
@@ -34,7 +34,7 @@ volsync-policy explain [OPTIONS] --filename <FILE>...
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
-  # What a code means, and the way out
+  # Explain a code, and the way out
   volsync-policy explain RestoredOlder
 
   # What happens to a claim of which there are backups, before it is applied
@@ -42,8 +42,8 @@ Examples:
     --evidence snapshots=24
 
 Exit codes: 0 explained
-            1 a claim was refused, or these credentials make no Secret
-            2 bad input, or no such code";
+            1 a claim was refused, or the credentials do not make a Secret
+            2 invalid input, or no such code";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -55,21 +55,21 @@ Examples:
   git show main:settings.yaml |
     volsync-policy diff - settings.yaml -f claims/ || test $? -eq 3
 
-A repository is shown as its path below the base. What only evidence brings
-out does not show: `ledger`, and `restore.clearDeadLocks`.
+A repository is shown as its path below the base repository. Claims are planned
+without evidence: `ledger` and `restore.clearDeadLocks` make no difference.
 
 Exit codes: 0 nothing differs
             1 a claim is in danger: its backups, or the way back to them,
               may be lost
-            2 bad input, or nowhere to write
+            2 invalid input, or output not writable
             3 something differs, and no claim is in danger";
 
 const TEST_EXAMPLES: &str = "\
 Examples:
-  # A suite to begin with, for settings of yours
+  # A new suite, for your own settings
   volsync-policy test --init tests/ --settings settings.yaml
 
-  # Every case of a folder, in both engines, which must agree to the byte
+  # Every case of a directory, in both engines, which must agree to the byte
   volsync-policy test tests/ --engine native,wasm
 
   # One case, again whenever a file changes
@@ -80,7 +80,7 @@ Examples:
 
 Exit codes: 0 every case passed
             1 a case failed
-            2 bad input, or no case was run";
+            2 invalid input, or no case was run";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -88,7 +88,7 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// One label on a PersistentVolumeClaim: restored first if it ever had a backup, then backed up for ever.
+/// One label on a PersistentVolumeClaim: restored first if it ever had a backup, and backed up from then on
 #[derive(Debug, Parser)]
 #[command(name = "volsync-policy", version, styles = STYLES, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
@@ -101,26 +101,26 @@ pub(crate) enum Command {
     /// Print the manifests for claims: Secret, ReplicationDestination, ReplicationSource
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(Generate),
-    /// Say in words what would happen to claims, and why; or what a reason code means
+    /// Explain what would happen to claims, and why; or explain a reason code
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),
-    /// Say what other settings would do to claims, before they are rolled out
+    /// Show what other settings would do to claims, before you roll them out
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
-    /// Run policy tests: what the policy should do with claims, settings and evidence of yours
+    /// Run policy tests: what the policy should do with your claims, settings and evidence
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
-    /// Print every reason code in Markdown, each with the way out of it
+    /// Print all reason codes as Markdown, each with the way out of it
     Codes,
     /// Print a JSON Schema
     Schema {
-        /// Of what
+        /// What the schema describes
         #[arg(value_enum, default_value_t = Schema::Settings)]
         of: Schema,
     },
     /// Print a completion script, as in `volsync-policy completions bash > /etc/bash_completion.d/volsync-policy`
     Completions {
-        /// For which shell
+        /// The shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -132,18 +132,18 @@ pub(crate) enum Command {
 pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) input: Input,
-    /// What is printed: manifests as YAML, manifests as one JSON object a line, or one whole plan a line, with the
+    /// Output format: manifests as YAML, manifests as one JSON object per line, or one whole plan per line, with the
     /// evidence behind it
     #[arg(short, long, value_enum, default_value_t = Output::Yaml)]
     pub(crate) output: Output,
-    /// Print the claim too, with the reference by which it waits for its restore
+    /// Also print the claim, with the data source by which it waits for its restore
     #[arg(long)]
     pub(crate) with_claim: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// A reason code, instead of claims
+    /// A reason code to explain, instead of claims
     #[arg(exclusive = true)]
     pub(crate) code: Option<String>,
     #[command(flatten)]
@@ -152,15 +152,15 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// The settings that are in force
+    /// The settings in use
     #[arg(value_name = "OLD-SETTINGS")]
     pub(crate) old: PathBuf,
-    /// The settings that are to take their place
+    /// The settings to replace them
     #[arg(value_name = "NEW-SETTINGS")]
     pub(crate) new: PathBuf,
     #[command(flatten)]
     pub(crate) claims: Claims,
-    /// How differences are printed: grouped for a person, or each of each claim as one JSON object a line
+    /// Output format: grouped for a person, or every difference of every claim as one JSON object per line
     #[arg(short, long, value_enum, default_value_t = Report::Text)]
     pub(crate) output: Report,
     #[command(flatten)]
@@ -171,20 +171,20 @@ pub(crate) struct Diff {
 pub(crate) struct Input {
     #[command(flatten)]
     pub(crate) claims: Claims,
-    /// Settings; `volsync-policy schema settings` describes them
+    /// Settings file; `volsync-policy schema settings` describes it
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
-    /// What is known of a claim's volume, repository and ledger: a file, or a preset, as in `snapshots=24,bound`
+    /// Evidence about a claim's volume, repository and ledger entry: a file, or a preset such as `snapshots=24,bound`
     ///
-    /// `volsync-policy schema evidence` describes the file, which is taken for every claim alike. A preset is made up
-    /// for each claim. It says what the store holds: `fresh` (no backup, ever), `snapshots=N` (so many, of an earlier
-    /// incarnation of the claim), `unreachable` (the store does not answer), `emptied` (the snapshots were removed) or
-    /// `lost` (what was backed up is gone without a trace). After a comma it may say how far the claim has come, which
-    /// else is Pending: `restoring`, `bound` (to a volume that was not restored), `restored` (Bound to the newest
-    /// snapshot) or `released` (its backup runs). A file of such a name is given as `./fresh`.
+    /// `volsync-policy schema evidence` describes the file, which is used for every claim. A preset is invented for
+    /// each claim. It says what the store contains: `fresh` (there never was a backup), `snapshots=N` (N snapshots of
+    /// an earlier claim of the same name), `unreachable` (the store cannot be reached), `emptied` (the snapshots were
+    /// removed) or `lost` (the repository is gone, but the ledger remembers it). After a comma it may give the state of
+    /// the claim, which is otherwise Pending: `restoring`, `bound` (to a volume that was not restored), `restored`
+    /// (Bound to the newest snapshot) or `released` (its backup runs). To use a file with such a name, write `./fresh`.
     #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
-    /// Render backups running, whatever they may age out (`gate: none` in settings)
+    /// Render backups running, even if they may age out older ones (`gate: none` in settings)
     #[arg(long)]
     pub(crate) ungated: bool,
     #[command(flatten)]
@@ -193,25 +193,25 @@ pub(crate) struct Input {
 
 #[derive(Debug, Args)]
 pub(crate) struct Claims {
-    /// Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    /// Claims: a file, a directory of .yaml, .yml and .json files, or `-` for standard input; may be repeated
     ///
-    /// YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.
+    /// YAML or JSON, with any number of documents, Lists and AdmissionReviews. Objects other than claims are ignored.
     #[arg(short, long = "filename", value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// The namespace of claims that name none
+    /// The namespace of claims that do not name one
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
-    /// The base credentials: a Secret
+    /// The base credentials, as a Secret
     #[arg(long, value_name = "SECRET")]
     pub(crate) credentials: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Runner {
-    /// What runs the policy
+    /// The engine that runs the policy
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub(crate) engine: Engine,
-    /// The module that `--engine wasm` runs
+    /// The module for `--engine wasm`
     #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
     pub(crate) module: PathBuf,
 }
@@ -221,37 +221,37 @@ pub(crate) struct Test {
     /// Cases: files, and folders of .yaml and .yml files
     #[arg(required = true, value_name = "DIR")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Only the cases of which `file: name` contains this
+    /// Run only the cases whose `file: name` contains this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// Print which cases there are, and run none
+    /// List the cases and run none
     #[arg(long)]
     pub(crate) list: bool,
-    /// What runs the policy; several engines must agree to the byte
+    /// The engines that run the policy; several must agree to the byte
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Engine::Native])]
     pub(crate) engine: Vec<Engine>,
-    /// The module that `--engine wasm` runs
+    /// The module for `--engine wasm`
     #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
     pub(crate) module: PathBuf,
-    /// What is printed: what failed and how, or everything as one JSON object
+    /// Output format: failures for a person, or everything as one JSON object
     #[arg(short, long, value_enum, default_value_t = TestOutput::Text)]
     pub(crate) output: TestOutput,
-    /// Write a report in JUnit's XML too
+    /// Also write a report in JUnit's XML format
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     pub(crate) junit: Option<PathBuf>,
-    /// Print which reason codes and rows no case reaches; JSON always says it
+    /// Also print the reason codes and rows that no case reaches; JSON always contains them
     #[arg(long, conflicts_with = "list")]
     pub(crate) coverage: bool,
-    /// Accept what was found: write the expectations that differ anew, and leave the rest of their files as it is
+    /// Accept the answers: update the expectations that differ, and leave the rest of their files unchanged
     #[arg(long, conflicts_with = "list")]
     pub(crate) update: bool,
     /// Run again whenever a case, a file that one names, or the module changes
     #[arg(long, conflicts_with_all = ["list", "update"])]
     pub(crate) watch: bool,
-    /// Write a suite to begin with into DIR, which is not there yet or is empty, and run nothing
+    /// Write a new suite into DIR, which must not exist or must be empty, and run nothing
     #[arg(long, conflicts_with_all = ["filter", "list", "junit", "coverage", "update", "watch"])]
     pub(crate) init: bool,
-    /// The settings that the suite of `--init` is for
+    /// The settings for the suite of `--init`
     #[arg(long, value_name = "FILE", requires = "init")]
     pub(crate) settings: Option<PathBuf>,
 }

@@ -30,7 +30,7 @@ fn explain_code(name: &str) -> anyhow::Result<Outcome> {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`volsync-policy codes` prints them all".to_owned(),
         };
-        bail!("`{}` is no reason code; {hint}", name.escape_default());
+        bail!("`{}` is not a reason code; {hint}", name.escape_default());
     };
     let mut out = anstream::stdout().lock();
     writeln!(out, "{CODE}{}{CODE:#}", code.as_str())?;
@@ -67,13 +67,13 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     let mut sentences = Vec::new();
     sentences.extend(verdict.problem.as_ref().map(|problem| ("problem", problem.to_string())));
     if verdict.admission == "deny" {
-        sentences.push(("claim", "is refused at admission".to_owned()));
+        sentences.push(("claim", "is rejected at admission".to_owned()));
     } else if plan.patch.is_some() && !is_bound(planned) {
         let sentence = "gets `spec.dataSourceRef` when it is created, and stays Pending until it is restored";
         sentences.push(("claim", sentence.to_owned()));
     }
     sentences.extend(manifests.as_ref().and_then(secret).map(|sentence| ("secret", sentence)));
-    let kept = || manifests.is_some().then(|| "what is there stays as it is".to_owned());
+    let kept = || manifests.is_some().then(|| "existing objects stay as they are".to_owned());
     sentences.extend(restore(plan).or_else(kept).map(|sentence| ("restore", sentence)));
     sentences.extend(backup(plan).or_else(kept).map(|sentence| ("backup", sentence)));
     sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.clone())));
@@ -96,7 +96,7 @@ fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
         "apply" if keeps.is_empty() => format!("{name} is applied"),
         "apply" => format!("{name} is applied, and keeps the {} that it has", keeps.join(", ")),
         "keep" if !needs.is_empty() => format!("{name} cannot be rendered"),
-        "keep" => format!("{name} is not applied; what is there stays as it is"),
+        "keep" => format!("{name} is not applied"),
         _ => return None,
     })
 }
@@ -106,7 +106,7 @@ fn restore(plan: &Plan) -> Option<String> {
     let destination = || object(plan, |manifests| &manifests.destination);
     Some(match plan.verdict.restore.as_str() {
         "apply" => format!("{} is created", text(&destination(), "/metadata/name")),
-        "consume" => "its image is taken away, so that no later claim binds from it".to_owned(),
+        "consume" => "its image is consumed, so that no later claim is populated from it".to_owned(),
         "delete" => "the ReplicationDestination is deleted".to_owned(),
         _ => return None,
     })
@@ -119,9 +119,9 @@ fn backup(plan: &Plan) -> Option<String> {
     Some(match plan.verdict.backup.as_str() {
         "release" => format!("{name} runs: at once where it is new, then `{schedule}`"),
         "pause" => format!("{name} is paused; then `{schedule}`"),
-        "withhold" => "none is made for now".to_owned(),
+        "withhold" => "no ReplicationSource is created for now".to_owned(),
         "delete" if plan.steps().any(|step| step == "deleteSource") => "the ReplicationSource is deleted".to_owned(),
-        "delete" => "the ReplicationSource is deleted as soon as no backup is under way".to_owned(),
+        "delete" => "the ReplicationSource is deleted as soon as no backup is in progress".to_owned(),
         _ => return None,
     })
 }

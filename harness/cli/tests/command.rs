@@ -194,7 +194,7 @@ fn what_is_wrong_is_said_with_its_place_and_what_to_write_instead() {
     assert_eq!(said.matches("settings.backup.retian: unknown key; did you mean `retain`?").count(), 1, "{said}");
     let output = run_on(&["generate", "-f", "-"], &claim("a").to_string().replace("hourly", "hurly"));
     let said = err(&output);
-    assert!(said.contains("metadata.labels.backup: its value names no schedule; write `hourly`"), "{said}");
+    assert!(said.contains("metadata.labels.backup: the value names no schedule; write `hourly`"), "{said}");
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn what_is_neither_a_file_nor_a_preset_is_said_with_what_was_meant() {
     }
     let output = run(&[&EXAMPLE[..], &["--evidence", "fresh", "--ungated"]].concat());
     assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("evidence: is of no use while the gate is off; leave it out"), "{}", err(&output));
+    assert!(err(&output).contains("evidence: has no effect while the gate is off; leave it out"), "{}", err(&output));
 }
 
 #[test]
@@ -389,23 +389,23 @@ fn explain_speaks_of_what_evidence_decides() {
             [
                 "secret   volsync-test-data-volsync-secret is applied\n",
                 "restore  volsync-test-data-restore is created\n",
-                "backup   none is made for now\n",
+                "backup   no ReplicationSource is created for now\n",
             ],
         ),
         (
             "snapshots=24,restored",
             [
                 "secret   volsync-test-data-volsync-secret is applied\n",
-                "restore  its image is taken away, so that no later claim binds from it\n",
+                "restore  its image is consumed, so that no later claim is populated from it\n",
                 "backup   volsync-test-data-backup runs: at once where it is new, then `0 * * * *`\n",
             ],
         ),
         (
             "unreachable",
             [
-                "secret   volsync-test-data-volsync-secret is not applied; what is there stays as it is\n",
-                "restore  what is there stays as it is\n",
-                "note     StoreUnread: the ledger could not be read: the store does not answer\n",
+                "secret   volsync-test-data-volsync-secret is not applied\n",
+                "restore  existing objects stay as they are\n",
+                "note     StoreUnread: the ledger could not be read: the store cannot be reached\n",
             ],
         ),
     ] {
@@ -450,7 +450,7 @@ fn explain_says_what_becomes_of_a_claim_without_the_label_and_of_a_password() {
     assert!(text.contains("backup   the ReplicationSource is deleted\n"), "{text}");
     evidence["backup"]["ours"]["syncing"] = json!(true);
     let text = explain(&unlabelled, &evidence);
-    assert!(text.contains("the ReplicationSource is deleted as soon as no backup is under way\n"), "{text}");
+    assert!(text.contains("the ReplicationSource is deleted as soon as no backup is in progress\n"), "{text}");
 }
 
 #[test]

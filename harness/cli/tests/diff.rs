@@ -171,7 +171,7 @@ fn a_claim_that_is_refused_now_is_in_danger_and_one_that_was_and_is_not_any_more
     let mut weekly = claim("data");
     weekly["metadata"]["labels"]["backup"] = json!("weekly");
     let with = json!({"schedules": {"weekly": "0 0 * * 0"}});
-    let problem = r#""metadata.labels.backup: its value names no schedule; write `hourly`""#;
+    let problem = r#""metadata.labels.backup: the value names no schedule; write `hourly`""#;
     assert_eq!(
         of_one(&with, &json!({}), &weekly),
         (vec![format!(r#"Refused: code "NoEvidence" "LabelInvalid"; problem null {problem}"#)], 1)
@@ -429,7 +429,7 @@ fn credentials_show_which_claims_get_no_secret_any_more() {
     let ambient = json!({"credentials": {"s3Identity": "ambient"}});
     let (lines, code) = differences(&ambient, &json!({}), &[claim("data")], &["--credentials", base.to_str().unwrap()]);
     assert_eq!((lines[0]["effect"].as_str(), code), (Some("Refused"), 1));
-    let problem = "no Secret is rendered; fix AWS_ACCESS_KEY_ID (missing), AWS_SECRET_ACCESS_KEY (missing)";
+    let problem = "no Secret is rendered; correct AWS_ACCESS_KEY_ID (missing), AWS_SECRET_ACCESS_KEY (missing)";
     assert_eq!(lines[0]["changes"], json!([{"field": "problem", "old": null, "new": problem}]));
     // What both refuse for want of a key is compared all the same.
     let reduced = json!({"backup": {"retain": {"hourly": 24}}});

@@ -1,21 +1,21 @@
-//! Addresses of repositories, in restic's notation.
+//! The address of a repository, in restic's notation.
 
 use super::keys::Flaw;
 
-/// A repository on S3, as restic reads its address.
+/// The address of a repository on S3, as restic reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Address {
     /// Scheme and host: `https://s3.example.com`, which restic assumes where no scheme is written.
     pub endpoint: String,
     /// The bucket.
     pub bucket: String,
-    /// What stands before every key in the bucket, without a slash at its ends; may be empty.
+    /// The prefix of every key in the bucket, without leading and trailing slash; may be empty.
     pub prefix: String,
 }
 
 impl S3Address {
-    /// Reads `s3:host/bucket/prefix` or `s3:https://host/bucket/prefix`; nothing where it is no address of a bucket, or
-    /// where it holds a password.
+    /// Parses `s3:host/bucket/prefix` or `s3:https://host/bucket/prefix`; `None` where the text is not the address of a
+    /// bucket, or contains a password.
     pub fn parse(repository: &str) -> Option<Self> {
         let address = repository.strip_prefix("s3:")?;
         let (scheme, location) = match address.split_once("://") {
@@ -34,9 +34,9 @@ impl S3Address {
     }
 }
 
-/// The address of the repository at `path` below the base. A base from a file often ends in a line break or a slash, and restic
-/// cleans the path of a repository; without the same care the policy would speak of another repository than the
-/// mover.
+/// The address of the repository at `path` below the base. A base from a file often ends in a line break or a slash,
+/// and restic cleans the path of a repository. Without the same cleaning, policy and mover would use different
+/// repositories.
 ///
 /// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
 /// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path must be absolute: the mover works in the volume itself.

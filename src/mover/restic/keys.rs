@@ -8,20 +8,20 @@ use crate::problem::nearest;
 
 /// A key that VolSync's restic mover reads from a Secret.
 ///
-/// The list is that of VolSync 0.16 (internal/controller/mover/restic/mover.go, `resticOptionalEnvVars`), with the
-/// two required ones, the Google credentials that it mounts as a file, and everything that begins with `RCLONE_`.
+/// The list is that of VolSync 0.16 (internal/controller/mover/restic/mover.go, `resticOptionalEnvVars`), with the two
+/// required keys, the Google credentials that it mounts as a file, and every key that begins with `RCLONE_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MoverKey(#[cfg_attr(feature = "schema", schemars(with = "String"))] Cow<'static, str>);
 
 impl MoverKey {
-    /// The repository: in the base credentials the one below which all claims' repositories stand.
+    /// The address of the repository; in the base credentials the one below which all repositories of claims are.
     pub const REPOSITORY: MoverKey = MoverKey(Cow::Borrowed("RESTIC_REPOSITORY"));
-    /// The password with which restic encrypts.
+    /// The password with which restic encrypts the repository.
     pub const PASSWORD: MoverKey = MoverKey(Cow::Borrowed("RESTIC_PASSWORD"));
 
-    /// The key of that name, if the mover reads it.
+    /// Parses the name of a key; `None` where the mover does not read it.
     pub fn parse(name: &str) -> Option<MoverKey> {
         if let Some(known) = KEYS.iter().find(|known| **known == name) {
             return Some(MoverKey(Cow::Borrowed(known)));
@@ -29,7 +29,7 @@ impl MoverKey {
         name.strip_prefix("RCLONE_").is_some_and(is_variable).then(|| MoverKey(name.to_owned().into()))
     }
 
-    /// As it stands in the Secret.
+    /// The name of the key in the Secret.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,7 +50,7 @@ impl TryFrom<String> for MoverKey {
     }
 }
 
-/// Keys that name the mover's S3 user; needed where the repository is on S3.
+/// The mover's S3 access key, which is needed where the repository is on S3.
 pub(crate) const S3_KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 const KEYS: [&str; 50] = [
@@ -111,10 +111,10 @@ const KEYS: [&str; 50] = [
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Flaw {
-    /// There is none.
+    /// The credentials do not contain the key.
     Missing,
-    /// It is there and empty, which VolSync's mover refuses.
+    /// The value is empty, which VolSync's mover refuses.
     Empty,
-    /// It is not base64, holds a NUL byte, or is no repository.
+    /// The value is invalid: it is not base64, contains a NUL byte, or is not the address of a repository.
     Malformed,
 }

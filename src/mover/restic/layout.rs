@@ -1,18 +1,18 @@
-//! What stands in a repository, by the names of its objects and folders (restic's design document, "Repository layout").
+//! The objects and folders of a restic repository (restic's design document, "Repository layout").
 
-/// The object by which a repository is known; its SHA-256 is the repository's fingerprint.
+/// The object that every repository has; its SHA-256 is the repository's fingerprint.
 pub(crate) const CONFIG: &str = "config";
 
-/// The folder of the keys, without which no password opens the repository.
+/// The folder of the keys; without it no password opens the repository.
 pub(crate) const KEYS: &str = "keys";
 
-/// The folder of the snapshots, one object for each, whose name is the snapshot's id.
+/// The folder of the snapshots: one object for each, named by the snapshot's id.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
 /// The folder of the locks.
 pub(crate) const LOCKS: &str = "locks";
 
-/// The folders of what snapshots refer to.
+/// The folders of the data that snapshots refer to.
 pub(crate) const DATA: [&str; 2] = ["data", "index"];
 
 /// How old a lock must be to be dead, in seconds: restic renews its own every five minutes.

@@ -1,4 +1,4 @@
-//! Outcomes: what a mover did, read from what it wrote.
+//! Outcomes: what a mover did, read from its log.
 //!
 //! VolSync calls a restore of nothing `Successful` too (entry.sh:339-341), so the log is what tells the two apart.
 //! `latestMoverStatus.logs` holds the end of it: of a successful run the lines that pass logfilter.go, of a failed one
@@ -10,21 +10,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::is_hexadecimal;
 
-/// A snapshot as restic's log names it: the first 8 hexadecimal digits of its id, in lower case.
+/// The short id of a restic snapshot, as restic's log has it: the first 8 digits of the snapshot's id, in lower case
+/// hexadecimal.
 ///
-/// The object below `<repository>/snapshots/` has the whole id as its name and so begins with these.
+/// The object below `<repository>/snapshots/` is named by the whole id, and so begins with these digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SnapshotId(#[cfg_attr(feature = "schema", schemars(with = "String"))] String);
 
 impl SnapshotId {
-    /// The snapshot of that name, if it can be one.
+    /// Parses the short id of a snapshot.
     pub fn parse(text: &str) -> Option<Self> {
         is_hexadecimal(text, 8).then(|| SnapshotId(text.to_owned()))
     }
 
-    /// As it stands in the log.
+    /// The short id, as the log has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -38,16 +39,16 @@ impl TryFrom<String> for SnapshotId {
     }
 }
 
-/// What a restore that ended well put into its volume.
+/// What a successful restore put into its volume.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
-    /// This snapshot.
+    /// The snapshot with this id was restored.
     Restored(SnapshotId),
-    /// Nothing: the repository held no snapshot that the mover would pick, or was made by this very run.
+    /// Nothing was restored: the repository held no snapshot that the mover could select, or this run initialised it.
     Nothing,
-    /// The log does not tell.
+    /// The log does not say what was restored.
     Unread,
 }
 
@@ -84,30 +85,30 @@ fn last_finished(log: &str, name: impl Fn(&str) -> Option<SnapshotId>) -> Option
     log.lines().rev().skip_while(|line| !line.starts_with("Restic completed in ")).find_map(name)
 }
 
-/// Why a mover failed, as far as its log tells.
+/// Why a mover failed, told by its log.
 ///
-/// The log itself can hold URLs, paths and names of files, so this is all of it that goes anywhere. It helps a person
-/// to put things right; no decision rests on it.
+/// The log itself can contain URLs, paths and file names, so this value is all that is kept of it. It helps a person to
+/// solve the problem; no decision depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Cause {
-    /// Nothing failed, or nobody could read why.
+    /// Nothing failed, or the log could not be read.
     #[default]
     None,
     /// The password does not open the repository.
     Password,
-    /// The store refuses the credentials, or what they ask for.
+    /// The store denied access.
     Denied,
-    /// The store does not answer, or its certificate is not trusted.
+    /// The store could not be reached, or its certificate is not trusted.
     Unreachable,
-    /// Another run's lock is in the repository.
+    /// The repository is locked by another run.
     Locked,
     /// The volume is full.
     NoSpace,
-    /// The mover's user may not read, write or own what is on the volume.
+    /// The mover's user lacks permission to read, write or own files on the volume.
     Permission,
-    /// Anything else.
+    /// Any other cause.
     Other,
 }
 

@@ -1,41 +1,41 @@
-//! Retention: which snapshots `restic forget` keeps after each backup, and what may not be asked of it.
+//! Retention: which snapshots `restic forget` keeps after each backup, and which rules are rejected.
 
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
-/// Which snapshots restic keeps: the newest of so many hours, days, weeks, months and years.
+/// Which snapshots `restic forget` keeps after each backup. A snapshot is kept if any of these rules keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retain {
-    /// Hours of which the newest snapshot is kept.
+    /// Keep the newest snapshot of each of this many hours that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly: Option<u16>,
-    /// Days of which the newest snapshot is kept.
+    /// Keep the newest snapshot of each of this many days that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub daily: Option<u16>,
-    /// Weeks of which the newest snapshot is kept.
+    /// Keep the newest snapshot of each of this many weeks that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weekly: Option<u16>,
-    /// Months of which the newest snapshot is kept.
+    /// Keep the newest snapshot of each of this many months that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monthly: Option<u16>,
-    /// Years of which the newest snapshot is kept.
+    /// Keep the newest snapshot of each of this many years that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yearly: Option<u16>,
-    /// The newest snapshots, so many, as a text: VolSync's CRD takes no number here.
+    /// Keep this many of the newest snapshots. The number is written as a string, as VolSync's CRD requires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
-    /// All snapshots younger than this, in restic's notation: `1y5m7d2h`.
+    /// Keep every snapshot younger than this duration before the newest, in restic's notation, such as `1y5m7d2h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
 }
 
 impl Retain {
-    /// Whether it may forget a snapshot that `old` kept: one of the counts is lower, or the time within which all are
-    /// kept can be shorter. restic keeps what any of them keeps, and none makes up for another: which snapshots there
-    /// are follows from when backups ran.
+    /// Whether these rules may forget a snapshot that `old` kept: one of the counts is lower, or `within` can be
+    /// shorter. A higher count elsewhere does not make up for it, because which snapshots exist depends on when backups
+    /// ran.
     pub fn is_reduced_from(&self, old: &Retain) -> bool {
         let within = |retain: &Retain| retain.within.as_deref().and_then(Within::parse);
         let is_shorter = match (within(old), within(self)) {
@@ -46,7 +46,7 @@ impl Retain {
         is_shorter || self.counts().iter().zip(old.counts()).any(|(new, old)| *new < old)
     }
 
-    /// What is wrong with it, at `path`: it must keep more than the last snapshot.
+    /// The problem with these rules, at `path`: they must keep more than the last snapshot.
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         let within = self.within.as_deref().map(Within::parse);
         if self.last.as_deref().map(count) == Some(0) {
@@ -65,14 +65,14 @@ impl Retain {
         Some(Problem::new(path, message).hint("leave it out for hourly 24, daily 7"))
     }
 
-    /// All counts; one that is absent keeps as much as zero.
+    /// All counts; an absent one is zero.
     fn counts(&self) -> [u16; 6] {
         let last = self.last.as_deref().map(count);
         [self.hourly, self.daily, self.weekly, self.monthly, self.yearly, last].map(Option::unwrap_or_default)
     }
 }
 
-/// The number that a text says, else zero.
+/// The number in `text`; zero where it is not a number.
 fn count(text: &str) -> u16 {
     text.parse().unwrap_or_default()
 }

@@ -113,8 +113,8 @@ const accept = ({ namespace, name }: { namespace: string; name: string }, hold: 
 /** What is done with each object, in words. */
 function done(plan: Plan): [string, string][] {
   const { verdict, manifests, patch } = plan;
-  const denied = verdict.admission === "deny" && "is refused";
-  const admission = denied || (patch ? "gets a reference to its restore when it is created" : "is taken as it is");
+  const denied = verdict.admission === "deny" && "is rejected";
+  const admission = denied || (patch ? "gets a reference to its restore when it is created" : "is admitted unchanged");
   const claim: [string, string] = ["Claim", admission];
   if (!manifests) return [claim];
   return [
@@ -127,14 +127,14 @@ function done(plan: Plan): [string, string][] {
 
 const SECRET: { [action in Verdict["restore"]]: string } = {
   apply: "is applied",
-  keep: "is not applied; what is there stays",
+  keep: "is not applied",
   consume: "stays",
   delete: "is deleted",
 };
 
 const RESTORE: { [action in Verdict["restore"]]: string } = {
   apply: "is created: the claim stays Pending until it is done",
-  consume: "gives its image away, so that no later claim binds from it",
+  consume: "has its image consumed, so that no later claim is populated from it",
   delete: "is deleted",
   keep: "stays as it is",
 };
@@ -142,7 +142,7 @@ const RESTORE: { [action in Verdict["restore"]]: string } = {
 const BACKUP: { [action in Verdict["backup"]]: string } = {
   release: "runs: at once where it is new, then on its schedule",
   pause: "is rendered paused",
-  withhold: "is not made for now",
+  withhold: "is not created for now",
   keep: "stays as it is",
-  delete: "is deleted as soon as no backup is under way",
+  delete: "is deleted as soon as no backup is in progress",
 };

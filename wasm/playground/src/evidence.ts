@@ -85,13 +85,13 @@ export function begin({ uid }: About): Evidence {
 }
 
 const FAILURES: { [key in Failure]: string } = {
-  notTried: "nobody tried",
-  unreachable: "the store does not answer",
-  denied: "the store refuses",
-  timeout: "the store answers too late",
-  storeMissing: "there is no such bucket",
+  notTried: "no attempt was made",
+  unreachable: "the store cannot be reached",
+  denied: "access was denied",
+  timeout: "the store did not answer in time",
+  storeMissing: "the bucket does not exist",
   unsupported: "it is not on S3",
-  malformed: "the answer makes no sense",
+  malformed: "the answer is invalid",
 };
 const UNREAD = Object.fromEntries(
   Object.entries(FAILURES).map(([key, why]) => [`unread ${key}`, `can't be read: ${why}`]),
@@ -524,7 +524,7 @@ const backup: Topic = {
   counts: [],
   facts: [
     {
-      topic: "a backup is under way",
+      topic: "a backup is in progress",
       read: (evidence) => (ours(evidence) ? ours(evidence)?.syncing === true : undefined),
       write(evidence, value) {
         const known = ours(evidence);

@@ -44,7 +44,7 @@ export class DecisionMap {
         this.cells,
         evidence
           ? this.#table(evidence, about, plan, rows, columns)
-          : element("p", {}, "Nobody looked: there is no evidence to vary."),
+          : element("p", {}, "There is no evidence to vary."),
       );
     };
     this.#redraw();

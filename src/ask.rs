@@ -1,4 +1,4 @@
-//! What the decision must know of a claim: its protection, what carries its credentials, the evidence.
+//! What the decision must know of a claim: its protection, the manifest with its credentials, the evidence.
 
 use crate::decision::Ask;
 use crate::evidence::Evidence;
@@ -8,8 +8,7 @@ use crate::names;
 use crate::protection::Protection;
 
 impl Ask {
-    /// What the decision must know of a claim with this protection to weigh `evidence`; `secret` is what carries its
-    /// credentials.
+    /// What the decision must know of a claim with this protection; `secret` is the manifest with its credentials.
     pub(crate) fn of(
         protection: &Protection<'_>,
         secret: Option<&SecretManifest>,

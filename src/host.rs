@@ -1,14 +1,14 @@
-//! The contract with a host: what it must look at, what it saw, and what it is to write.
+//! The contract with a host: what it must read, what it saw, and what it must write.
 //!
-//! A host holds no rule. It asks what to read, gives the raw answers, and carries out the writes:
+//! A host needs no rules. It asks what to read, passes the raw answers, and carries out the writes:
 //!
 //! ```text
 //! loop {
 //!     seen = {}
-//!     while reads({request, credentials, settings, seen}) names something: look at it, add the answer to seen
+//!     while reads({request, credentials, settings, seen}) is not empty: read them, add the answers to seen
 //!     plan({request, credentials, settings, seen})
-//!     carry the writes out, one after the other; the first that fails ends the round
-//!     wait until `again` says so
+//!     carry out the writes in order, up to the first that fails
+//!     wait as `again` says
 //! }
 //! ```
 
@@ -32,7 +32,7 @@ use crate::seen::Seen;
 use crate::settings::Gate;
 use crate::writes::{Scribe, Write};
 
-/// A review together with what a host saw, in place of evidence.
+/// A review with the raw answers of a host in place of evidence.
 pub struct Inspection {
     review: Review,
     seen: Seen,
@@ -40,12 +40,12 @@ pub struct Inspection {
 
 /// A plan for a host.
 pub struct HostPlan {
-    /// The plan itself.
+    /// The plan.
     pub plan: Plan,
-    /// The evidence that it was made from; nothing for a claim that has no name yet.
+    /// The evidence that the plan was made from; `None` for a claim that has no name yet.
     pub evidence: Option<Evidence>,
-    /// What the steps come down to, one request after the other. A step that cannot be carried out on what was seen is
-    /// left out, with all that come after it.
+    /// The requests that the steps consist of, in order. A step that cannot be carried out on what was seen is left
+    /// out, and so are those after it.
     pub writes: Vec<Write>,
     /// When to plan again.
     pub again: Option<Again>,
@@ -53,11 +53,11 @@ pub struct HostPlan {
 
 impl Inspection {
     /// Reads an inspection from JSON: an object of `request`, `credentials` and `settings`, as in
-    /// [`Review::from_json`], and of `seen`: an answer for each role of [`Read`].
+    /// [`Review::from_json`], and of `seen`, with an answer for each role of [`Read`].
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReviewError> {
         Inspection::from_value(parse(bytes)?)
     }
@@ -66,7 +66,7 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Self, ReviewError> {
         Inspection::of(Parts::of(parse(bytes)?, &["request", "seen"])?, shared.clone())
     }
@@ -87,7 +87,7 @@ impl Inspection {
 }
 
 impl HostPlan {
-    /// The plan as JSON: that of [`Plan::to_json`], with `evidence`, `writes` and `again` beside the rest.
+    /// The plan as JSON: the keys of [`Plan::to_json`], and `evidence`, `writes` and `again`.
     pub fn to_json(&self) -> Vec<u8> {
         let rest = HostPart {
             evidence: self.evidence.as_ref().map(Cow::Borrowed),
@@ -95,7 +95,7 @@ impl HostPlan {
             again: self.again.as_ref().map(Cow::Borrowed),
         };
         let (mut plan, rest) = (self.plan.to_json(), serde_json::to_vec(&rest).unwrap_or_default());
-        // Two objects in one: the plan's own part is written by the code that a page has too.
+        // Two objects are joined, so that the plan's own part is written by the code that the page has too.
         plan.pop();
         plan.push(b',');
         plan.extend(rest.into_iter().skip(1));
@@ -103,20 +103,20 @@ impl HostPlan {
     }
 }
 
-/// What a plan for a host says beside the plan itself.
+/// The part of a plan that only a host needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostPart<'a> {
     /// The evidence that the plan was made from; null for a claim that has no name yet.
     pub evidence: Option<Cow<'a, Evidence>>,
-    /// The requests to make, one after the other. The first that fails ends the round.
+    /// The requests to make, in order. At the first that fails, the host stops, reads again and plans again.
     pub writes: Cow<'a, [Write]>,
     /// When to plan again; null for a claim that has no name yet.
     pub again: Option<Cow<'a, Again>>,
 }
 
-/// What a host must look at next, in the order in which it must be read; nothing once it has seen everything that
-/// matters.
+/// What a host must read next, in the order in which it must be read. The list is empty once the host has seen
+/// everything that matters.
 pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let Inspection { review, seen } = inspection;
     let Some(observer) = Observer::of(review, seen) else { return Vec::new() };
@@ -127,7 +127,7 @@ pub fn reads(inspection: &Inspection) -> Vec<Read> {
     observer.target.reads(Depth::of(&asked, &evidence), seen)
 }
 
-/// What to do about a claim, for a host that carries it out.
+/// Makes the plan for a host that carries it out.
 pub fn plan_for_host(inspection: &Inspection) -> HostPlan {
     let Inspection { review, seen } = inspection;
     let observer = Observer::of(review, seen);

@@ -93,7 +93,7 @@ impl Metadata {
     }
 }
 
-/// An object in the moment in which it is written out: here alone credentials become text.
+/// An object that is being serialized. Only here do credentials become text.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum RevealedObject<'a> {
@@ -251,7 +251,7 @@ impl Manifests {
 }
 
 impl Manifests {
-    /// One of them, credentials and all, to be written out; nothing where it is not rendered.
+    /// One of the manifests, with its credentials, for serialization; `None` where it is not rendered.
     pub(crate) fn reveal(&self, part: Part) -> Option<RevealedObject<'_>> {
         match part {
             Part::Secret => self.secret.reveal(),
@@ -260,7 +260,7 @@ impl Manifests {
         }
     }
 
-    /// The same as JSON.
+    /// One of the manifests as JSON, with its credentials.
     pub(crate) fn json(&self, part: Part) -> Option<Value> {
         let json = serde_json::to_vec(&self.reveal(part)?).ok()?;
         serde_json::from_slice(&json).ok()

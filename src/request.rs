@@ -16,16 +16,16 @@ pub(crate) struct Request {
     pub operation: Operation,
     /// The uid of the request, where an API server sent it.
     pub uid: Option<String>,
-    /// The claim that it is about. Whether its label and its volume are in order has yet to be looked at, and so it is
+    /// The claim that the request is about. Whether its label and its volume are valid is checked later, so this is
     /// never [`Eligibility::Refused`].
     pub subject: Eligibility<Claim>,
-    /// On UPDATE, the claim as it was before.
+    /// On UPDATE, the claim as it was before the request.
     pub before: Eligibility<Claim>,
     /// The whole AdmissionRequest, for templates and patches.
     pub document: Value,
 }
 
-/// Another kind, or a subresource.
+/// The request is about another kind, or about a subresource.
 const NO_CLAIM: Eligibility<Claim> = Eligibility::Unselected(Unselected::NoClaim);
 
 /// The operation of an admission request.
@@ -132,7 +132,8 @@ impl Request {
     }
 }
 
-/// The claim `object` at `path`. Of one that is not selected nothing is read that could be found wrong.
+/// The claim `object` at `path`. Nothing more is read of a claim that the policy does not select, so it cannot be
+/// invalid.
 fn subject(
     object: &Value,
     path: &str,

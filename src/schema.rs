@@ -27,49 +27,50 @@ struct ReviewDocument {
     evidence: Option<Evidence>,
 }
 
-/// What one plan for a host is made from, and what the next reads follow from.
+/// The input of one plan for a host, and of the list of what to read next.
 #[derive(JsonSchema)]
 #[schemars(rename = "Inspection", deny_unknown_fields)]
 #[expect(dead_code, reason = "what stands in it is read by hand, see `Inspection::from_json`")]
 struct InspectionDocument {
-    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of one.
+    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
+    /// alone counts as the request to create it.
     request: Map<String, Value>,
-    /// The base credentials: a Secret.
+    /// The base credentials, as a Secret.
     credentials: Option<Map<String, Value>>,
-    /// What the administrator decided.
+    /// The settings that an administrator makes once for all claims.
     settings: Option<Settings>,
-    /// What the host saw: the answer to each read, by its role. Beside the roles, `queue` says how many restores the
-    /// host lets go first.
+    /// The answer to each read, by its role. A role that is left out was not read. With the additional key `queue` the
+    /// host says how many restores are ahead of this claim's.
     seen: Option<BTreeMap<String, AnswerDocument>>,
 }
 
-/// The answer to one read: the object, the log, the listing or the bytes that were asked for, or why there are none.
+/// The answer to one read: the object, the log, the listing or the bytes, or why there is none.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Answer")]
 #[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
 struct AnswerDocument {
-    /// Why it could not be read.
+    /// Why the read failed.
     failed: Option<Failure>,
-    /// It is true where what was asked for does not exist.
+    /// True where the object does not exist.
     absent: Option<bool>,
-    /// The object of Kubernetes, as the API server gave it.
+    /// The object of Kubernetes, as the API server returned it.
     object: Option<Map<String, Value>>,
-    /// The end of the log.
+    /// The end of the log: its last 1,024 bytes.
     log: Option<String>,
-    /// The objects of the store below the prefix, all pages of them.
+    /// The objects of the store directly below the prefix, from all pages of the listing.
     listing: Option<Vec<ListedDocument>>,
-    /// The folders of the store right below the prefix, as whole prefixes that end in `/`.
+    /// The folders of the store directly below the prefix, as whole prefixes that end in `/`.
     prefixes: Option<Vec<String>>,
-    /// It is true where a page of the listing is missing.
+    /// True where a page of the listing is missing.
     truncated: Option<bool>,
-    /// The bytes of the object of the store, in base64.
+    /// The content of the object of the store, in base64.
     bytes: Option<String>,
-    /// The entity tag of the object of the store.
+    /// The entity tag of the object of the store: its `ETag` header.
     etag: Option<String>,
-    /// The `Date` of the store's answer, as it stands in the header.
+    /// The `Date` header of the store's response, unchanged.
     date: Option<String>,
-    /// Of `queue`: how many restores go first.
+    /// For `queue` only: the number of restores that are ahead of this claim's.
     ahead: Option<u32>,
 }
 
@@ -79,19 +80,19 @@ struct AnswerDocument {
 #[schemars(rename = "Listed")]
 #[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
 struct ListedDocument {
-    /// Its key, from the bucket's root.
+    /// The key of the object, from the root of the bucket.
     key: String,
-    /// When it was written, in RFC 3339.
+    /// When the object was written (`LastModified`), in RFC 3339.
     last_modified: String,
 }
 
-/// What to look at next.
+/// What a host must read next, in this order; empty once it has seen everything that matters.
 #[derive(JsonSchema)]
 #[schemars(rename = "Reads")]
 #[expect(dead_code, reason = "it is written as the list that it holds, see `reads`")]
 struct ReadsDocument(Vec<Read>);
 
-/// The schemas by the names of what they describe.
+/// The schemas, by the name of what they describe.
 pub fn all() -> [(&'static str, Schema); 7] {
     [
         ("evidence", schema_for!(Evidence)),

@@ -297,11 +297,11 @@ pub(crate) enum Schema {
     Plan,
     Review,
     Report,
-    /// What a host gives: a review with what it saw
+    /// The input of a host: a review with the answers to its reads
     Inspection,
-    /// What a host must look at next
+    /// What a host must read next
     Reads,
-    /// What a plan says to a host beside the rest: evidence, writes, and when to plan again
+    /// The part of a plan that only a host needs: evidence, writes, and when to plan again
     Host,
 }
 

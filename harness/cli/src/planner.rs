@@ -6,16 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
-use volsync_policy::{Problem, ReviewError};
+use volsync_policy::{Code, ManifestsDocument, PlanDocument, Problem, ReviewError};
 use volsync_policy_cases::claim_of;
 use volsync_policy_engine::{CallError, Engine, Limits, Native, PlanFn, Wasm};
 
 use crate::args::{self, Claims, Input};
 use crate::documents::{self, Document};
 use crate::evidence::Given;
+use crate::object::Object;
 use crate::outcome::{Outcome, complain, warn};
-use crate::plan::Plan;
 use crate::progress::Progress;
+
+/// A plan as an engine answers it.
+pub(crate) type Plan = PlanDocument<'static, Object>;
+
+/// Its manifests.
+pub(crate) type Manifests = ManifestsDocument<'static, Object>;
 
 /// One claim and its plan. It holds credentials: what is printed of it is chosen by name.
 pub(crate) struct Planned {
@@ -52,6 +58,11 @@ impl Planned {
         format!("{namespace}/{name}")
     }
 
+    /// Whether the policy has anything to do with the claim.
+    pub(crate) fn is_selected(&self) -> bool {
+        self.plan.verdict.code != Code::NotSelected
+    }
+
     fn outcome(&self) -> Outcome {
         if self.plan.refusal.is_some() { Outcome::Refused } else { Outcome::Planned }
     }
@@ -70,7 +81,7 @@ pub(crate) fn plan_all(
     for request in requests(&input.claims) {
         let Some(request) = seen.request(request) else { continue };
         let Some(planned) = seen.sound(planner.plan(request)) else { continue };
-        if !planned.plan.is_selected() {
+        if !planned.is_selected() {
             seen.unselected();
             continue;
         }

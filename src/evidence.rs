@@ -562,7 +562,7 @@ impl Timestamp {
     }
 
     /// The seconds from `earlier` to this; none where that is later.
-    pub(crate) fn since(self, earlier: Timestamp) -> u64 {
+    pub fn since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 }

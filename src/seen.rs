@@ -27,7 +27,8 @@ const QUEUE: &str = "queue";
 /// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
 /// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
 ///
-/// `date` is the `Date` of the store's answer, as it stands in the header. A host that restores only so many claims at
+/// `date` is the `Date` of the store's answer, as it stands in the header or in RFC 3339. A value in `data` of a Secret
+/// may be null, and so may `data`: it was taken out, and nobody knows it. A host that restores only so many claims at
 /// once says under `queue` how many go first: `{"ahead": 3}`.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Map<String, Value>);
@@ -117,7 +118,7 @@ impl Seen {
             is_whole.then_some(Listing {
                 objects: objects.collect::<Option<_>>()?,
                 folders: folders.collect::<Option<_>>()?,
-                as_of: Timestamp::parse_http(answer.get("date")?.as_str()?)?,
+                as_of: answer.get("date")?.as_str().and_then(date)?,
             })
         })
     }
@@ -139,6 +140,11 @@ impl Seen {
             None => Found::Unread(Failure::Malformed),
         }
     }
+}
+
+/// A moment as the store's header has it, or in RFC 3339.
+fn date(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_http(text).or_else(|| Timestamp::parse(text))
 }
 
 impl Listing<'_> {

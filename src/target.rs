@@ -12,7 +12,7 @@ use crate::names::{EXTERNAL_SECRETS_VERSION, Names, SNAPSHOT_VERSION, VOLSYNC_VE
 use crate::protection;
 use crate::request::Request;
 use crate::role::Role;
-use crate::seen::Seen;
+use crate::seen::{Found, Seen};
 use crate::settings::Settings;
 
 /// What belongs to one claim.
@@ -116,13 +116,13 @@ impl Target {
         Ok(key)
     }
 
-    /// The repository that the claim's Secret names: the live one, else the one that would be rendered.
+    /// The repository that the claim's Secret names: the live one; where there is none, the one that would be rendered.
     ///
     /// # Errors
     ///
     /// Nobody knows it, or it is not on S3.
     pub(crate) fn repository(&self, seen: &Seen) -> Result<Place, Failure> {
-        match (self.live(seen), &self.rendered) {
+        match (self.live(seen)?, &self.rendered) {
             (Some(live), _) => Place::of(Through::Secret, &live),
             (None, Some(rendered)) => Place::of(Through::Base, rendered),
             (None, None) => Err(Failure::NotTried),
@@ -147,9 +147,14 @@ impl Target {
         self.rendered.as_ref().map(|rendered| Digest::of(rendered.reveal()))
     }
 
-    /// The SHA-256 of the repository that is judged: the live Secret's, else the one that would be rendered.
+    /// The SHA-256 of the repository that is judged: the live Secret's; where there is none, the one that would be
+    /// rendered.
     pub(crate) fn judged_address(&self, seen: &Seen) -> Option<Digest> {
-        self.live(seen).map_or_else(|| self.rendered_address(), |live| Some(Digest::of(live.reveal())))
+        match self.live(seen) {
+            Ok(Some(live)) => Some(Digest::of(live.reveal())),
+            Ok(None) => self.rendered_address(),
+            Err(_) => None,
+        }
     }
 
     /// The place below which the judged repository stands, where that is where settings put repositories.
@@ -159,9 +164,19 @@ impl Target {
         Some(Place { through, prefix })
     }
 
-    /// `RESTIC_REPOSITORY` of the live Secret.
-    fn live(&self, seen: &Seen) -> Option<SecretBytes> {
-        SecretBytes::in_secret(self.found(Role::Secret, seen)?, &MoverKey::REPOSITORY)
+    /// `RESTIC_REPOSITORY` of the live Secret; nothing where that has none.
+    ///
+    /// # Errors
+    ///
+    /// The Secret, or its value, was not read: the mover may use another repository than would be rendered.
+    fn live(&self, seen: &Seen) -> Result<Option<SecretBytes>, Failure> {
+        let secret = self.object(Role::Secret, seen).ok_or(Failure::NotTried)?;
+        match seen.object(Role::Secret, &secret) {
+            Found::Is(secret) if SecretBytes::is_taken_out(secret, &MoverKey::REPOSITORY) => Err(Failure::NotTried),
+            Found::Is(secret) => Ok(SecretBytes::in_secret(secret, &MoverKey::REPOSITORY)),
+            Found::Absent => Ok(None),
+            Found::Unread(failure) => Err(failure),
+        }
     }
 }
 

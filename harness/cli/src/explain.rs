@@ -57,6 +57,9 @@ fn explain_claims(input: &Input) -> anyhow::Result<Outcome> {
         for Note { code, message } in &planned.plan.notes {
             writeln!(out, "  {:<9}{code}: {message}", "note")?;
         }
+        for (topic, sentence) in planned.missing() {
+            writeln!(out, "  {topic:<9}{sentence}")?;
+        }
         writeln!(out)?;
         Ok(())
     })
@@ -87,7 +90,9 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
 
 /// Whether evidence shows the claim with its volume: what happens when it is created is of no interest any more.
 fn is_bound(planned: &Planned) -> bool {
-    planned.evidence.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
+    let made = planned.plan.evidence.as_ref().map(Object::read);
+    let evidence = planned.told.as_ref().or(made.as_ref());
+    evidence.and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
 }
 
 fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {

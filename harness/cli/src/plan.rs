@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) manifests: Option<Manifests>,
     steps: Vec<Step>,
     pub(crate) notes: Vec<Note>,
+    /// What was made of what was seen.
+    pub(crate) evidence: Option<Object>,
 }
 
 #[derive(Deserialize)]

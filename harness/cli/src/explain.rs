@@ -61,6 +61,9 @@ fn explain_claims(input: &Input) -> anyhow::Result<Outcome> {
         for NoteDocument { code, message } in &planned.plan.notes {
             writeln!(out, "  {:<9}{code}: {message}", "note")?;
         }
+        for (topic, sentence) in planned.missing() {
+            writeln!(out, "  {topic:<9}{sentence}")?;
+        }
         writeln!(out)?;
         Ok(())
     })
@@ -89,9 +92,10 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     sentences
 }
 
-/// Whether evidence shows the claim with its volume: what happens when it is created is of no interest any more.
+/// Whether evidence shows the claim with its volume, so that its creation is of no interest. A claim that was seen is
+/// stored, and gets no patch.
 fn is_bound(planned: &Planned) -> bool {
-    planned.evidence.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
+    planned.told.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
 }
 
 fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {

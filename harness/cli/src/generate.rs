@@ -45,9 +45,9 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The plan as the engine gave it, and behind it the evidence that it was made from, where there was any.
+/// The plan as the engine gave it, and behind it the evidence that somebody told; that of what was seen it has itself.
 fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
-    match (&planned.evidence, planned.json.strip_suffix(b"}")) {
+    match (&planned.told, planned.json.strip_suffix(b"}")) {
         (Some(evidence), Some(open)) => {
             out.write_all(open)?;
             out.write_all(b",\"evidence\":")?;
@@ -72,6 +72,7 @@ fn to_know(planned: &Planned) -> Vec<String> {
     }
     said.extend(plan.verdict.problem.iter().map(|problem| format!("{place}: {name}: {problem}")));
     said.extend(plan.notes.iter().map(|note| format!("{name}: {}", note.message)));
+    said.extend(planned.missing().map(|(topic, sentence)| format!("{name}: {topic}: {sentence}")));
     said
 }
 

@@ -40,6 +40,16 @@ impl SecretBytes {
         decode(text(secret, &["data", key.as_str()])).and_then(usable).ok()
     }
 
+    /// Whether the value of a key of a live Secret was taken out of what was seen: it, or all of `data`, is null. An
+    /// API server never answers that.
+    pub(crate) fn is_taken_out(secret: &Value, key: &MoverKey) -> bool {
+        match secret.get("data") {
+            Some(Value::Null) => true,
+            Some(data) => data.get(key.as_str()).is_some_and(Value::is_null),
+            None => false,
+        }
+    }
+
     /// The bytes themselves, for the one place that writes `Secret.data`.
     pub(crate) fn reveal(&self) -> &[u8] {
         &self.0

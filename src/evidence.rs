@@ -583,7 +583,7 @@ impl Timestamp {
     }
 
     /// The seconds from `earlier` to this time; zero where `earlier` is the later one.
-    pub(crate) fn since(self, earlier: Timestamp) -> u64 {
+    pub fn since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 }

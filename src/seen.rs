@@ -27,8 +27,9 @@ const QUEUE: &str = "queue";
 /// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
 /// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
 ///
-/// `date` is the `Date` header of the store's answer. A host that limits how many claims are restored at the same time
-/// says under `queue` how many are ahead of this one: `{"ahead": 3}`.
+/// `date` is the `Date` header of the store's answer, or the same in RFC 3339. A value in `data` of a Secret may be null,
+/// and so may `data`: the value was removed and is not known. A host that limits how many claims are restored at the
+/// same time says under `queue` how many are ahead of this one: `{"ahead": 3}`.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Map<String, Value>);
 
@@ -118,7 +119,7 @@ impl Seen {
             is_whole.then_some(Listing {
                 objects: objects.collect::<Option<_>>()?,
                 folders: folders.collect::<Option<_>>()?,
-                as_of: Timestamp::parse_http(answer.get("date")?.as_str()?)?,
+                as_of: answer.get("date")?.as_str().and_then(date)?,
             })
         })
     }
@@ -140,6 +141,11 @@ impl Seen {
             None => Found::Unread(Failure::Malformed),
         }
     }
+}
+
+/// A moment as the store's header has it, or in RFC 3339.
+fn date(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_http(text).or_else(|| Timestamp::parse(text))
 }
 
 impl Listing<'_> {

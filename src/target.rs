@@ -12,7 +12,7 @@ use crate::names::{EXTERNAL_SECRETS_VERSION, Names, SNAPSHOT_VERSION, VOLSYNC_VE
 use crate::protection;
 use crate::request::Request;
 use crate::role::Role;
-use crate::seen::Seen;
+use crate::seen::{Found, Seen};
 use crate::settings::Settings;
 
 /// The objects and keys that belong to one claim.
@@ -124,7 +124,7 @@ impl Target {
     ///
     /// The address is not known, or is not on S3.
     pub(crate) fn repository(&self, seen: &Seen) -> Result<Place, Failure> {
-        match (self.live(seen), &self.rendered) {
+        match (self.live(seen)?, &self.rendered) {
             (Some(live), _) => Place::of(Through::Secret, &live),
             (None, Some(rendered)) => Place::of(Through::Base, rendered),
             (None, None) => Err(Failure::NotTried),
@@ -153,7 +153,11 @@ impl Target {
     /// The SHA-256 of the address of the repository that is read: that of the Secret in the cluster, or else that of
     /// the rendered one.
     pub(crate) fn judged_address(&self, seen: &Seen) -> Option<Digest> {
-        self.live(seen).map_or_else(|| self.rendered_address(), |live| Some(Digest::of(live.reveal())))
+        match self.live(seen) {
+            Ok(Some(live)) => Some(Digest::of(live.reveal())),
+            Ok(None) => self.rendered_address(),
+            Err(_) => None,
+        }
     }
 
     /// The place of the base repository, where the address of the repository that is read ends in the path that
@@ -164,9 +168,19 @@ impl Target {
         Some(Place { through, prefix })
     }
 
-    /// `RESTIC_REPOSITORY` of the Secret in the cluster.
-    fn live(&self, seen: &Seen) -> Option<SecretBytes> {
-        SecretBytes::in_secret(self.found(Role::Secret, seen)?, &MoverKey::REPOSITORY)
+    /// `RESTIC_REPOSITORY` of the live Secret; nothing where that has none.
+    ///
+    /// # Errors
+    ///
+    /// The Secret, or its value, was not read: the mover may use another repository than would be rendered.
+    fn live(&self, seen: &Seen) -> Result<Option<SecretBytes>, Failure> {
+        let secret = self.object(Role::Secret, seen).ok_or(Failure::NotTried)?;
+        match seen.object(Role::Secret, &secret) {
+            Found::Is(secret) if SecretBytes::is_taken_out(secret, &MoverKey::REPOSITORY) => Err(Failure::NotTried),
+            Found::Is(secret) => Ok(SecretBytes::in_secret(secret, &MoverKey::REPOSITORY)),
+            Found::Absent => Ok(None),
+            Found::Unread(failure) => Err(failure),
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 
 use boon::{Compiler, Schemas};
 use schemars::Schema;
-use serde_json::Value;
+use serde_json::{Value, json};
+use volsync_policy::PlanDocument;
 use volsync_policy::reference::reason_codes;
 use volsync_policy::schema::all as of_the_policy;
 use volsync_policy_cases::{Operation, report_schema};
@@ -41,13 +42,15 @@ fn the_reason_codes_in_docs_are_those_of_the_policy() {
 }
 
 #[test]
-fn every_plan_is_as_its_schema_says() {
+fn every_plan_is_as_its_schema_says_and_is_read_as_it_was_written() {
     let validate = validator("plan");
     let mut plans = 0;
     for Question { name, payload, .. } in questions().iter().filter(|it| it.operation == Operation::Plan) {
         if let Ok(plan) = Native.call("plan", payload.to_string().as_bytes()) {
+            let read: PlanDocument<'_, Value> = serde_json::from_slice(&plan).unwrap();
             let plan = serde_json::from_slice(&plan).unwrap();
             assert_eq!(validate(&plan), Ok(()), "{name}");
+            assert_eq!(json!(read), plan, "{name}");
             plans += 1;
         }
     }

@@ -88,7 +88,7 @@ impl Observer<'_> {
         })
     }
 
-    /// The Secret, and the ExternalSecret that makes it.
+    /// The Secret, and the ExternalSecret that makes it. It is unread where a value that matters was taken out.
     pub(super) fn secret(&self) -> Option<SecretEvidence> {
         let external = if self.target.is_external { self.look(Role::ExternalSecret)? } else { None };
         let secret = self.look(Role::Secret)?;
@@ -96,9 +96,17 @@ impl Observer<'_> {
             return Some(SecretEvidence::Foreign);
         }
         let Some(secret) = secret else { return Some(SecretEvidence::Absent) };
+        let rendered = self.target.rendered_address();
+        // What was taken out of a dump cannot be compared.
+        let is_taken_out = |key: &MoverKey| SecretBytes::is_taken_out(secret, key);
+        if rendered.is_some() && is_taken_out(&MoverKey::REPOSITORY)
+            || self.password.is_some() && is_taken_out(&MoverKey::PASSWORD)
+        {
+            return None;
+        }
         let live = |key: &MoverKey| SecretBytes::in_secret(secret, key);
         let repository = live(&MoverKey::REPOSITORY).map_or_else(|| Digest::of(b""), |it| Digest::of(it.reveal()));
-        let is_same = self.target.rendered_address().is_none_or(|rendered| rendered == repository);
+        let is_same = rendered.is_none_or(|rendered| rendered == repository);
         let password = live(&MoverKey::PASSWORD).zip(self.password.as_ref());
         Some(SecretEvidence::Ours(SecretContent {
             repository: if is_same { Address::Same } else { Address::Other(repository) },

@@ -582,3 +582,46 @@ fn a_plan_is_read_back_as_it_was_written() {
         assert_eq!(read, serde_json::from_slice::<Value>(&json).unwrap());
     }
 }
+
+/// A claim whose backup was released, and whose Secret names another repository than would be rendered.
+fn released_elsewhere() -> Value {
+    let elsewhere = base64("s3:http://s3.local:9000/backups/old/shop/data");
+    let mut record: Value = serde_json::from_str(RECORD).unwrap();
+    record["fingerprint"] = json!("a".repeat(64));
+    let record = json!({"metadata": {"annotations": {"volsync-policy.io/released": record.to_string()}}});
+    changed(
+        &restored(),
+        json!({
+            "claim": {"object": record.clone()}, "source": changed(&source(), json!({ "object": record })),
+            "secret": {"object": {"data": {"RESTIC_REPOSITORY": elsewhere}}},
+        }),
+    )
+}
+
+#[test]
+fn a_repository_is_not_judged_while_nobody_knows_whether_the_secret_names_it() {
+    for failure in ["denied", "notTried"] {
+        let seen = changed(&released_elsewhere(), json!({"secret": {"object": null, "failed": failure}}));
+        assert_eq!(code(&seen), "ObjectsUnread", "a released backup is no stray");
+        assert_eq!(evidence(&seen)["repository"], json!({ "unread": failure }));
+        assert!(!asked(&seen).contains(&"repository".to_owned()));
+    }
+}
+
+#[test]
+fn a_secret_whose_values_were_taken_out_is_unread_where_they_matter() {
+    for (taken_out, is_judged) in
+        [("/data", false), ("/data/RESTIC_REPOSITORY", false), ("/data/RESTIC_PASSWORD", true)]
+    {
+        let mut seen = released_elsewhere();
+        *seen["secret"]["object"].pointer_mut(taken_out).unwrap() = Value::Null;
+        assert_eq!(evidence(&seen).get("secret"), None, "{taken_out}");
+        assert_eq!(evidence(&seen)["repository"]["unread"] == "notTried", !is_judged, "{taken_out}");
+        assert_eq!(code(&seen), "ObjectsUnread", "{taken_out}");
+        seen["secret"]["object"]["metadata"]["labels"] = json!({});
+        assert_eq!(code(&seen), "NotOurs", "what is left of it is read");
+    }
+    let mut empty = released_elsewhere();
+    empty["secret"]["object"]["data"] = json!({});
+    assert!(evidence(&empty)["secret"]["ours"]["repository"]["other"].is_string(), "an API server says so");
+}

@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 use volsync_policy::nearest;
 
+use crate::dump::Dump;
 use crate::expect::given;
 use crate::preset::Preset;
-use crate::read::{document, line};
+use crate::read::{document, documents_in, line};
 use crate::story::change_all;
 
 /// What a base or a case says of a review.
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) settings: Option<Value>,
     #[serde(deserialize_with = "given")]
     pub(crate) evidence: Option<Value>,
+    #[serde(deserialize_with = "given")]
+    pub(crate) seen: Option<Value>,
     /// Then, by JSON pointers into the review, what is other; null removes.
     pub(crate) change: BTreeMap<String, Value>,
 }
@@ -104,7 +107,7 @@ impl<'de> Deserialize<'de> for Named {
 #[derive(Default)]
 pub(crate) struct Bases(BTreeMap<String, Start>);
 
-/// A review so far, whose evidence may still be a preset.
+/// A review so far, whose evidence may still be a preset, and what was seen a dump.
 #[derive(Clone, Default)]
 pub(crate) struct Start {
     pub(crate) review: Map<String, Value>,
@@ -156,6 +159,7 @@ impl Bases {
             ("credentials", parts.credentials),
             ("settings", parts.settings),
             ("evidence", parts.evidence),
+            ("seen", parts.seen),
         ];
         for (key, part) in written.into_iter().filter_map(|(key, part)| Some((key, part?))) {
             match part {
@@ -198,7 +202,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Puts what is meant in the place of text: a file's one document, a preset's evidence.
+    /// Puts what is meant in the place of what is written: a file's one document, a preset's evidence, what a dump
+    /// tells of the claim.
     pub(crate) fn write_out(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
         self.read_in(review)?;
         let preset =
@@ -209,10 +214,15 @@ impl Files {
             let evidence = preset.expand(review.get("request").unwrap_or(&Value::Null), &json);
             review.insert("evidence".to_owned(), serde_json::to_value(evidence)?);
         }
+        if let Some(dump) = review.get("seen").and_then(dump).transpose().context("seen")? {
+            review.remove("seen");
+            let observation = dump.observe(review, false);
+            review.insert("seen".to_owned(), observation.seen);
+        }
         Ok(())
     }
 
-    /// Puts a file's one document in the place of its name, and leaves a preset as it is.
+    /// Puts a file's one document in the place of its name, or all those of a dump, and leaves a preset as it is.
     fn read_in(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
         for (key, part) in review.iter_mut() {
             let Value::String(text) = part else { continue };
@@ -224,6 +234,12 @@ impl Files {
                         return Err(why.context(format!("evidence: `{text}` is neither a file nor a preset")));
                     }
                 }
+            }
+            if key == "seen" {
+                let file = self.folder.join(&*text);
+                *part = Value::Array(documents_in(&file).context("seen")?);
+                self.named.push(file);
+                continue;
             }
             self.credentials |= key == "credentials";
             *part = self.read(text).with_context(|| key.clone())?;
@@ -237,6 +253,22 @@ impl Files {
         self.named.push(file);
         Ok(document)
     }
+}
+
+/// The dump in what a case says was seen, which is one document or a list of them; nothing where that is the answers
+/// themselves, by role.
+fn dump(seen: &Value) -> Option<anyhow::Result<Dump>> {
+    let documents = match seen {
+        Value::Array(documents) => documents.as_slice(),
+        seen if seen.get("kind").is_some_and(Value::is_string) => std::slice::from_ref(seen),
+        _ => return None,
+    };
+    let mut dump = Dump::default();
+    let mut numbered = (1..).zip(documents);
+    let added = numbered.try_for_each(|(nth, document)| {
+        dump.add(document.clone()).map_err(|fault| fault.context(format!("document {nth} of the dump")))
+    });
+    Some(added.map(|()| dump))
 }
 
 #[cfg(test)]

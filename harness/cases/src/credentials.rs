@@ -21,9 +21,9 @@ const SHORTEST_PART: usize = 6;
 impl Credentials {
     /// Those that `payload` brings and those that stand in the Secret of `answer`.
     pub(crate) fn of<'a>(payload: &'a Value, answers: impl IntoIterator<Item = &'a Value>) -> Self {
-        let secrets = answers.into_iter().filter_map(|answer| answer.pointer(SECRET));
+        let of_answers = answers.into_iter().filter_map(|answer| answer.pointer(SECRET));
         let mut values = Vec::new();
-        for secret in payload.get("credentials").into_iter().chain(secrets) {
+        for secret in secrets(payload).chain(of_answers) {
             for (key, value) in entries(secret, "stringData") {
                 values.push((key.clone(), STANDARD.encode(value)));
                 values.push((key.clone(), value.to_owned()));
@@ -91,6 +91,11 @@ impl Credentials {
         }
         text
     }
+}
+
+/// The Secrets that a payload brings: the base credentials, and the claim's own as it was seen.
+pub(crate) fn secrets(payload: &Value) -> impl Iterator<Item = &Value> {
+    payload.get("credentials").into_iter().chain(payload.pointer("/seen/secret/object"))
 }
 
 fn below(pointer: &str, key: &str) -> String {

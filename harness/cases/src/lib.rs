@@ -6,13 +6,14 @@
 //! request: {…}        # a claim, an AdmissionReview or its request
 //! credentials: {…}    # a Secret; may be left out
 //! settings: {…}       # may be left out
-//! evidence: {…}       # may be left out
+//! evidence: {…}       # may be left out; or `seen`
 //! expect:
 //!   code: NoEvidence
 //!   source: {…}       # the whole manifest
 //! ```
 //!
-//! Each of the four may be the name of a file, from the case's folder; evidence may be a [`Preset`]. Only what is
+//! Each of the four may be the name of a file, from the case's folder; evidence may be a [`Preset`]. In its place
+//! `seen` may stand: a [`Dump`], as the name of its file or as its documents, or the raw answers by role. Only what is
 //! named under `expect` is compared, and each of it whole, but for what `except` names. A case that could not fail is
 //! an error, and so is an expectation about something that the answer does not have.
 //!
@@ -51,6 +52,7 @@ mod case;
 mod compare;
 mod coverage;
 mod credentials;
+mod dump;
 mod expect;
 mod init;
 mod preset;
@@ -64,6 +66,7 @@ mod update;
 pub use case::{Case, Operation, Step};
 pub use compare::{Difference, Line};
 pub use coverage::{Coverage, Share};
+pub use dump::{Dump, Missing, Observation, redact};
 pub use expect::Expect;
 pub use init::init;
 pub use preset::{Preset, claim_of};

@@ -11,7 +11,7 @@ use serde_saphyr::{Spanned, UserMessageFormatter};
 
 use crate::base::{Bases, Files, Parts, Start, Written};
 use crate::case::{Case, Operation, Step};
-use crate::credentials::look_real;
+use crate::credentials::{look_real, secrets};
 use crate::expect::{Expect, given};
 use crate::story::StoryStep;
 
@@ -31,6 +31,8 @@ struct Document {
     settings: Option<Value>,
     #[serde(deserialize_with = "given")]
     evidence: Option<Value>,
+    #[serde(deserialize_with = "given")]
+    seen: Option<Value>,
     change: BTreeMap<String, Value>,
     expect: Expect,
     story: Option<Vec<StoryStep>>,
@@ -140,6 +142,13 @@ pub(crate) fn document<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     }
 }
 
+/// All documents of a file. Those of JSON may follow one another as `kubectl` prints them.
+pub(crate) fn documents_in(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let text = read_to_string(file)?;
+    let json: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(&text).into_iter().collect();
+    json.or_else(|_| documents(&text, file))
+}
+
 pub(crate) fn line<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
 }
@@ -168,6 +177,7 @@ impl Document {
             credentials: self.credentials,
             settings: self.settings,
             evidence: self.evidence,
+            seen: self.seen,
             change: self.change,
         };
         let Start { mut review, mut files } = bases.start(parts, file)?;
@@ -191,7 +201,7 @@ impl Document {
         for step in &steps {
             step.expect.check().map_err(|wrong| fault(step, &wrong))?;
         }
-        let credentials = steps.iter().filter_map(|step| step.payload.get("credentials"));
+        let credentials = steps.iter().flat_map(|step| secrets(&step.payload));
         let looks_real: BTreeSet<String> = credentials.flat_map(look_real).collect();
         Ok(Case {
             file: file.to_owned(),

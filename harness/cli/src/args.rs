@@ -30,6 +30,7 @@ Exit codes: 0 planned
 
 const EXPLAIN_USAGE: &str = "\
 volsync-policy explain [OPTIONS] --filename <FILE>...
+       volsync-policy explain [OPTIONS] --seen <DUMP>
        volsync-policy explain <CODE>";
 
 const EXPLAIN_EXAMPLES: &str = "\
@@ -41,9 +42,29 @@ Examples:
   volsync-policy explain -f claim.yaml --credentials base.yaml \\
     --evidence snapshots=24
 
+  # What would happen to the claims of a cluster, by what is there
+  kubectl get pvc,pv,replicationsource,replicationdestination,secret,job,\\
+volumesnapshot,namespace -A -o json > dump.json
+  aws s3api list-objects-v2 --bucket BUCKET --prefix PREFIX/ \\
+    --output json >> dump.json
+  volsync-policy explain --seen dump.json --credentials base.yaml
+
 Exit codes: 0 explained
             1 a claim was refused, or the credentials do not make a Secret
             2 invalid input, or no such code";
+
+const REDACT_EXAMPLES: &str = "\
+Examples:
+  # A dump to send to someone else
+  kubectl get pvc,pv,replicationsource,replicationdestination,secret,job,\\
+volumesnapshot,namespace -A -o json | volsync-policy redact > dump.json
+
+null takes the place of each value in `data` and `stringData` of a Secret, and
+its `managedFields` and the annotations with a copy of it are left out. What
+else a dump holds stays, such as a password in the command line of a Job.
+
+Exit codes: 0 written
+            2 bad input, which is not written, or nowhere to write";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -82,6 +103,14 @@ Exit codes: 0 every case passed
             1 a case failed
             2 invalid input, or no case was run";
 
+const FILES: &str =
+    "Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like";
+
+const FILES_AT_LENGTH: &str = "\
+Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+
+YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -104,6 +133,9 @@ pub(crate) enum Command {
     /// Explain what would happen to claims, and why; or explain a reason code
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),
+    /// Remove the values of the Secrets of a dump, so that you can send it
+    #[command(after_help = REDACT_EXAMPLES)]
+    Redact(Redact),
     /// Show what other settings would do to claims, before you roll them out
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
@@ -151,6 +183,13 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Redact {
+    /// The dump: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    #[arg(short, long = "filename", value_name = "FILE", default_value = "-")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The settings in use
     #[arg(value_name = "OLD-SETTINGS")]
@@ -158,6 +197,8 @@ pub(crate) struct Diff {
     /// The settings to replace them
     #[arg(value_name = "NEW-SETTINGS")]
     pub(crate) new: PathBuf,
+    #[arg(short, long = "filename", value_name = "FILE", required = true, help = FILES, long_help = FILES_AT_LENGTH)]
+    pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) claims: Claims,
     /// Output format: grouped for a person, or every difference of every claim as one JSON object per line
@@ -169,6 +210,9 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Input {
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "seen")]
+    #[arg(help = FILES, long_help = FILES_AT_LENGTH)]
+    pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) claims: Claims,
     /// Settings file; `volsync-policy schema settings` describes it
@@ -184,6 +228,20 @@ pub(crate) struct Input {
     /// (Bound to the newest snapshot) or `released` (its backup runs). To use a file with such a name, write `./fresh`.
     #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
+    /// What is there, as `kubectl get pvc,pv,… -A -o json` prints it: a dump, or `-` for standard input
+    ///
+    /// Without --filename its labelled claims are looked at, with --namespace those of that namespace. It holds Lists
+    /// and objects of Kubernetes, in JSON or YAML, and listings of the store, as `aws s3api list-objects-v2 --output
+    /// json` prints them or in a `StoreListing`; the README describes that. A List with objects of a kind is taken for
+    /// all of that kind. What is not in the dump is unread, and the answer says so.
+    #[arg(long, value_name = "DUMP", conflicts_with = "evidence")]
+    pub(crate) seen: Option<PathBuf>,
+    /// Take values that are not in the dump's Secrets for those that --credentials would make
+    ///
+    /// For a dump that `volsync-policy redact` wrote: where the claim's Secret points is not known then, and without
+    /// your word for it nothing is decided that depends on it.
+    #[arg(long, requires = "seen")]
+    pub(crate) assume_secrets: bool,
     /// Render backups running, even if they may age out older ones (`gate: none` in settings)
     #[arg(long)]
     pub(crate) ungated: bool,
@@ -193,11 +251,6 @@ pub(crate) struct Input {
 
 #[derive(Debug, Args)]
 pub(crate) struct Claims {
-    /// Claims: a file, a directory of .yaml, .yml and .json files, or `-` for standard input; may be repeated
-    ///
-    /// YAML or JSON, with any number of documents, Lists and AdmissionReviews. Objects other than claims are ignored.
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
     /// The namespace of claims that do not name one
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,

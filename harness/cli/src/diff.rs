@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
     let (old, new) = (planner(&arguments.old, &old_settings)?, planner(&arguments.new, &new_settings)?);
     let mut seen = Seen::new();
     let mut comparison = Comparison::default();
-    for request in requests(&arguments.claims) {
+    for request in requests(&arguments.files, arguments.claims.namespace.as_deref()) {
         let Some(request) = seen.request(request) else { continue };
         let Some(pairs) = seen.sound(pairs(&old, &new, request)) else { continue };
         if pairs.iter().any(Pair::is_selected) {

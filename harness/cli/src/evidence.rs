@@ -1,12 +1,12 @@
-//! What `--evidence` takes: a file, or a preset.
+//! What `--evidence` takes, a file or a preset; and what `--seen` takes, a dump.
 
 use std::path::Path;
 
 use anyhow::Context;
-use serde_json::Value;
-use volsync_policy_cases::Preset;
+use serde_json::{Map, Value, json};
+use volsync_policy_cases::{Dump, Missing, Observation, Preset};
 
-use crate::documents;
+use crate::documents::{self, Document};
 
 /// What `--evidence` names.
 pub(crate) enum Given {
@@ -26,5 +26,46 @@ impl Given {
                 Err(why).with_context(|| format!("--evidence {}: neither a file nor a preset", given.display()))
             }
         }
+    }
+}
+
+/// The dump that `--seen` names.
+pub(crate) struct DumpFile {
+    dump: Dump,
+    name: String,
+    assumes_secrets: bool,
+}
+
+impl DumpFile {
+    pub(crate) fn read(file: &Path, assumes_secrets: bool) -> anyhow::Result<DumpFile> {
+        let mut dump = Dump::default();
+        for document in documents::read(file) {
+            let Document { value, place } = document?;
+            dump.add(value).context(place)?;
+        }
+        Ok(DumpFile { dump, name: file.display().to_string(), assumes_secrets })
+    }
+
+    /// Its claims, as requests; where a namespace is named, those of that one.
+    pub(crate) fn requests(&self, namespace: Option<&str>) -> impl Iterator<Item = Document> {
+        let is_asked_for = move |claim: &&Value| {
+            namespace.is_none_or(|namespace| claim.pointer("/metadata/namespace") == Some(&json!(namespace)))
+        };
+        let claims = self.dump.claims().filter(is_asked_for);
+        claims.map(|claim| Document { value: claim.clone(), place: self.name.clone() })
+    }
+
+    /// The inspection of the claim that a request is about, and what the dump does not tell of it; `shared` are settings
+    /// and credentials.
+    pub(crate) fn inspection(
+        &self,
+        request: &Value,
+        shared: &Map<String, Value>,
+    ) -> (Map<String, Value>, Vec<Missing>) {
+        let mut inspection = shared.clone();
+        inspection.insert("request".to_owned(), request.clone());
+        let Observation { seen, missing } = self.dump.observe(&inspection, self.assumes_secrets);
+        inspection.insert("seen".to_owned(), seen);
+        (inspection, missing)
     }
 }

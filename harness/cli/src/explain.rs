@@ -6,13 +6,17 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
 use serde_json::Value;
+use volsync_policy::mover::restic::MoverKey;
 use volsync_policy::reference::{accept_command, acceptance};
-use volsync_policy::{Acceptance, Code, nearest};
+use volsync_policy::{
+    Acceptance, Admission, BackupAction, Code, NoteDocument, Part, Restore, SecretDocument, Step, VerdictDocument,
+    nearest,
+};
 
 use crate::args::{Explain, Input};
+use crate::object::Object;
 use crate::outcome::Outcome;
-use crate::plan::{Manifest, Manifests, Note, Object, Plan, SecretManifest, Verdict};
-use crate::planner::{Planned, plan_all};
+use crate::planner::{Manifests, Plan, Planned, plan_all};
 
 const CLAIM: Style = Style::new().bold();
 const CODE: Style = AnsiColor::Cyan.on_default().bold();
@@ -48,14 +52,17 @@ fn explain_code(name: &str) -> anyhow::Result<Outcome> {
 fn explain_claims(input: &Input) -> anyhow::Result<Outcome> {
     plan_all(input, |planned| {
         let mut out = anstream::stdout().lock();
-        let Verdict { code, message, .. } = &planned.plan.verdict;
-        writeln!(out, "{CLAIM}{}{CLAIM:#}: {CODE}{code}{CODE:#}", planned.name())?;
+        let VerdictDocument { code, message, .. } = &planned.plan.verdict;
+        writeln!(out, "{CLAIM}{}{CLAIM:#}: {CODE}{}{CODE:#}", planned.name(), code.as_str())?;
         writeln!(out, "  {message}")?;
         for (topic, sentence) in sentences(planned) {
             writeln!(out, "  {topic:<9}{sentence}")?;
         }
-        for Note { code, message } in &planned.plan.notes {
+        for NoteDocument { code, message } in &planned.plan.notes {
             writeln!(out, "  {:<9}{code}: {message}", "note")?;
+        }
+        for (topic, sentence) in planned.missing() {
+            writeln!(out, "  {topic:<9}{sentence}")?;
         }
         writeln!(out)?;
         Ok(())
@@ -66,7 +73,7 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     let Planned { plan: plan @ Plan { verdict, manifests, .. }, .. } = planned;
     let mut sentences = Vec::new();
     sentences.extend(verdict.problem.as_ref().map(|problem| ("problem", problem.to_string())));
-    if verdict.admission == "deny" {
+    if verdict.admission == Admission::Deny {
         sentences.push(("claim", "is rejected at admission".to_owned()));
     } else if plan.patch.is_some() && !is_bound(planned) {
         let sentence = "gets `spec.dataSourceRef` when it is created, and stays Pending until it is restored";
@@ -76,59 +83,63 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     let kept = || manifests.is_some().then(|| "existing objects stay as they are".to_owned());
     sentences.extend(restore(plan).or_else(kept).map(|sentence| ("restore", sentence)));
     sentences.extend(backup(plan).or_else(kept).map(|sentence| ("backup", sentence)));
-    sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.clone())));
+    sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.to_string())));
     if let Some(hold) = &verdict.hold {
         let (namespace, name) = planned.names();
         sentences.push(("hold", format!("{hold}; a person accepts it with")));
-        sentences.push(("", accept_command(namespace, name, hold)));
+        sentences.push(("", accept_command(namespace, name, &hold.to_string())));
     }
     sentences
 }
 
-/// Whether evidence shows the claim with its volume: what happens when it is created is of no interest any more.
+/// Whether evidence shows the claim with its volume, so that its creation is of no interest. A claim that was seen is
+/// stored, and gets no patch.
 fn is_bound(planned: &Planned) -> bool {
-    planned.evidence.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
+    planned.told.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
 }
 
 fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
-    let SecretManifest { action, name, needs, keeps, .. } = secret;
-    Some(match action.as_str() {
-        "apply" if keeps.is_empty() => format!("{name} is applied"),
-        "apply" => format!("{name} is applied, and keeps the {} that it has", keeps.join(", ")),
-        "keep" if !needs.is_empty() => format!("{name} cannot be rendered"),
-        "keep" => format!("{name} is not applied"),
-        _ => return None,
+    let SecretDocument { action, name, needs, keeps, .. } = secret;
+    let keeps: Vec<&str> = keeps.iter().map(MoverKey::as_str).collect();
+    Some(match action {
+        Restore::Apply if keeps.is_empty() => format!("{name} is applied"),
+        Restore::Apply => format!("{name} is applied, and keeps the {} that it has", keeps.join(", ")),
+        Restore::Keep if !needs.is_empty() => format!("{name} cannot be rendered"),
+        Restore::Keep => format!("{name} is not applied"),
+        Restore::Consume | Restore::Delete => return None,
     })
 }
 
 /// What is done with the ReplicationDestination, unless it stays as it is.
 fn restore(plan: &Plan) -> Option<String> {
-    let destination = || object(plan, |manifests| &manifests.destination);
-    Some(match plan.verdict.restore.as_str() {
-        "apply" => format!("{} is created", text(&destination(), "/metadata/name")),
-        "consume" => "its image is consumed, so that no later claim is populated from it".to_owned(),
-        "delete" => "the ReplicationDestination is deleted".to_owned(),
-        _ => return None,
+    let destination = || object(plan, Part::Destination);
+    Some(match plan.verdict.restore {
+        Restore::Apply => format!("{} is created", text(&destination(), "/metadata/name")),
+        Restore::Consume => "its image is consumed, so that no later claim is populated from it".to_owned(),
+        Restore::Delete => "the ReplicationDestination is deleted".to_owned(),
+        Restore::Keep => return None,
     })
 }
 
 /// What is done with the ReplicationSource, unless it stays as it is.
 fn backup(plan: &Plan) -> Option<String> {
-    let source = object(plan, |manifests| &manifests.source);
+    let source = object(plan, Part::Source);
     let (name, schedule) = (text(&source, "/metadata/name"), text(&source, "/spec/trigger/schedule"));
-    Some(match plan.verdict.backup.as_str() {
-        "release" => format!("{name} runs: at once where it is new, then `{schedule}`"),
-        "pause" => format!("{name} is paused; then `{schedule}`"),
-        "withhold" => "no ReplicationSource is created for now".to_owned(),
-        "delete" if plan.steps().any(|step| step == "deleteSource") => "the ReplicationSource is deleted".to_owned(),
-        "delete" => "the ReplicationSource is deleted as soon as no backup is in progress".to_owned(),
-        _ => return None,
+    Some(match plan.verdict.backup {
+        BackupAction::Release => format!("{name} runs: at once where it is new, then `{schedule}`"),
+        BackupAction::Pause => format!("{name} is paused; then `{schedule}`"),
+        BackupAction::Withhold => "no ReplicationSource is created for now".to_owned(),
+        BackupAction::Delete if plan.steps.contains(&Step::DeleteSource) => {
+            "the ReplicationSource is deleted".to_owned()
+        }
+        BackupAction::Delete => "the ReplicationSource is deleted as soon as no backup is in progress".to_owned(),
+        BackupAction::Keep => return None,
     })
 }
 
 /// The object of a manifest; null where it is not rendered.
-fn object(plan: &Plan, manifest: fn(&Manifests) -> &Manifest) -> Value {
-    let object = plan.manifests.as_ref().and_then(|manifests| manifest(manifests).object.as_ref());
+fn object(plan: &Plan, part: Part) -> Value {
+    let object = plan.manifests.as_ref().and_then(|manifests| manifests.object(part));
     object.map(Object::read).unwrap_or_default()
 }
 

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
+use volsync_policy::{BackupAction, Part, Step, VerdictDocument};
 
 use crate::args::{Generate, Output};
+use crate::object::Object;
 use crate::outcome::{Outcome, warn_of_all};
-use crate::plan::{Object, Verdict, applies};
 use crate::planner::{Planned, plan_all};
 
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
             }
             Output::Json | Output::Yaml => {
                 let manifests = manifests(planned, arguments.with_claim);
-                for Manifest { which, object } in &manifests {
+                for Manifest { part, object } in &manifests {
                     if arguments.output == Output::Json {
                         writeln!(out, "{object}")?;
                         continue;
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                     let object: Value = serde_json::from_str(object)?;
                     let yaml = serde_saphyr::to_string_with_options(&object, options)
                         .context("a manifest cannot be written as YAML")?;
-                    let comment = comment(planned, which);
+                    let comment = comment(planned, *part);
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
                     write!(out, "---\n{comment}{yaml}")?;
                 }
@@ -44,9 +45,9 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The plan as the engine gave it, and behind it the evidence that it was made from, where there was any.
+/// The plan as the engine gave it, and behind it the evidence that somebody told; that of what was seen it has itself.
 fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
-    match (&planned.evidence, planned.json.strip_suffix(b"}")) {
+    match (&planned.told, planned.json.strip_suffix(b"}")) {
         (Some(evidence), Some(open)) => {
             out.write_all(open)?;
             out.write_all(b",\"evidence\":")?;
@@ -71,6 +72,7 @@ fn to_know(planned: &Planned) -> Vec<String> {
     }
     said.extend(plan.verdict.problem.iter().map(|problem| format!("{place}: {name}: {problem}")));
     said.extend(plan.notes.iter().map(|note| format!("{name}: {}", note.message)));
+    said.extend(planned.missing().map(|(topic, sentence)| format!("{name}: {topic}: {sentence}")));
     said
 }
 
@@ -79,11 +81,17 @@ fn left_out(planned: &Planned) -> Vec<String> {
     let Planned { place, plan, .. } = planned;
     let name = planned.name();
     let mut said = Vec::new();
-    if plan.manifests.is_some() && !plan.steps().any(applies) {
-        let Verdict { code, message, .. } = &plan.verdict;
-        said.push(format!("{place}: {name}: nothing is applied; {code}: {message}"));
+    let (mut is_applied, mut rest) = (false, Vec::new());
+    for step in plan.steps.iter() {
+        match StepEffect::of(step) {
+            StepEffect::Applies(_) => is_applied = true,
+            StepEffect::HostOnly(words) => rest.push(words),
+        }
     }
-    let rest: Vec<&str> = plan.steps().filter(|step| !applies(step)).map(in_words).collect();
+    if plan.manifests.is_some() && !is_applied {
+        let VerdictDocument { code, message, .. } = &plan.verdict;
+        said.push(format!("{place}: {name}: nothing is applied; {}: {message}", code.as_str()));
+    }
     if !rest.is_empty() {
         let rest = rest.join("; ");
         said.push(format!("{name}: `kubectl apply` does not do what a host would do too: {rest}"));
@@ -91,27 +99,40 @@ fn left_out(planned: &Planned) -> Vec<String> {
     said
 }
 
-/// A step that applies nothing, in words.
-fn in_words(step: &str) -> &str {
-    match step {
-        "markRelease" => "correct the record of the release",
-        "deleteSource" => "delete the ReplicationSource",
-        "deleteDestination" => "delete the ReplicationDestination",
-        "deletePopulator" => "delete the claim from which VolSync fills this one",
-        "touchClaim" => "touch the claim, so that VolSync looks at it again",
-        "recordRelease" => "record the release, in the ledger and on the claim",
-        "pinSnapshots" => "copy the snapshots' objects aside",
-        "unpauseSource" => "un-pause the ReplicationSource",
-        "consumeImage" => "take the restored image away, so that no later claim binds from it",
-        "clearLocks" => "delete dead locks from the repository",
-        "writeLedger" => "write the ledger",
-        _ => step,
+/// What a step does.
+enum StepEffect {
+    /// It applies a manifest.
+    Applies(Part),
+    /// It does what only a host can do, in these words.
+    HostOnly(&'static str),
+}
+
+impl StepEffect {
+    fn of(step: &Step) -> Self {
+        match step {
+            Step::ApplySecret => StepEffect::Applies(Part::Secret),
+            Step::ApplyDestination => StepEffect::Applies(Part::Destination),
+            Step::ApplySource => StepEffect::Applies(Part::Source),
+            Step::MarkRelease(_) => StepEffect::HostOnly("correct the record of the release"),
+            Step::DeleteSource => StepEffect::HostOnly("delete the ReplicationSource"),
+            Step::DeleteDestination => StepEffect::HostOnly("delete the ReplicationDestination"),
+            Step::DeletePopulator => StepEffect::HostOnly("delete the claim from which VolSync fills this one"),
+            Step::TouchClaim => StepEffect::HostOnly("touch the claim, so that VolSync looks at it again"),
+            Step::RecordRelease(_) => StepEffect::HostOnly("record the release, in the ledger and on the claim"),
+            Step::PinSnapshots => StepEffect::HostOnly("copy the snapshots' objects aside"),
+            Step::UnpauseSource => StepEffect::HostOnly("un-pause the ReplicationSource"),
+            Step::ConsumeImage => {
+                StepEffect::HostOnly("take the restored image away, so that no later claim binds from it")
+            }
+            Step::ClearLocks => StepEffect::HostOnly("delete dead locks from the repository"),
+            Step::WriteLedger(_) => StepEffect::HostOnly("write the ledger"),
+        }
     }
 }
 
 struct Manifest<'a> {
-    /// The step that applies it, or `claim`.
-    which: &'a str,
+    /// Which of the plan's it is; none for the claim itself.
+    part: Option<Part>,
     /// JSON.
     object: Cow<'a, str>,
 }
@@ -122,30 +143,31 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let Some(rendered) = &planned.plan.manifests else { return Vec::new() };
     let mut claim = with_claim.then(|| claim(planned)).flatten();
     let mut manifests = Vec::new();
-    for which in planned.plan.steps() {
-        if which == "applySource" {
+    for step in planned.plan.steps.iter() {
+        let StepEffect::Applies(part) = StepEffect::of(step) else { continue };
+        if part == Part::Source {
             manifests.extend(claim.take());
         }
-        let object = rendered.applied_by(which).map(|object| Cow::Borrowed(object.text()));
-        manifests.extend(object.map(|object| Manifest { which, object }));
+        let object = rendered.object(part).map(Object::text);
+        manifests.extend(object.map(|text| Manifest { part: Some(part), object: Cow::Borrowed(text) }));
     }
     manifests.extend(claim);
     manifests
 }
 
 /// Why a manifest is there.
-fn comment(planned: &Planned, which: &str) -> Vec<String> {
+fn comment(planned: &Planned, part: Option<Part>) -> Vec<String> {
     let name = planned.name();
-    match which {
-        "applySecret" => {
+    match part {
+        Some(Part::Secret) => {
             vec![format!("For {name}: where its repository is, and the keys to it. Apply with --server-side.")]
         }
-        "applyDestination" => destination_comment(planned, &name),
-        "applySource" => source_comment(planned, &name),
-        _ if planned.plan.patch.is_some() => {
+        Some(Part::Destination) => destination_comment(planned, &name),
+        Some(Part::Source) => source_comment(planned, &name),
+        None if planned.plan.patch.is_some() => {
             vec![format!("{name} itself, which stays Pending until it is restored.")]
         }
-        _ => vec![format!("{name} itself.")],
+        None => vec![format!("{name} itself.")],
     }
 }
 
@@ -154,8 +176,8 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
         format!("Restores {name} once, from its newest backup. Never edit it, and delete it together with the claim:"),
         "a claim that is created again would bind from what this one restored.".to_owned(),
     ];
-    let patch = planned.plan.patch.as_ref().map(Object::read);
-    if let Some(reference) = patch.as_ref().and_then(|patch| patch.pointer("/0/value")) {
+    if let Some(operation) = planned.plan.patch.iter().flatten().next() {
+        let reference = &operation.value;
         comment.push("The claim waits for it if it is created with (--with-claim prints it so):".to_owned());
         comment.push(format!("  spec: {{dataSourceRef: {reference}}}"));
     }
@@ -163,9 +185,9 @@ fn destination_comment(planned: &Planned, name: &str) -> Vec<String> {
 }
 
 fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
-    let Verdict { code, message, backup, way_out, .. } = &planned.plan.verdict;
-    let mut comment = vec![format!("Backs {name} up. {code}: {message}")];
-    if backup == "pause" {
+    let VerdictDocument { code, message, backup, way_out, .. } = &planned.plan.verdict;
+    let mut comment = vec![format!("Backs {name} up. {}: {message}", code.as_str())];
+    if *backup == BackupAction::Pause {
         comment.push(format!("To un-pause: {}", way_out.as_deref().unwrap_or_default()));
     }
     comment
@@ -175,8 +197,8 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
 fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
     if let Some(patch) = &planned.plan.patch {
-        let patch: json_patch::Patch = serde_json::from_str(patch.text()).ok()?;
+        let patch: json_patch::Patch = serde_json::from_value(json!(patch)).ok()?;
         json_patch::patch(&mut object, &patch).ok()?;
     }
-    Some(Manifest { which: "claim", object: Cow::Owned(object.to_string()) })
+    Some(Manifest { part: None, object: Cow::Owned(object.to_string()) })
 }

@@ -8,10 +8,11 @@ mod documents;
 mod evidence;
 mod explain;
 mod generate;
+mod object;
 mod outcome;
-mod plan;
 mod planner;
 mod progress;
+mod redact;
 mod test;
 mod watch;
 
@@ -38,6 +39,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Redact(arguments) => redact::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),

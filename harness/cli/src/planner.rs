@@ -5,17 +5,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use serde_json::{Value, json};
-use volsync_policy::{Problem, ReviewError};
-use volsync_policy_cases::claim_of;
+use serde_json::{Map, Value, json};
+use volsync_policy::{Code, ManifestsDocument, PlanDocument, Problem, ReviewError};
+use volsync_policy_cases::{Missing, claim_of};
 use volsync_policy_engine::{CallError, Engine, Limits, Native, PlanFn, Wasm};
 
-use crate::args::{self, Claims, Input};
+use crate::args::{self, Input};
 use crate::documents::{self, Document};
-use crate::evidence::Given;
+use crate::evidence::{DumpFile, Given};
+use crate::object::Object;
 use crate::outcome::{Outcome, complain, warn};
-use crate::plan::Plan;
 use crate::progress::Progress;
+
+/// A plan as an engine answers it.
+pub(crate) type Plan = PlanDocument<'static, Object>;
+
+/// Its manifests.
+pub(crate) type Manifests = ManifestsDocument<'static, Object>;
 
 /// One claim and its plan. It holds credentials: what is printed of it is chosen by name.
 pub(crate) struct Planned {
@@ -26,8 +32,10 @@ pub(crate) struct Planned {
     /// The plan as the engine gave it.
     pub(crate) json: Vec<u8>,
     pub(crate) plan: Plan,
-    /// The evidence that it was made from.
-    pub(crate) evidence: Option<Value>,
+    /// The evidence that somebody told.
+    pub(crate) told: Option<Value>,
+    /// What a dump does not tell of it.
+    missing: Vec<Missing>,
 }
 
 impl Planned {
@@ -52,6 +60,23 @@ impl Planned {
         format!("{namespace}/{name}")
     }
 
+    /// Whether the policy has anything to do with the claim.
+    pub(crate) fn is_selected(&self) -> bool {
+        self.plan.verdict.code != Code::NotSelected
+    }
+
+    /// What a dump does not tell of the claim, in sentences, each with what comes of that.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.missing.iter().map(|missing| {
+            let topic = if missing.is_assumed() { "assumed" } else { "unread" };
+            let help = match missing {
+                Missing::Values(_) => "; --assume-secrets takes them for those that --credentials would make",
+                _ => "",
+            };
+            (topic, format!("{missing}{help}"))
+        })
+    }
+
     fn outcome(&self) -> Outcome {
         if self.plan.refusal.is_some() { Outcome::Refused } else { Outcome::Planned }
     }
@@ -67,10 +92,13 @@ pub(crate) fn plan_all(
     let engine = engine(input.runner.engine, &input.runner.module)?;
     let planner = Planner::of(engine.as_ref(), input)?;
     let mut seen = Seen::new();
-    for request in requests(&input.claims) {
+    let namespace = input.claims.namespace.as_deref();
+    let of_dump = planner.dump.as_ref().filter(|_| input.files.is_empty());
+    let of_dump = of_dump.into_iter().flat_map(|dump| dump.requests(namespace));
+    for request in requests(&input.files, namespace).chain(of_dump.map(|request| Ok(Some(request)))) {
         let Some(request) = seen.request(request) else { continue };
         let Some(planned) = seen.sound(planner.plan(request)) else { continue };
-        if !planned.plan.is_selected() {
+        if !planned.is_selected() {
             seen.unselected();
             continue;
         }
@@ -162,10 +190,12 @@ pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<
 
 /// What the reviews are made from, beside the requests, and what plans them.
 pub(crate) struct Planner<'a> {
+    engine: &'a dyn Engine,
     plan: PlanFn<'a>,
     /// The part that is the same for every claim.
-    shared: Value,
+    shared: Map<String, Value>,
     evidence: Option<Given>,
+    dump: Option<DumpFile>,
 }
 
 impl<'a> Planner<'a> {
@@ -175,8 +205,11 @@ impl<'a> Planner<'a> {
         settings: Option<Value>,
         credentials: Option<Value>,
     ) -> anyhow::Result<Self> {
-        let shared = json!({ "settings": settings, "credentials": credentials });
-        Ok(Planner { plan: engine.under(&shared).map_err(anyhow::Error::msg)?, shared, evidence: None })
+        let of = |part: Option<Value>| part.unwrap_or_default();
+        let shared = [("settings", of(settings)), ("credentials", of(credentials))];
+        let shared: Map<String, Value> = shared.into_iter().map(|(key, part)| (key.to_owned(), part)).collect();
+        let plan = engine.under(&Value::Object(shared.clone())).map_err(anyhow::Error::msg)?;
+        Ok(Planner { engine, plan, shared, evidence: None, dump: None })
     }
 
     fn of(engine: &'a dyn Engine, input: &Input) -> anyhow::Result<Self> {
@@ -189,18 +222,28 @@ impl<'a> Planner<'a> {
             settings.insert("gate".to_owned(), json!("none"));
         }
         let evidence = input.evidence.as_deref().map(Given::read).transpose()?;
-        Ok(Planner { evidence, ..Planner::new(engine, settings, credentials)? })
+        let dump = input.seen.as_deref().map(|file| DumpFile::read(file, input.assume_secrets)).transpose()?;
+        Ok(Planner { evidence, dump, ..Planner::new(engine, settings, credentials)? })
     }
 
     pub(crate) fn plan(&self, Document { value: request, place }: Document) -> anyhow::Result<Planned> {
-        let evidence = self.evidence(&request)?;
-        let review = Review { request: &request, shared: None, evidence: evidence.as_ref() };
-        match (self.plan)(&serde_json::to_vec(&review)?) {
+        let told = self.evidence(&request)?;
+        let (answer, missing) = match &self.dump {
+            Some(dump) => {
+                let (inspection, missing) = dump.inspection(&request, &self.shared);
+                (self.engine.call("plan", &serde_json::to_vec(&inspection)?), missing)
+            }
+            None => {
+                let review = Review { request: &request, shared: None, evidence: told.as_ref() };
+                ((self.plan)(&serde_json::to_vec(&review)?), Vec::new())
+            }
+        };
+        match answer {
             Ok(json) => {
                 // The library's own message could quote what it read.
                 let plan = str::from_utf8(&json).ok().and_then(|json| serde_json::from_str(json).ok());
                 let plan = plan.with_context(|| format!("{place}: the engine's answer is no plan"))?;
-                Ok(Planned { request, place, json, plan, evidence })
+                Ok(Planned { request, place, json, plan, told, missing })
             }
             Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
             Err(error @ CallError::Failed(_)) => Err(anyhow::Error::new(error).context(place)),
@@ -220,15 +263,18 @@ impl<'a> Planner<'a> {
 }
 
 /// The requests in the input, one after another; nothing in the place of a document that is none.
-pub(crate) fn requests(claims: &Claims) -> impl Iterator<Item = anyhow::Result<Option<Document>>> {
-    let documents = claims.files.iter().flat_map(|file| documents::read(file));
+pub(crate) fn requests(
+    files: &[PathBuf],
+    namespace: Option<&str>,
+) -> impl Iterator<Item = anyhow::Result<Option<Document>>> {
+    let documents = files.iter().flat_map(|file| documents::read(file));
     let items = documents.flat_map(|document| match document {
         Ok(document) => items(document).into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error)],
     });
-    items.map(|item| {
+    items.map(move |item| {
         let Document { value, place } = item?;
-        Ok(request(value, claims.namespace.as_deref()).map(|value| Document { value, place }))
+        Ok(request(value, namespace).map(|value| Document { value, place }))
     })
 }
 
@@ -269,7 +315,7 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
 struct Review<'a> {
     request: &'a Value,
     #[serde(flatten)]
-    shared: Option<&'a Value>,
+    shared: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Value>,
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::{Problem, Retain, keyed};
+use volsync_policy::{BackupAction, Code, Part, Problem, RestoreMode, Retain, SecretDocument, keyed};
 
-use crate::plan::{Manifest, Manifests, Plan, SecretManifest};
-use crate::planner::Planned;
+use crate::object::Object;
+use crate::planner::{Manifests, Plan, Planned};
 
 /// What other settings do to a claim, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -109,7 +109,7 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn is_selected(&self) -> bool {
-        self.old.plan.is_selected() || self.new.plan.is_selected()
+        self.old.is_selected() || self.new.is_selected()
     }
 
     /// Namespace and name of the claim.
@@ -121,9 +121,9 @@ impl Pair {
     pub(super) fn effects(&self) -> Vec<(Effect, Change)> {
         let (old, new) = (&self.old.plan, &self.new.plan);
         let mut effects = effects_on_standing(old, new);
-        effects.extend(effect_on_gate(&old.verdict.backup, &new.verdict.backup));
+        effects.extend(effect_on_gate(old.verdict.backup, new.verdict.backup));
         if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
-            effects.extend(effect_on_restore(old.restore_mode.as_deref(), new.restore_mode.as_deref()));
+            effects.extend(effect_on_restore(old.restore_mode, new.restore_mode));
             effects.extend(effects_on_manifests(old_manifests, new_manifests));
         }
         effects
@@ -146,18 +146,18 @@ fn effects_on_standing(old: &Plan, new: &Plan) -> Vec<(Effect, Change)> {
     changes.into_iter().flatten().map(|change| (effect, change)).collect()
 }
 
-fn effect_on_gate(old: &str, new: &str) -> Option<(Effect, Change)> {
+fn effect_on_gate(old: BackupAction, new: BackupAction) -> Option<(Effect, Change)> {
     let effect = match (old, new) {
-        (_, "release") => Effect::Ungated,
-        ("release", "pause") => Effect::Changed,
+        (_, BackupAction::Release) => Effect::Ungated,
+        (BackupAction::Release, BackupAction::Pause) => Effect::Changed,
         _ => return None,
     };
-    Change::between("backup", old, new).map(|change| (effect, change))
+    Change::between("backup", json!(old), json!(new)).map(|change| (effect, change))
 }
 
-fn effect_on_restore(old: Option<&str>, new: Option<&str>) -> Option<(Effect, Change)> {
-    let effect = if old == Some("populate") { Effect::NotRestored } else { Effect::Changed };
-    Change::between("restore", old, new).map(|change| (effect, change))
+fn effect_on_restore(old: Option<RestoreMode>, new: Option<RestoreMode>) -> Option<(Effect, Change)> {
+    let effect = if old == Some(RestoreMode::Populate) { Effect::NotRestored } else { Effect::Changed };
+    Change::between("restore", json!(old), json!(new)).map(|change| (effect, change))
 }
 
 fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change)> {
@@ -175,7 +175,7 @@ fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change
 }
 
 fn standing(plan: &Plan) -> Standing {
-    match (plan.is_selected(), plan.refusal.is_some()) {
+    match (plan.verdict.code != Code::NotSelected, plan.refusal.is_some()) {
         (false, _) => Standing::Unselected,
         (true, true) => Standing::Refused,
         (true, false) if plan.manifests.is_some() => Standing::Protected,
@@ -189,14 +189,14 @@ fn problem(plan: &Plan) -> Option<String> {
 }
 
 fn retain(manifests: &Manifests) -> Option<Retain> {
-    let source = manifests.source.object.as_ref()?.read();
+    let source = manifests.object(Part::Source)?.read();
     serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
 fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
-    let manifest = |manifest: &Manifest| {
-        let mut object = manifest.object.as_ref()?.read();
+    let manifest = |part: Part| {
+        let mut object = manifests.object(part)?.read();
         // The gate says `paused`, and the Secret's name says `repository`.
         object.get_mut("spec")?.as_object_mut()?.remove("paused");
         object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
@@ -204,15 +204,15 @@ fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
     };
     let manifests = [
         ("Secret", Some(secret(&manifests.secret))),
-        ("ExternalSecret", external_secret(&manifests.secret)),
-        ("ReplicationDestination", manifest(&manifests.destination)),
-        ("ReplicationSource", manifest(&manifests.source)),
+        ("ExternalSecret", external_secret(manifests)),
+        ("ReplicationDestination", manifest(Part::Destination)),
+        ("ReplicationSource", manifest(Part::Source)),
     ];
     manifests.into_iter().filter_map(|(kind, object)| Some((kind, object?))).collect()
 }
 
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.
-fn secret(SecretManifest { name, repository_path, object, needs, .. }: &SecretManifest) -> Value {
+fn secret(SecretDocument { name, repository_path, object, needs, .. }: &SecretDocument<'_, Object>) -> Value {
     let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
     let kind = object.as_ref().and_then(|object| object.read().get("kind").cloned());
     let kind = kind.unwrap_or_else(|| json!("Secret"));
@@ -220,8 +220,8 @@ fn secret(SecretManifest { name, repository_path, object, needs, .. }: &SecretMa
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.
-fn external_secret(secret: &SecretManifest) -> Option<Value> {
-    let object = secret.object.as_ref()?.read();
+fn external_secret(manifests: &Manifests) -> Option<Value> {
+    let object = manifests.object(Part::Secret)?.read();
     let spec = object.get("spec")?;
     let item = |item: &Value| Some((item.get("secretKey")?.as_str()?.to_owned(), item.get("remoteRef")?.clone()));
     let data: Map<String, Value> = spec.get("data")?.as_array()?.iter().filter_map(item).collect();

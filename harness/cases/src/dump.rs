@@ -1,0 +1,381 @@
+//! A dump: what was seen of a cluster and of its store, in a file that a person can send.
+//!
+//! It is any number of documents, in JSON or YAML:
+//!
+//! | document | what it tells |
+//! |---|---|
+//! | a `List`, as `kubectl get pvc,pv,… -A -o json` prints it | its objects, and that there are no others of a kind |
+//! | a list of one kind, as `kubectl get --raw /api/v1/secrets` prints it | the same, also where there are none |
+//! | an object | itself alone |
+//! | what `aws s3api list-objects-v2 --output json` prints | the keys of the store |
+//! | a `StoreListing` | the same with its date, and the bytes of objects |
+//!
+//! ```yaml
+//! kind: StoreListing
+//! date: Tue, 24 Nov 2026 10:00:00 GMT   # or in RFC 3339; left out, it is that of the newest object
+//! bucket: backups                       # left out, it is that of the base credentials
+//! prefix: here/                         # left out, it is what all keys begin with
+//! objects:
+//!   - {key: here/shop/data/config, lastModified: 2026-11-24T09:00:00Z}
+//! text: {here/.volsync-policy/store.json: '{"version":1,"storeId":"store-1"}'}
+//! bytes: {here/shop/data/config: Y29uZmln}
+//! ```
+//!
+//! A listing holds every key that begins with its prefix. `text` and `bytes` (in Base64) tell what objects hold, and
+//! nothing of any other: a document of these alone is no listing.
+//!
+//! What a dump does not tell is unread, never absent. A `List` of objects from one namespace tells nothing of others.
+//! The value of a key of a Secret may be null, and `data` may be null or missing: nobody knows these values.
+
+mod redact;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use anyhow::bail;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use volsync_policy::mover::restic::S3Address;
+use volsync_policy::{Inspection, ObjectRef, ReadTarget, Review, Role, StoreRef, Through, plan, reads};
+
+pub use redact::redact;
+
+use self::store::Store;
+
+const REPOSITORY: &str = "RESTIC_REPOSITORY";
+const PASSWORD: &str = "RESTIC_PASSWORD";
+
+/// What was seen of a cluster and of its store. It may hold the values of Secrets, so it has no `Debug`.
+#[derive(Default)]
+pub struct Dump {
+    objects: BTreeMap<Address, Value>,
+    /// The kinds of which no object is missing, and where.
+    complete: BTreeMap<Kind, Scope>,
+    store: Store,
+}
+
+/// What a dump tells of one claim.
+pub struct Observation {
+    /// The answers by role, as an inspection takes them under `seen`.
+    pub seen: Value,
+    /// What it does not tell.
+    pub missing: Vec<Missing>,
+}
+
+/// Something that matters to a claim and that its dump does not tell, or not well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// An object of this kind is not there, and no list says that there is none.
+    Object(ObjectRef),
+    /// The log of a Job, which no dump holds.
+    Log(ObjectRef),
+    /// The values of the Secret of this name were taken out.
+    Values(String),
+    /// The same, and they were taken for those that would be rendered.
+    AssumedValues(String),
+    /// The Secret of this name, or the base credentials where there is none, names no bucket of which there is a
+    /// listing.
+    OtherStore,
+    /// No listing holds all keys of that kind: the ledger's, or the repository's.
+    Listing,
+    /// The listing shows nothing where the repository would stand, and no later one says the same.
+    SecondListing,
+    /// The listing has no date.
+    Date,
+    /// What the object of this key holds; the key is below the base repository.
+    Bytes(String),
+}
+
+/// The group of a kind, and its name.
+type Kind = (String, String);
+
+/// Kind, namespace and name.
+type Address = (Kind, String, String);
+
+/// Where no object of a kind is missing.
+enum Scope {
+    Everywhere,
+    Namespaces(BTreeSet<String>),
+}
+
+impl Missing {
+    /// Whether something is assumed in its place; else it is unread.
+    pub fn is_assumed(&self) -> bool {
+        match self {
+            Missing::AssumedValues(_) | Missing::Date => true,
+            Missing::Object(_)
+            | Missing::Log(_)
+            | Missing::Values(_)
+            | Missing::OtherStore
+            | Missing::Listing
+            | Missing::SecondListing
+            | Missing::Bytes(_) => false,
+        }
+    }
+}
+
+impl Dump {
+    /// Adds a document.
+    ///
+    /// # Errors
+    ///
+    /// It is none of a dump. What it holds is not quoted.
+    pub fn add(&mut self, document: Value) -> anyhow::Result<()> {
+        match text(&document, "/kind") {
+            "StoreListing" => return self.store.add_listing(document),
+            "" if Store::is_of_aws(&document) => return self.store.add_output_of_aws(document),
+            "" => bail!("is neither an object of Kubernetes, a List of them nor a listing of a store"),
+            _ => {}
+        }
+        let mut document = document;
+        match (text(&document, "/kind").strip_suffix("List").map(str::to_owned), document.get_mut("items")) {
+            (Some(kind), Some(items)) => {
+                let items = match items.take() {
+                    Value::Array(items) => items,
+                    Value::Null => Vec::new(),
+                    _ => bail!("has `items` that are no list"),
+                };
+                self.add_list(&kind, &document, items)
+            }
+            (Some(_), None) | (None, _) => self.add_object(document).map(drop),
+        }
+    }
+
+    /// The claims in it, by namespace and name.
+    pub fn claims(&self) -> impl Iterator<Item = &Value> {
+        let is_claim = |((group, kind), ..): &Address| group.is_empty() && kind == "PersistentVolumeClaim";
+        self.objects.iter().filter(move |(address, _)| is_claim(address)).map(|(_, claim)| claim)
+    }
+
+    /// What it tells of the claim that `review` is about, an object of `request`, `credentials` and `settings`. Of a
+    /// review that cannot be read it tells nothing.
+    ///
+    /// With `assumes_values` the values that were taken out of the claim's Secret are taken for those that would be
+    /// rendered. That is a person's word for it; nobody looked.
+    pub fn observe(&self, review: &Map<String, Value>, assumes_values: bool) -> Observation {
+        let mut review = review.clone();
+        let mut missing = Vec::new();
+        let rendered = assumes_values.then(|| rendered(&review)).flatten();
+        let base = review.get("credentials").and_then(repository_of);
+        let mut seen = Map::new();
+        loop {
+            review.insert("seen".to_owned(), Value::Object(seen.clone()));
+            let asked = serde_json::to_vec(&review).ok().and_then(|review| Inspection::from_json(&review).ok());
+            let asked = asked.map(|inspection| reads(&inspection)).unwrap_or_default();
+            if asked.is_empty() {
+                return Observation { seen: Value::Object(seen), missing };
+            }
+            for read in asked {
+                let answer = match &read.target {
+                    ReadTarget::Object(object) if read.role == Role::Secret => {
+                        self.secret(object, rendered.as_ref(), &mut missing)
+                    }
+                    ReadTarget::Object(object) => self.object(object),
+                    ReadTarget::Log(job) => Err(Missing::Log(job.clone())),
+                    ReadTarget::Listing(place) | ReadTarget::Bytes(place) => bucket(place, base.as_ref(), &seen)
+                        .ok_or(Missing::OtherStore)
+                        .and_then(|base| self.store.answer(&read, place, base, &mut missing)),
+                };
+                let answer = answer.unwrap_or_else(|why| {
+                    if !missing.contains(&why) {
+                        missing.push(why);
+                    }
+                    json!({"failed": "notTried"})
+                });
+                seen.insert(read.role.as_str().to_owned(), answer);
+            }
+        }
+    }
+
+    fn add_list(&mut self, kind: &str, list: &Value, items: Vec<Value>) -> anyhow::Result<()> {
+        let api_version = list.get("apiVersion").cloned().unwrap_or_default();
+        let is_whole = text(list, "/metadata/continue").is_empty();
+        let (mut kinds, mut namespaces) = (BTreeSet::new(), BTreeSet::new());
+        if !kind.is_empty() {
+            kinds.insert((group(text(list, "/apiVersion")).to_owned(), kind.to_owned()));
+        }
+        for mut item in items {
+            if let Some(fields) = item.as_object_mut().filter(|_| !kind.is_empty()) {
+                // An API server leaves them out of the items.
+                fields.entry("kind").or_insert_with(|| json!(kind));
+                fields.entry("apiVersion").or_insert_with(|| api_version.clone());
+            }
+            let (kind, namespace) = self.add_object(item)?;
+            kinds.insert(kind);
+            namespaces.insert(namespace);
+        }
+        namespaces.remove("");
+        for kind in kinds.into_iter().filter(|_| is_whole) {
+            // `kubectl get` does not say whether it was asked for one namespace or for all. Cluster-scoped kinds are
+            // looked up without a namespace.
+            let is_of_all = !kind_is_generic(list) || namespaces.len() > 1;
+            let known = self.complete.entry(kind).or_insert_with(|| Scope::Namespaces(BTreeSet::new()));
+            match known {
+                Scope::Everywhere => {}
+                known if is_of_all => *known = Scope::Everywhere,
+                Scope::Namespaces(known) => {
+                    known.extend(namespaces.iter().cloned().chain([String::new()]));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_object(&mut self, object: Value) -> anyhow::Result<(Kind, String)> {
+        let part = |pointer: &str| text(&object, pointer).to_owned();
+        let (kind, namespace, name) = (part("/kind"), part("/metadata/namespace"), part("/metadata/name"));
+        if kind.is_empty() || name.is_empty() {
+            bail!("holds an object without `kind` or `metadata.name`");
+        }
+        let kind = (group(text(&object, "/apiVersion")).to_owned(), kind);
+        self.objects.insert((kind.clone(), namespace.clone(), name), object);
+        Ok((kind, namespace))
+    }
+
+    fn object(&self, asked: &ObjectRef) -> Result<Value, Missing> {
+        let kind = (group(&asked.api_version).to_owned(), asked.kind.clone().into_owned());
+        let namespace = asked.namespace.clone().unwrap_or_default();
+        let is_complete = match self.complete.get(&kind) {
+            Some(Scope::Everywhere) => true,
+            Some(Scope::Namespaces(namespaces)) => namespaces.contains(&namespace),
+            None => false,
+        };
+        match self.objects.get(&(kind, namespace, asked.name.clone())) {
+            Some(object) => Ok(json!({ "object": object })),
+            None if is_complete => Ok(json!({"absent": true})),
+            None => Err(Missing::Object(asked.clone())),
+        }
+    }
+
+    /// The Secret, in which the values that nobody knows are null.
+    fn secret(
+        &self,
+        asked: &ObjectRef,
+        rendered: Option<&Map<String, Value>>,
+        missing: &mut Vec<Missing>,
+    ) -> Result<Value, Missing> {
+        let mut answer = self.object(asked)?;
+        let Some(secret) = answer.get_mut("object").and_then(Value::as_object_mut) else { return Ok(answer) };
+        let data = secret.entry("data").or_insert(Value::Null);
+        let is_known = |data: &Value| {
+            data.is_object() && [REPOSITORY, PASSWORD].iter().all(|key| data.get(key) != Some(&Value::Null))
+        };
+        if is_known(data) {
+            return Ok(answer);
+        }
+        match (&mut *data, rendered) {
+            (Value::Object(data), Some(rendered)) => {
+                for (key, value) in data.iter_mut().filter(|(_, value)| value.is_null()) {
+                    *value = rendered.get(key).cloned().unwrap_or_default();
+                }
+            }
+            (data, Some(rendered)) => *data = Value::Object(rendered.clone()),
+            (_, None) => {}
+        }
+        let name = asked.name.clone();
+        missing.push(if is_known(data) { Missing::AssumedValues(name) } else { Missing::Values(name) });
+        Ok(answer)
+    }
+}
+
+/// Whether a list is of no kind of its own, as `kubectl get` prints all of them.
+fn kind_is_generic(list: &Value) -> bool {
+    text(list, "/kind") == "List"
+}
+
+/// `data` of the Secret that would be rendered.
+fn rendered(review: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let review = Review::from_json(&serde_json::to_vec(review).ok()?).ok()?;
+    let plan: Value = serde_json::from_slice(&plan(&review).to_json()).ok()?;
+    plan.pointer("/manifests/secret/object/data")?.as_object().cloned()
+}
+
+/// The base repository, if the bucket of that place is its bucket: listings are of that one.
+fn bucket<'a>(place: &StoreRef, base: Option<&'a S3Address>, seen: &Map<String, Value>) -> Option<&'a S3Address> {
+    let base = base?;
+    let is_same = match place.through {
+        Through::Base => true,
+        Through::Secret => {
+            let secret = seen.get(Role::Secret.as_str()).and_then(|answer| answer.get("object"));
+            let named = secret.and_then(repository_of);
+            named.is_some_and(|named| named.endpoint == base.endpoint && named.bucket == base.bucket)
+        }
+    };
+    is_same.then_some(base)
+}
+
+/// The repository that a Secret names, where that is on S3.
+fn repository_of(secret: &Value) -> Option<S3Address> {
+    let value = |field: &str| secret.get(field)?.get(REPOSITORY)?.as_str();
+    let decoded = |value: &str| String::from_utf8(STANDARD.decode(value.replace(['\n', '\r'], "")).ok()?).ok();
+    let repository = value("stringData").map(str::to_owned).or_else(|| value("data").and_then(decoded))?;
+    S3Address::parse(repository.trim())
+}
+
+/// The text at a JSON pointer; empty where there is none.
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The group of an `apiVersion`; empty for the core's.
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// How an API server prints all objects of a kind, also where there are none.
+fn raw_path(ObjectRef { api_version, kind, .. }: &ObjectRef) -> String {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    format!("/{root}/{api_version}/{}s", kind.to_lowercase())
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::Object(object) => {
+                let redact = if object.kind == "Secret" { " | volsync-policy redact" } else { "" };
+                let (kind, path) = (&object.kind, raw_path(object));
+                write!(f, "no list of every {kind} is in the dump; add what `kubectl get --raw {path}{redact}` prints")
+            }
+            Missing::Log(job) => {
+                let (namespace, name) = (job.namespace.as_deref().unwrap_or_default(), &job.name);
+                write!(f, "a dump holds no logs; look at `kubectl logs -n {namespace} job/{name}`")
+            }
+            Missing::Values(name) => {
+                write!(
+                    f,
+                    "the values of the Secret {name} are not in the dump, so nobody knows which repository it names"
+                )
+            }
+            Missing::AssumedValues(name) => {
+                write!(
+                    f,
+                    "the values of the Secret {name} are not in the dump; they are taken for those of --credentials"
+                )
+            }
+            Missing::OtherStore => f.write_str(
+                "the repository is not in the bucket of the base credentials, and a listing is taken for one of that",
+            ),
+            Missing::Listing => f.write_str(
+                "no listing of the store is in the dump; add what `aws s3api list-objects-v2 --bucket BUCKET \
+                 --prefix PREFIX/ --output json` prints, with bucket and prefix of the base repository",
+            ),
+            Missing::SecondListing => f.write_str(
+                "the store shows no repository, which has to be seen twice; add a second listing, half a minute later, \
+                 each in a StoreListing with its `date`",
+            ),
+            Missing::Date => {
+                f.write_str("the listing has no date, and is taken to be as old as the newest object in it")
+            }
+            Missing::Bytes(key) => write!(
+                f,
+                "what PREFIX/{key} holds is not in the dump; add it to the `bytes` of a StoreListing, as `aws s3 cp \
+                 s3://BUCKET/PREFIX/{key} - | base64 -w0` prints it"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

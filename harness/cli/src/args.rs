@@ -42,7 +42,7 @@ Examples:
   volsync-policy explain -f claim.yaml --credentials base.yaml \\
     --evidence snapshots=24
 
-  # What would happen to the claims of a cluster, by what is there
+  # What would happen to the claims of a cluster, from a dump
   kubectl get pvc,pv,replicationsource,replicationdestination,secret,job,\\
 volumesnapshot,namespace -A -o json > dump.json
   aws s3api list-objects-v2 --bucket BUCKET --prefix PREFIX/ \\
@@ -59,12 +59,12 @@ Examples:
   kubectl get pvc,pv,replicationsource,replicationdestination,secret,job,\\
 volumesnapshot,namespace -A -o json | volsync-policy redact > dump.json
 
-null takes the place of each value in `data` and `stringData` of a Secret, and
-its `managedFields` and the annotations with a copy of it are left out. What
-else a dump holds stays, such as a password in the command line of a Job.
+Each value in `data` and `stringData` of a Secret is replaced by null, and its
+`managedFields` and the annotations with a copy of it are removed. The rest of
+a dump stays, such as a password in the command line of a Job.
 
 Exit codes: 0 written
-            2 bad input, which is not written, or nowhere to write";
+            2 invalid input, which is not written, or output not writable";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -184,7 +184,7 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Redact {
-    /// The dump: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+    /// The dump: a file, a directory of .yaml, .yml and .json files, or `-` for standard input; may be repeated
     #[arg(short, long = "filename", value_name = "FILE", default_value = "-")]
     pub(crate) files: Vec<PathBuf>,
 }
@@ -228,18 +228,18 @@ pub(crate) struct Input {
     /// (Bound to the newest snapshot) or `released` (its backup runs). To use a file with such a name, write `./fresh`.
     #[arg(long, value_name = "FILE|PRESET")]
     pub(crate) evidence: Option<PathBuf>,
-    /// What is there, as `kubectl get pvc,pv,… -A -o json` prints it: a dump, or `-` for standard input
+    /// A dump of a cluster, as `kubectl get pvc,pv,… -A -o json` prints it, or `-` for standard input
     ///
-    /// Without --filename its labelled claims are looked at, with --namespace those of that namespace. It holds Lists
-    /// and objects of Kubernetes, in JSON or YAML, and listings of the store, as `aws s3api list-objects-v2 --output
-    /// json` prints them or in a `StoreListing`; the README describes that. A List with objects of a kind is taken for
-    /// all of that kind. What is not in the dump is unread, and the answer says so.
+    /// Without --filename the labelled claims of the dump are explained, with --namespace those of that namespace. A
+    /// dump contains Lists and objects of Kubernetes, in JSON or YAML, and listings of the store, as `aws s3api
+    /// list-objects-v2 --output json` prints them or in a `StoreListing`, which the README describes. A List with
+    /// objects of a kind counts as all objects of that kind. What is not in the dump is unread, and the answer says so.
     #[arg(long, value_name = "DUMP", conflicts_with = "evidence")]
     pub(crate) seen: Option<PathBuf>,
-    /// Take values that are not in the dump's Secrets for those that --credentials would make
+    /// Assume that Secrets without values contain what --credentials would make
     ///
-    /// For a dump that `volsync-policy redact` wrote: where the claim's Secret points is not known then, and without
-    /// your word for it nothing is decided that depends on it.
+    /// For a dump that `volsync-policy redact` wrote: it does not show which repository the claim's Secret names, and
+    /// without this assumption nothing that depends on it is decided.
     #[arg(long, requires = "seen")]
     pub(crate) assume_secrets: bool,
     /// Render backups running, even if they may age out older ones (`gate: none` in settings)

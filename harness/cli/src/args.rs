@@ -104,12 +104,12 @@ Exit codes: 0 every case passed
             2 invalid input, or no case was run";
 
 const FILES: &str =
-    "Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like";
+    "Claims: a file, a directory of .yaml, .yml and .json files, or `-` for standard input; may be repeated";
 
 const FILES_AT_LENGTH: &str = "\
-Claims: a file, a folder of .yaml, .yml and .json files, or `-` for standard input; as often as you like
+Claims: a file, a directory of .yaml, .yml and .json files, or `-` for standard input; may be repeated
 
-YAML or JSON, any number of documents, Lists and AdmissionReviews; what is no claim is passed over.";
+YAML or JSON, with any number of documents, Lists and AdmissionReviews. Objects other than claims are ignored.";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

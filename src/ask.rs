@@ -1,4 +1,4 @@
-//! What the decision must know of a claim: its protection, what carries its credentials, the evidence.
+//! What a request asks for, in the form in which the decision needs it.
 
 use crate::decision::Ask;
 use crate::evidence::Evidence;
@@ -8,7 +8,7 @@ use crate::names;
 use crate::protection::Protection;
 
 impl Ask {
-    /// What the decision must know of a claim with this protection to weigh `evidence`; `secret` is what carries its
+    /// What the decision must know of a claim with this protection. `secret` is the manifest that carries the claim's
     /// credentials.
     pub(crate) fn of(
         protection: &Protection<'_>,

@@ -42,7 +42,7 @@ pub(crate) struct Claim {
     pub source: Source,
 }
 
-/// Where a claim's data comes from.
+/// The data source of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The claim has no data source, so that it binds to an empty volume.

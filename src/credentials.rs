@@ -49,7 +49,7 @@ impl SecretBytes {
 /// The data of one claim's Secret, sorted by key.
 pub(crate) type ClaimCredentials = Vec<(MoverKey, SecretBytes)>;
 
-/// A key that is needed, and what is wrong with its value.
+/// A key without a usable value, which a claim's Secret needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -138,12 +138,12 @@ impl Credentials {
         self.get(&MoverKey::REPOSITORY).ok()
     }
 
-    /// The password, where it can be read.
+    /// The password with which restic encrypts the repository; `None` where it has no usable value.
     pub(crate) fn password(&self) -> Option<&SecretBytes> {
         self.get(&MoverKey::PASSWORD).ok()
     }
 
-    /// The repository at `path` below the base repository.
+    /// The address of the repository at `path` below the base repository.
     pub(crate) fn repository(&self, path: &str) -> Option<SecretBytes> {
         join(self.base()?.reveal(), path).ok().map(|url| SecretBytes(url.into_bytes()))
     }

@@ -37,7 +37,7 @@ impl Released {
     }
 }
 
-/// What is done with the ReplicationDestination.
+/// What to do with a ReplicationDestination, or with a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -69,7 +69,7 @@ pub enum Backup {
     DeleteWhenIdle,
 }
 
-/// What the decision must know of a claim that asks for protection.
+/// What the decision must know of a claim that can be protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// Where the claim's data is restored to.
@@ -93,7 +93,7 @@ pub struct Ask {
     pub clears_dead_locks: bool,
 }
 
-/// What was decided, and why.
+/// The decision about a claim, and the reason for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The number of the row in `docs/decisions.md` that decided.
@@ -119,7 +119,7 @@ impl Verdict {
     pub const ROWS: RangeInclusive<u8> = 1..=39;
 }
 
-/// The decision procedure: the first row whose condition holds decides. Total.
+/// Decides: the first row whose condition holds. Every combination of inputs has exactly one verdict.
 pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict {
     let Some(evidence) = evidence else { return without_evidence(asked) };
     let has_ours = evidence.has_ours();

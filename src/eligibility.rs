@@ -1,16 +1,16 @@
-//! Eligibility: whether a request is about a claim that the policy acts on, and why not where it is not.
+//! Eligibility: whether a request is about a claim that the policy can protect, and the reason if it is not.
 
 use crate::code::Code;
 use crate::problem::Problem;
 
-/// Whether a request is about a claim that the policy acts on; `T` is what is known of one that is.
+/// Whether a request is about a claim that the policy can protect. `T` is what is known of a claim that it can protect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Eligibility<T> {
-    /// The claim is not selected, or there is none.
+    /// The policy does not select the object of the request.
     Unselected(Unselected),
-    /// The claim is being deleted. Nothing more of it is read, and so nothing of it can be wrong.
+    /// The claim is being deleted. Nothing more of it is read, so it cannot be invalid.
     Terminating,
-    /// The claim is selected and cannot be protected.
+    /// The policy selects the claim, but cannot protect it.
     Refused(Refusal),
     /// The API server has yet to make the claim's name from `generateName`.
     Unnamed,
@@ -18,20 +18,20 @@ pub enum Eligibility<T> {
     Eligible(Box<T>),
 }
 
-/// Why a claim is not selected.
+/// Why the policy does not select the object of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unselected {
-    /// The request is about no claim at all.
+    /// The request is not about a claim.
     NoClaim,
-    /// It does not carry the label.
+    /// The claim does not carry the label.
     Unlabelled,
-    /// It does, in an excluded namespace.
+    /// The claim carries the label, in an excluded namespace.
     Excluded,
-    /// It is a volume of VolSync's own.
+    /// The claim was created by VolSync for its own use.
     Derived,
 }
 
-/// Why a claim that is selected cannot be protected.
+/// Why a claim that the policy selects cannot be protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The label's value names no schedule.
@@ -51,7 +51,7 @@ impl<T> Eligibility<T> {
         }
     }
 
-    /// What is wrong with the claim, where it is refused.
+    /// The problem with the claim, where it is refused.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Eligibility::Refused(refusal) => Some(refusal.problem()),
@@ -61,12 +61,12 @@ impl<T> Eligibility<T> {
         }
     }
 
-    /// The same of something else that is known of the claim.
+    /// Replaces what is known of a claim that can be protected.
     pub(crate) fn map<'a, U>(&'a self, further: impl FnOnce(&'a T) -> U) -> Eligibility<U> {
         self.and_then(|known| Eligibility::Eligible(Box::new(further(known))))
     }
 
-    /// What comes of looking further into a claim that can be protected so far.
+    /// Checks further whether a claim that could be protected so far can be protected.
     pub(crate) fn and_then<'a, U>(&'a self, further: impl FnOnce(&'a T) -> Eligibility<U>) -> Eligibility<U> {
         match self {
             Eligibility::Unselected(unselected) => Eligibility::Unselected(*unselected),
@@ -79,7 +79,7 @@ impl<T> Eligibility<T> {
 }
 
 impl Refusal {
-    /// What the verdict says of it.
+    /// The reason code of the verdict.
     pub fn code(&self) -> Code {
         match self {
             Refusal::LabelInvalid(_) => Code::LabelInvalid,
@@ -87,7 +87,7 @@ impl Refusal {
         }
     }
 
-    /// What is wrong with the claim.
+    /// The problem with the claim.
     pub fn problem(&self) -> &Problem {
         match self {
             Refusal::LabelInvalid(problem) | Refusal::VolumeUnsupported(problem) => problem,

@@ -41,7 +41,7 @@ fn plan_review(review: &[u8]) -> Answer {
     Ok(plan(&review).to_json())
 }
 
-/// A review or an inspection in, its plan out: one with `seen` is an inspection.
+/// Takes a review or an inspection, returns its plan. A document with the key `seen` is an inspection.
 fn plan_review_or_inspection(given: &[u8]) -> Answer {
     let plan = |document: Value| match document.get("seen") {
         Some(_) => Inspection::from_value(document).map(|inspection| plan_for_host(&inspection).to_json()),
@@ -50,7 +50,7 @@ fn plan_review_or_inspection(given: &[u8]) -> Answer {
     Ok(parse(given).map_err(ReviewError::from).and_then(plan).map_err(|error| error.to_json())?)
 }
 
-/// An inspection in, what to look at next out: a list, empty once everything that matters was seen.
+/// Takes an inspection, returns what to read next: a list, which is empty once everything that matters was seen.
 fn reads_of_inspection(inspection: &[u8]) -> Answer {
     let inspection = Inspection::from_json(inspection).map_err(|error| error.to_json())?;
     Ok(to_json(&reads(&inspection)))

@@ -1,14 +1,14 @@
-//! The contract with a host: what it must look at, what it saw, and what it is to write.
+//! The contract with a host: what it must read, what it saw, and what it must write.
 //!
-//! A host holds no rule. It asks what to read, gives the raw answers, and carries out the writes:
+//! A host contains no rule. It asks what to read, passes on the raw answers, and carries out the writes:
 //!
 //! ```text
 //! loop {
 //!     seen = {}
-//!     while reads({request, credentials, settings, seen}) names something: look at it, add the answer to seen
+//!     while reads({request, credentials, settings, seen}) is not empty: read what it lists, add the answers to seen
 //!     plan({request, credentials, settings, seen})
-//!     carry the writes out, one after the other; the first that fails ends the round
-//!     wait until `again` says so
+//!     carry out the writes, in order; the first that fails ends the round
+//!     wait as long as `again` says
 //! }
 //! ```
 
@@ -32,32 +32,32 @@ use crate::seen::Seen;
 use crate::settings::Gate;
 use crate::writes::{Scribe, Write};
 
-/// A review together with what a host saw, in place of evidence.
+/// The input of one plan for a host: a review with the raw answers of the host in place of evidence.
 pub struct Inspection {
     review: Review,
     seen: Seen,
 }
 
-/// A plan for a host.
+/// A plan for a host, with the writes that carry it out.
 pub struct HostPlan {
     /// The plan itself.
     pub plan: Plan,
-    /// The evidence that it was made from; nothing for a claim that has no name yet.
+    /// The evidence that the plan was made from; `None` where the request is about no claim, or one without a name.
     pub evidence: Option<Evidence>,
-    /// What the steps come down to, one request after the other. A step that cannot be carried out on what was seen is
-    /// left out, with all that come after it.
+    /// The writes that the steps consist of, in order. A step that cannot be carried out on what was seen is left out,
+    /// and so are those after it.
     pub writes: Vec<Write>,
-    /// When to plan again.
+    /// When to plan again; `None` where the request is about no claim, or one without a name.
     pub again: Option<Again>,
 }
 
 impl Inspection {
     /// Reads an inspection from JSON: an object of `request`, `credentials` and `settings`, as in
-    /// [`Review::from_json`], and of `seen`: an answer for each role of [`Read`].
+    /// [`Review::from_json`], and `seen`, which holds the answer to each [`Read`] by its role.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReviewError> {
         Inspection::from_value(parse(bytes)?)
     }
@@ -66,7 +66,7 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Self, ReviewError> {
         Inspection::of(Parts::of(parse(bytes)?, &["request", "seen"])?, shared.clone())
     }
@@ -87,7 +87,7 @@ impl Inspection {
 }
 
 impl HostPlan {
-    /// The plan as JSON: that of [`Plan::to_json`], with `evidence`, `writes` and `again` beside the rest.
+    /// The plan as JSON: the object of [`Plan::to_json`], with the keys `evidence`, `writes` and `again` added.
     pub fn to_json(&self) -> Vec<u8> {
         let rest = HostPart {
             evidence: self.evidence.as_ref().map(Cow::Borrowed),
@@ -95,7 +95,7 @@ impl HostPlan {
             again: self.again.as_ref().map(Cow::Borrowed),
         };
         let (mut plan, rest) = (self.plan.to_json(), serde_json::to_vec(&rest).unwrap_or_default());
-        // Two objects in one: the plan's own part is written by the code that a page has too.
+        // Two objects are joined, so that the plan itself is written by the same code as in a module without a host.
         plan.pop();
         plan.push(b',');
         plan.extend(rest.into_iter().skip(1));
@@ -103,20 +103,20 @@ impl HostPlan {
     }
 }
 
-/// What a plan for a host says beside the plan itself.
+/// What a plan for a host contains besides the plan itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostPart<'a> {
-    /// The evidence that the plan was made from; null for a claim that has no name yet.
+    /// The evidence that the plan was made from; null where the request is about no claim, or one without a name.
     pub evidence: Option<Cow<'a, Evidence>>,
-    /// The requests to make, one after the other. The first that fails ends the round.
+    /// The writes that the steps consist of, in order. The host stops at the first that fails, and plans again.
     pub writes: Cow<'a, [Write]>,
-    /// When to plan again; null for a claim that has no name yet.
+    /// When to plan again; null where the request is about no claim, or one without a name.
     pub again: Option<Cow<'a, Again>>,
 }
 
-/// What a host must look at next, in the order in which it must be read; nothing once it has seen everything that
-/// matters.
+/// What a host must read next to plan for a claim, in the order in which it must be read. The list is empty once the
+/// host has seen everything that matters.
 pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let Inspection { review, seen } = inspection;
     let Some(observer) = Observer::of(review, seen) else { return Vec::new() };
@@ -127,7 +127,7 @@ pub fn reads(inspection: &Inspection) -> Vec<Read> {
     observer.target.reads(Depth::of(&asked, &evidence), seen)
 }
 
-/// What to do about a claim, for a host that carries it out.
+/// Makes the plan for a host, from its raw answers.
 pub fn plan_for_host(inspection: &Inspection) -> HostPlan {
     let Inspection { review, seen } = inspection;
     let observer = Observer::of(review, seen);

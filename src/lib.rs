@@ -17,10 +17,10 @@
 //!                      └──► Plan: verdict, patch, manifests, steps, notes
 //! ```
 //!
-//! A host in a cluster holds no rule: [`reads`] tells it what to look at, an [`Inspection`] takes the raw answers, which
-//! become evidence, and [`plan_for_host`] says what to write. `docs/hosts.md` has the whole contract.
+//! A host in a cluster contains no rule: [`reads`] tells it what to read, an [`Inspection`] takes the raw answers,
+//! which become evidence, and [`plan_for_host`] tells it what to write. `docs/hosts.md` describes the whole contract.
 //!
-//! A backup runs only with a [`Released`], which nothing but the decision can make:
+//! A backup runs only with a [`Released`], which only the decision can make:
 //!
 //! ```compile_fail,E0451
 //! let released = volsync_policy::Released { is_new: true };
@@ -105,7 +105,8 @@ pub fn plan(review: &Review) -> Plan {
     plan_on(review, review.evidence.as_ref(), None)
 }
 
-/// The plan that follows from `evidence`; `password` is that of the claim's live Secret, where it is at hand.
+/// Makes the plan that follows from `evidence`. `password` is that of the claim's Secret in the cluster, where it was
+/// read.
 fn plan_on(review: &Review, evidence: Option<&Evidence>, password: Option<SecretBytes>) -> Plan {
     let Review { request, credentials, settings, .. } = review;
     let eligibility = Protection::of(request, settings);

@@ -93,7 +93,7 @@ impl Metadata {
     }
 }
 
-/// An object in the moment in which it is written out: here alone credentials become text.
+/// An object that is being serialized. Only here do credentials become text.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum RevealedObject<'a> {

@@ -35,7 +35,7 @@ pub(crate) struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    /// Who looks at the claim that a review is about; nobody where that is none, or has no name yet.
+    /// The observer of the claim that a review is about; `None` where it is about no claim, or one without a name.
     pub(crate) fn of(review: &'a Review, seen: &'a Seen) -> Option<Self> {
         let Review { request, credentials, settings, .. } = review;
         let credentials = credentials.as_deref();

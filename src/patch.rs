@@ -18,15 +18,15 @@ pub struct DataSourcePatch {
     destination: String,
 }
 
-/// One operation of RFC 6902.
+/// An operation of a JSON Patch (RFC 6902).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PatchOperation {
-    /// What to do.
+    /// The kind of operation; always `add`.
     pub op: Cow<'static, str>,
-    /// Where, as a JSON Pointer (RFC 6901).
+    /// The place of the change, as a JSON Pointer (RFC 6901).
     pub path: Cow<'static, str>,
-    /// With which value.
+    /// The value to add.
     pub value: Value,
 }
 

@@ -34,7 +34,7 @@ pub struct Plan {
     pub notes: Vec<Note>,
 }
 
-/// Whether the API server should take the claim.
+/// Whether the API server should admit the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -46,8 +46,8 @@ pub enum Admission {
 }
 
 impl Admission {
-    /// A claim with a problem is refused, unless the problem was there before: controllers must be able to update the
-    /// claim, and to remove finalizers.
+    /// A request whose claim has a problem is rejected, unless the claim had the same problem before: controllers must
+    /// be able to update the claim, and to remove finalizers.
     pub(crate) fn of(problem: Option<&Problem>, problem_before: impl FnOnce() -> Option<Problem>) -> Self {
         match problem {
             Some(problem) if problem_before().as_ref() != Some(problem) => Admission::Deny,

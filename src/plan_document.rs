@@ -1,4 +1,4 @@
-//! A plan as it stands in JSON: what [`Plan::to_json`] writes, and what hosts and tools read.
+//! The JSON form of a plan, which [`Plan::to_json`] writes, and which hosts and tools read.
 
 use std::borrow::Cow;
 
@@ -17,82 +17,86 @@ use crate::problem::Problem;
 use crate::settings::RestoreMode;
 use crate::step::Step;
 
-/// A plan as it stands in JSON.
+/// The JSON form of a plan: a decision, and all that follows from it.
 ///
-/// `O` is what the objects of manifests are read as: `serde_json::Value`, say, or `serde::de::IgnoredAny` to leave
-/// them out. That of the Secret holds credentials, so there is no `Debug`, and `Serialize` only where `O` has it.
+/// `O` is the type that the objects of manifests are read as, such as `serde_json::Value`, or `serde::de::IgnoredAny`
+/// to leave them out. The Secret contains credentials, so there is no `Debug`, and `Serialize` only where `O` has it.
 ///
-/// What a plan for a host says beside it is read from the same JSON as a [`HostPart`](crate::HostPart).
+/// What a plan for a host contains besides is read from the same JSON as a [`HostPart`](crate::HostPart).
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Plan", description = "A plan as it stands in JSON."))]
+#[cfg_attr(feature = "schema", schemars(rename = "Plan"))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(description = "What to do about one claim: a decision, and all that follows from it.")
+)]
 pub struct PlanDocument<'a, O> {
-    /// What was decided, and why.
+    /// The decision, and the reason for it.
     pub verdict: VerdictDocument<'a>,
-    /// Why the claim does not get what its label asks for: it is refused, has no name yet, or these credentials make no
-    /// Secret; null where it does.
+    /// Why the claim does not get what its label asks for: it cannot be protected, has no name yet, or the credentials
+    /// do not make a Secret. Null where it gets what it asks for.
     pub refusal: Option<Problem>,
-    /// Where the claim's data is restored to; null where the claim is not served.
+    /// Where the claim's data is restored to; null where the claim is not protected.
     pub restore_mode: Option<RestoreMode>,
-    /// The change to the claim, as a JSON Patch (RFC 6902); null where there is none.
+    /// The change to the claim, as a JSON Patch (RFC 6902) that adds `spec.dataSourceRef`; null where there is none.
     pub patch: Option<Vec<PatchOperation>>,
-    /// The manifests; null where the claim is not served.
+    /// The manifests; null where the claim is not protected.
     pub manifests: Option<ManifestsDocument<'a, O>>,
-    /// What to do, in this order.
+    /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Cow<'a, [Step]>,
-    /// What a person should know.
+    /// What a person should know besides the verdict.
     pub notes: Vec<NoteDocument>,
 }
 
-/// What was decided, and why.
+/// The decision about a claim, and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Verdict"))]
 pub struct VerdictDocument<'a> {
-    /// The row of `docs/decisions.md` that decided.
+    /// The number of the row in `docs/decisions.md` that decided.
     pub row: u8,
-    /// Why.
+    /// The reason code.
     pub code: Code,
-    /// What the code means.
+    /// What the reason code means, in a sentence.
     pub message: Cow<'a, str>,
-    /// What is wrong with the claim; null where nothing is.
+    /// The problem with the claim; null where there is none.
     pub problem: Option<Cow<'a, Problem>>,
     /// What a person can do; null where nothing is held back.
     pub way_out: Option<Cow<'a, str>>,
-    /// The name of the hold, by which a person accepts it; null where nobody can.
+    /// The id of the hold, by which a person accepts it; null where nobody can accept it or nothing is held back.
     pub hold: Option<Cow<'a, HoldId>>,
-    /// Whether the API server should take the claim.
+    /// Whether the API server should admit the request.
     pub admission: Admission,
-    /// What is done with the ReplicationDestination.
+    /// What to do with the ReplicationDestination.
     pub restore: Restore,
-    /// What is done with the ReplicationSource.
+    /// What to do with the ReplicationSource.
     pub backup: BackupAction,
 }
 
-/// What is done with the ReplicationSource, as it stands in JSON: [`Backup`] without the proof of a release.
+/// What to do with a ReplicationSource, in the JSON form: [`Backup`] without the proof of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Backup", description = "What is done with the ReplicationSource."))]
+#[cfg_attr(feature = "schema", schemars(rename = "Backup", description = "What to do with a ReplicationSource."))]
 pub enum BackupAction {
-    /// It is applied, running.
+    /// Apply it, not paused, so that it backs up on its schedule.
     Release,
-    /// It is applied with `paused: true`.
+    /// Apply it with `spec.paused: true`, so that it starts no backup.
     Pause,
-    /// What is there stays as it is.
+    /// Leave it as it is, whether it exists or not.
     Keep,
-    /// None is made.
+    /// Do not create it, and leave an existing one as it is.
     Withhold,
-    /// It is deleted; where it is no stray, as soon as no backup is under way.
+    /// Delete it. Unless it must not run at all, this waits until no backup is in progress.
     Delete,
 }
 
-/// The manifests of a claim.
+/// The manifests of one claim.
 #[derive(Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Manifests"))]
 pub struct ManifestsDocument<'a, O> {
-    /// The Secret, or the ExternalSecret that makes it.
+    /// The Secret, or the ExternalSecret that creates it.
     pub secret: SecretDocument<'a, O>,
     /// The ReplicationDestination.
     pub destination: ManifestDocument<Restore, O>,
@@ -100,52 +104,52 @@ pub struct ManifestsDocument<'a, O> {
     pub source: ManifestDocument<BackupAction, O>,
 }
 
-/// What carries the credentials.
+/// The Secret of one claim, or the ExternalSecret that creates it.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SecretManifest"))]
 pub struct SecretDocument<'a, O> {
-    /// What to do with it.
+    /// What to do with it: `apply` or `keep`.
     pub action: Restore,
-    /// Its name.
+    /// The name of the Secret.
     pub name: Cow<'a, str>,
-    /// Where the repository that it names stands below the base repository.
+    /// The path of the claim's repository below the base repository.
     pub repository_path: Cow<'a, str>,
-    /// The object; null where keys are missing.
+    /// The object, with the credentials in `data`; null where keys are missing, see `needs`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub object: Option<O>,
-    /// The keys without which it cannot be rendered.
+    /// The keys without a usable value, because of which the Secret cannot be rendered.
     pub needs: Cow<'a, [Need]>,
-    /// The keys that are left out of the object because those of the live Secret stay.
+    /// The keys that are left out of the object, because the Secret in the cluster keeps its own value of them.
     pub keeps: Cow<'a, [MoverKey]>,
 }
 
-/// A manifest; `A` is what can be done with it.
+/// A manifest, and what to do with it. `A` is the type of the possible actions.
 #[derive(Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "{A}Manifest", description = "A manifest."))]
+#[cfg_attr(feature = "schema", schemars(rename = "{A}Manifest", description = "A manifest, and what to do with it."))]
 pub struct ManifestDocument<A, O> {
-    /// What to do with it.
+    /// What to do with the object.
     pub action: A,
-    /// The object; null where there is nothing to restore.
+    /// The object; null where nothing is restored.
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub object: Option<O>,
 }
 
-/// Something that a person should know.
+/// Something that a person should know besides the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Note"))]
 pub struct NoteDocument {
-    /// What it is about.
+    /// The code of the note.
     pub code: Cow<'static, str>,
-    /// What it says.
+    /// The note, in words.
     pub message: String,
 }
 
 impl Plan {
     /// The plan as JSON, with the credentials in `manifests.secret.object.data`. [`PlanDocument`] reads it back.
     ///
-    /// The same plan gives the same bytes in every engine: object keys stand in a fixed order.
+    /// The same plan gives the same bytes in every engine: object keys have a fixed order.
     pub fn to_json(&self) -> Vec<u8> {
         // Most plans fit, and a buffer that grows is copied.
         let mut json = Vec::with_capacity(4096);
@@ -201,7 +205,7 @@ impl<'a> ManifestsDocument<'a, RevealedObject<'a>> {
 }
 
 impl<O> ManifestsDocument<'_, O> {
-    /// The object of one of them, where it is rendered.
+    /// The object of one of the manifests, where it is rendered.
     pub fn object(&self, part: Part) -> Option<&O> {
         match part {
             Part::Secret => self.secret.object.as_ref(),

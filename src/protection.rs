@@ -16,7 +16,7 @@ use crate::settings::{
 use crate::template::{Scope, Template};
 use crate::vec_map::VecMap;
 
-/// What one claim's protection looks like.
+/// The protection of one claim.
 pub(crate) struct Protection<'a> {
     pub claim: &'a Claim,
     /// The claim's name.
@@ -50,7 +50,7 @@ pub(crate) struct Classes {
     pub cache_storage_class_name: Option<String>,
 }
 
-/// What was wrong with the claim before `request`, where something was.
+/// The problem that the claim had before `request`, where it had one.
 pub(crate) fn problem_before(request: &Request, settings: &Settings) -> Option<Problem> {
     let mut document = request.document.clone();
     let old = document.get_mut("oldObject").map(Value::take)?;
@@ -74,7 +74,7 @@ impl<'a> Protection<'a> {
             let Some(schedule) = settings.schedules.get(claim.label.as_str()) else {
                 let values = one_of(settings.schedules.keys().map(String::as_str));
                 let path = keyed("metadata.labels", &settings.label);
-                let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
+                let problem = Problem::new(path, "the value names no schedule").hint(format!("write {values}"));
                 return Eligibility::Refused(Refusal::LabelInvalid(problem));
             };
             let Some(name) = &claim.name else { return Eligibility::Unnamed };

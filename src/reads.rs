@@ -72,7 +72,7 @@ pub(crate) enum Depth {
 }
 
 impl Depth {
-    /// How far a claim has to be looked at that asks for this, as far as `evidence` of it is there.
+    /// How much of a claim must be read, by what the request asks for and by the evidence so far.
     pub(crate) fn of(asked: &Eligibility<Ask>, evidence: &Evidence) -> Self {
         let ask = match asked {
             Eligibility::Unselected(_) => return Depth::Leftovers,

@@ -16,16 +16,16 @@ pub(crate) struct Request {
     pub operation: Operation,
     /// The uid of the request, where an API server sent it.
     pub uid: Option<String>,
-    /// The claim that it is about. Whether its label and its volume are in order has yet to be looked at, and so it is
-    /// never [`Eligibility::Refused`].
+    /// The claim that the request is about. Its label and its volume are not checked yet, so it is never
+    /// [`Eligibility::Refused`].
     pub subject: Eligibility<Claim>,
-    /// On UPDATE, the claim as it was before.
+    /// On UPDATE, the claim as it was before the request.
     pub before: Eligibility<Claim>,
     /// The whole AdmissionRequest, for templates and patches.
     pub document: Value,
 }
 
-/// Another kind, or a subresource.
+/// The subject of a request about another kind of object, or about a subresource.
 const NO_CLAIM: Eligibility<Claim> = Eligibility::Unselected(Unselected::NoClaim);
 
 /// The operation of an admission request.
@@ -132,7 +132,8 @@ impl Request {
     }
 }
 
-/// The claim `object` at `path`. Of one that is not selected nothing is read that could be found wrong.
+/// Classifies the object at `path`. Nothing more is read of an object that the policy does not select, so it cannot be
+/// invalid.
 fn subject(
     object: &Value,
     path: &str,
@@ -147,10 +148,10 @@ fn subject(
     }
     let claim = Claim::read(object, path, namespace, settings)?;
     if !names::is_label(&claim.namespace) {
-        return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace")]);
+        return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not a valid namespace name")]);
     }
     if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
-        let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
+        let problem = Problem::new(format!("{path}.metadata.name"), "is not a valid claim name");
         return Err(vec![problem.hint("write at most 253 lower case letters, digits, `-` and `.`")]);
     }
     Ok(Eligibility::Eligible(Box::new(claim)))

@@ -23,7 +23,7 @@ pub struct Review {
     pub(crate) credentials: Option<Arc<Credentials>>,
     /// The settings.
     pub(crate) settings: Arc<Settings>,
-    /// What an observer found out; without it manifests are generated and nothing is released.
+    /// What is known of the claim. Without it the manifests are rendered and no backup is released.
     pub(crate) evidence: Option<Evidence>,
 }
 
@@ -82,7 +82,7 @@ impl Review {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Review, ReviewError> {
         Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
     }
@@ -118,7 +118,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Shared, ReviewError> {
         Shared::of(&mut Parts::of(parse(bytes)?, &["settings", "credentials"])?)
     }
@@ -130,7 +130,7 @@ impl Shared {
     }
 }
 
-/// What has yet to be read, by its keys.
+/// The parts of a review that have not been read yet, by key.
 pub(crate) struct Parts(Map<String, Value>);
 
 impl Parts {
@@ -142,13 +142,13 @@ impl Parts {
         }
     }
 
-    /// Takes a part out; nothing where it is absent or null. Its key stays: to remove one would put the balancing of
-    /// trees into the module.
+    /// Takes a part out; `None` where it is absent or null. Its key stays, because the code to remove one from the map
+    /// would enlarge the module.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.0.get_mut(key).map(Value::take).filter(|value| !value.is_null())
     }
 
-    /// Reads what is left of a review.
+    /// Reads the remaining parts of a review.
     pub(crate) fn read(mut self, Shared { settings, credentials }: Shared) -> Result<Review, ReviewError> {
         let evidence: Option<Evidence> = self.take("evidence").map(|given| read(&given, "evidence")).transpose()?;
         if evidence.is_some() && settings.gate == Gate::None {
@@ -164,9 +164,9 @@ impl Parts {
     }
 }
 
-/// What `key` holds is looked at by nobody while the gate is off.
+/// The problem that a review has `key` although the gate is off, so that nothing reads it.
 pub(crate) fn useless(key: &'static str) -> Problem {
-    let problem = Problem::new(key, "is of no use while the gate is off");
+    let problem = Problem::new(key, "has no effect while the gate is off");
     problem.hint("leave it out, or set `gate: evidence` in settings")
 }
 

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// The input of one plan.
 #[derive(JsonSchema)]
 #[schemars(rename = "Review", deny_unknown_fields)]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Review::from_json`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Review::from_json`")]
 struct ReviewDocument {
     /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
     /// alone counts as the request to create it.
@@ -27,49 +27,50 @@ struct ReviewDocument {
     evidence: Option<Evidence>,
 }
 
-/// What one plan for a host is made from, and what the next reads follow from.
+/// The input of one plan for a host, and of the reads that precede it.
 #[derive(JsonSchema)]
 #[schemars(rename = "Inspection", deny_unknown_fields)]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Inspection::from_json`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Inspection::from_json`")]
 struct InspectionDocument {
-    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of one.
+    /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
+    /// alone counts as the request to create it.
     request: Map<String, Value>,
-    /// The base credentials: a Secret.
+    /// The base credentials, as a Secret.
     credentials: Option<Map<String, Value>>,
-    /// What the administrator decided.
+    /// The settings that an administrator makes once for all claims.
     settings: Option<Settings>,
-    /// What the host saw: the answer to each read, by its role. Beside the roles, `queue` says how many restores the
-    /// host lets go first.
+    /// The raw answers of the host: the answer to each read, by its role. Besides the roles, `queue` says how many
+    /// restores are ahead of the claim's.
     seen: Option<BTreeMap<String, AnswerDocument>>,
 }
 
-/// The answer to one read: the object, the log, the listing or the bytes that were asked for, or why there are none.
+/// The answer to one read: the object, log, listing or bytes that were asked for, or the reason why there are none.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Answer")]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Seen`")]
 struct AnswerDocument {
-    /// Why it could not be read.
+    /// The class of the failure, where the read failed.
     failed: Option<Failure>,
-    /// It is true where what was asked for does not exist.
+    /// Whether it does not exist.
     absent: Option<bool>,
-    /// The object of Kubernetes, as the API server gave it.
+    /// The object of Kubernetes, as the API server returned it.
     object: Option<Map<String, Value>>,
     /// The end of the log.
     log: Option<String>,
-    /// The objects of the store below the prefix, all pages of them.
+    /// The objects of the store directly below the prefix, from all pages of the listing.
     listing: Option<Vec<ListedDocument>>,
-    /// The folders of the store right below the prefix, as whole prefixes that end in `/`.
+    /// The folders of the store directly below the prefix, as complete prefixes that end in `/`.
     prefixes: Option<Vec<String>>,
-    /// It is true where a page of the listing is missing.
+    /// Whether a page of the listing is missing.
     truncated: Option<bool>,
-    /// The bytes of the object of the store, in base64.
+    /// The content of the object of the store, in base64.
     bytes: Option<String>,
     /// The entity tag of the object of the store.
     etag: Option<String>,
-    /// The `Date` of the store's answer, as it stands in the header.
+    /// The `Date` header of the store's answer, unchanged.
     date: Option<String>,
-    /// Of `queue`: how many restores go first.
+    /// The number of restores that are ahead of the claim's; only in `queue`.
     ahead: Option<u32>,
 }
 
@@ -77,21 +78,21 @@ struct AnswerDocument {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Listed")]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Seen`")]
 struct ListedDocument {
-    /// Its key, from the bucket's root.
+    /// The object's key in the bucket.
     key: String,
-    /// When it was written, in RFC 3339.
+    /// When the object was written, in RFC 3339.
     last_modified: String,
 }
 
-/// What to look at next.
+/// What a host must read next, in the order in which it must be read.
 #[derive(JsonSchema)]
 #[schemars(rename = "Reads")]
-#[expect(dead_code, reason = "it is written as the list that it holds, see `reads`")]
+#[expect(dead_code, reason = "it describes the list that `reads` returns")]
 struct ReadsDocument(Vec<Read>);
 
-/// The schemas by the names of what they describe.
+/// The schemas, by the name of what they describe.
 pub fn all() -> [(&'static str, Schema); 7] {
     [
         ("evidence", schema_for!(Evidence)),

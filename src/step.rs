@@ -13,7 +13,7 @@ use crate::hold::{HoldId, hold};
 use crate::mover::restic::Cause;
 use crate::mover::restic::layout::DEAD_LOCK;
 
-/// One thing to do. What is deleted is the object that was observed, with its uid as a precondition.
+/// A step that a host carries out. A step that deletes an object has the uid of the observed object as a precondition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,7 +55,7 @@ pub enum Step {
     WriteLedger(Box<Recording>),
 }
 
-/// What is written at a release, and after its backups.
+/// What is written at a release, and whenever a new backup is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -79,7 +79,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Decides what is done with a claim that asks for this.
+    /// Decides what to do with the claim that `asked` is about.
     pub fn of(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Self {
         let verdict = decide(asked, evidence);
         let hold = (asked.eligible().zip(evidence))
@@ -129,7 +129,7 @@ impl Step {
             steps.push(Step::RecordRelease(Box::new(recording)));
             steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
         }
-        // The Secret comes before the movers: one without it fails.
+        // The Secret comes before the movers, which fail without it.
         steps.extend(
             (verdict.applies_secret && asked.eligible().is_some_and(|ask| ask.has_credentials))
                 .then_some(Step::ApplySecret),
@@ -206,7 +206,7 @@ fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
 }
 
 impl Recording {
-    /// What a new release writes: the claim takes the entry over, with what was just read.
+    /// What a new release writes: the claim takes over the ledger entry, with what was just read.
     fn of_release(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<Recording> {
         let ask = asked.eligible()?;
         match &verdict.backup {

@@ -1,4 +1,4 @@
-//! Objects of the cluster: what their fields say.
+//! The objects of the cluster: turns their fields into evidence.
 
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ impl Observer<'_> {
         })
     }
 
-    /// The Secret, and the ExternalSecret that makes it.
+    /// The claim's Secret. An ExternalSecret of someone else counts as a Secret of someone else.
     pub(super) fn secret(&self) -> Option<SecretEvidence> {
         let external = if self.target.is_external { self.look(Role::ExternalSecret)? } else { None };
         let secret = self.look(Role::Secret)?;
@@ -109,7 +109,7 @@ impl Observer<'_> {
         }))
     }
 
-    /// The ReplicationDestination of the claim with that uid.
+    /// The ReplicationDestination that restores the claim with this uid.
     pub(super) fn restore(&self, uid: &str) -> Option<RestoreEvidence> {
         let Some(destination) = self.look(Role::Destination)? else { return Some(RestoreEvidence::Absent) };
         if !is_ours(destination) {
@@ -153,7 +153,7 @@ impl Observer<'_> {
         (!image.is_empty()).then(|| Populator::Filling(image.to_owned()))
     }
 
-    /// The snapshot that the ReplicationSource saved last, told by its log.
+    /// The snapshot that the claim's ReplicationSource saved last, told by its log.
     pub(super) fn saved(&self) -> Option<SnapshotId> {
         saved(mover_log(self.found(Role::Source)?))
     }

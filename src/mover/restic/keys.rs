@@ -106,7 +106,7 @@ const KEYS: [&str; 50] = [
     "ST_USER",
 ];
 
-/// What is wrong with a value of the base credentials.
+/// Why a value of the base credentials is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

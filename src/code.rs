@@ -201,7 +201,7 @@ codes! {
         None, Never;
 }
 
-// Neither is derived: that writes out a branch for each.
+// Neither is derived, because a derived implementation has a branch for each code.
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

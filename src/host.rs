@@ -38,7 +38,7 @@ pub struct Inspection {
     seen: Seen,
 }
 
-/// A plan for a host.
+/// A plan for a host, with the writes that carry it out.
 pub struct HostPlan {
     /// The plan.
     pub plan: Plan,
@@ -47,7 +47,7 @@ pub struct HostPlan {
     /// The requests that the steps consist of, in order. A step that cannot be carried out on what was seen is left
     /// out, and so are those after it.
     pub writes: Vec<Write>,
-    /// When to plan again.
+    /// When to plan again; `None` where the request is about no claim, or one without a name.
     pub again: Option<Again>,
 }
 
@@ -107,11 +107,11 @@ impl HostPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostPart<'a> {
-    /// The evidence that the plan was made from; null for a claim that has no name yet.
+    /// The evidence that the plan was made from; null where the request is about no claim, or one without a name.
     pub evidence: Option<Cow<'a, Evidence>>,
     /// The requests to make, in order. At the first that fails, the host stops, reads again and plans again.
     pub writes: Cow<'a, [Write]>,
-    /// When to plan again; null for a claim that has no name yet.
+    /// When to plan again; null where the request is about no claim, or one without a name.
     pub again: Option<Cow<'a, Again>>,
 }
 

@@ -205,7 +205,7 @@ impl<'a> ManifestsDocument<'a, RevealedObject<'a>> {
 }
 
 impl<O> ManifestsDocument<'_, O> {
-    /// The object of one of them, where it is rendered.
+    /// The object of one of the manifests, where it is rendered.
     pub fn object(&self, part: Part) -> Option<&O> {
         match part {
             Part::Secret => self.secret.object.as_ref(),

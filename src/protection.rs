@@ -74,7 +74,7 @@ impl<'a> Protection<'a> {
             let Some(schedule) = settings.schedules.get(claim.label.as_str()) else {
                 let values = one_of(settings.schedules.keys().map(String::as_str));
                 let path = keyed("metadata.labels", &settings.label);
-                let problem = Problem::new(path, "its value names no schedule").hint(format!("write {values}"));
+                let problem = Problem::new(path, "the value names no schedule").hint(format!("write {values}"));
                 return Eligibility::Refused(Refusal::LabelInvalid(problem));
             };
             let Some(name) = &claim.name else { return Eligibility::Unnamed };

@@ -148,10 +148,10 @@ fn subject(
     }
     let claim = Claim::read(object, path, namespace, settings)?;
     if !names::is_label(&claim.namespace) {
-        return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not the name of a namespace")]);
+        return Err(vec![Problem::new(format!("{path}.metadata.namespace"), "is not a valid namespace name")]);
     }
     if claim.name.as_ref().is_some_and(|name| !names::is_subdomain(name)) {
-        let problem = Problem::new(format!("{path}.metadata.name"), "is not the name of a claim");
+        let problem = Problem::new(format!("{path}.metadata.name"), "is not a valid claim name");
         return Err(vec![problem.hint("write at most 253 lower case letters, digits, `-` and `.`")]);
     }
     Ok(Eligibility::Eligible(Box::new(claim)))

@@ -82,7 +82,7 @@ impl Review {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn under(shared: &Shared, bytes: &[u8]) -> Result<Review, ReviewError> {
         Parts::of(parse(bytes)?, &["request", "evidence"])?.read(shared.clone())
     }
@@ -118,7 +118,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its path; never a value.
+    /// All problems, each with its path; never a value.
     pub fn from_json(bytes: &[u8]) -> Result<Shared, ReviewError> {
         Shared::of(&mut Parts::of(parse(bytes)?, &["settings", "credentials"])?)
     }
@@ -166,7 +166,7 @@ impl Parts {
 
 /// The problem that `key` has no effect while the gate is off.
 pub(crate) fn useless(key: &'static str) -> Problem {
-    let problem = Problem::new(key, "is of no use while the gate is off");
+    let problem = Problem::new(key, "has no effect while the gate is off");
     problem.hint("leave it out, or set `gate: evidence` in settings")
 }
 

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// The input of one plan.
 #[derive(JsonSchema)]
 #[schemars(rename = "Review", deny_unknown_fields)]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Review::from_json`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Review::from_json`")]
 struct ReviewDocument {
     /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
     /// alone counts as the request to create it.
@@ -30,7 +30,7 @@ struct ReviewDocument {
 /// The input of one plan for a host, and of the list of what to read next.
 #[derive(JsonSchema)]
 #[schemars(rename = "Inspection", deny_unknown_fields)]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Inspection::from_json`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Inspection::from_json`")]
 struct InspectionDocument {
     /// A PersistentVolumeClaim, an AdmissionReview v1 about one, or the `request` of such an AdmissionReview. A claim
     /// alone counts as the request to create it.
@@ -48,7 +48,7 @@ struct InspectionDocument {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Answer")]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Seen`")]
 struct AnswerDocument {
     /// Why the read failed.
     failed: Option<Failure>,
@@ -78,7 +78,7 @@ struct AnswerDocument {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Listed")]
-#[expect(dead_code, reason = "what stands in it is read by hand, see `Seen`")]
+#[expect(dead_code, reason = "its fields are read by hand, see `Seen`")]
 struct ListedDocument {
     /// The key of the object, from the root of the bucket.
     key: String,
@@ -89,7 +89,7 @@ struct ListedDocument {
 /// What a host must read next, in this order; empty once it has seen everything that matters.
 #[derive(JsonSchema)]
 #[schemars(rename = "Reads")]
-#[expect(dead_code, reason = "it is written as the list that it holds, see `reads`")]
+#[expect(dead_code, reason = "it describes the list that `reads` returns")]
 struct ReadsDocument(Vec<Read>);
 
 /// The schemas, by the name of what they describe.

@@ -129,7 +129,7 @@ impl Step {
             steps.push(Step::RecordRelease(Box::new(recording)));
             steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
         }
-        // The Secret comes before the movers: one without it fails.
+        // The Secret comes before the movers, which fail without it.
         steps.extend(
             (verdict.applies_secret && asked.eligible().is_some_and(|ask| ask.has_credentials))
                 .then_some(Step::ApplySecret),

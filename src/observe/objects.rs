@@ -1,4 +1,4 @@
-//! Objects of the cluster: what their fields say.
+//! The objects of the cluster: turns their fields into evidence.
 
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ impl Observer<'_> {
         }))
     }
 
-    /// The ReplicationDestination of the claim with that uid.
+    /// The ReplicationDestination that restores the claim with this uid.
     pub(super) fn restore(&self, uid: &str) -> Option<RestoreEvidence> {
         let Some(destination) = self.look(Role::Destination)? else { return Some(RestoreEvidence::Absent) };
         if !is_ours(destination) {
@@ -161,7 +161,7 @@ impl Observer<'_> {
         (!image.is_empty()).then(|| Populator::Filling(image.to_owned()))
     }
 
-    /// The snapshot that the ReplicationSource saved last, told by its log.
+    /// The snapshot that the claim's ReplicationSource saved last, told by its log.
     pub(super) fn saved(&self) -> Option<SnapshotId> {
         saved(mover_log(self.found(Role::Source)?))
     }

@@ -8,7 +8,7 @@ use crate::role::Role;
 use crate::seen::{self, Found};
 
 impl Observer<'_> {
-    /// The claim's entry in the ledger.
+    /// The claim's ledger entry.
     pub(super) fn ledger(&self) -> Ledger {
         let unread = |Unreadable| Ledger::Unread(Failure::Malformed);
         match self.bytes(Role::Marker) {

@@ -113,7 +113,7 @@ impl StepEffect {
             Step::ApplySecret => StepEffect::Applies(Part::Secret),
             Step::ApplyDestination => StepEffect::Applies(Part::Destination),
             Step::ApplySource => StepEffect::Applies(Part::Source),
-            Step::MarkRelease(_) => StepEffect::HostOnly("correct the record of the release"),
+            Step::MarkRelease(_) => StepEffect::HostOnly("correct the release record"),
             Step::DeleteSource => StepEffect::HostOnly("delete the ReplicationSource"),
             Step::DeleteDestination => StepEffect::HostOnly("delete the ReplicationDestination"),
             Step::DeletePopulator => StepEffect::HostOnly("delete the claim from which VolSync fills this one"),

@@ -59,7 +59,7 @@ pub(crate) fn join(base: &[u8], path: &str) -> Result<String, Flaw> {
     let has_bucket = scheme != "s3" || segments.nth(1).is_some();
     let is_plain = !base.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?' || c == '#');
     let is_repository = is_clean && has_bucket && is_plain;
-    // After a container's colon a path needs no slash.
+    // A path directly after the colon of a container needs no slash.
     let separator = if base.ends_with(':') { "" } else { separator };
     is_repository.then(|| format!("{base}{separator}{path}")).ok_or(Flaw::Malformed)
 }

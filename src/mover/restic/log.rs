@@ -1,10 +1,10 @@
 //! Outcomes: what a mover did, read from its log.
 //!
-//! VolSync calls a restore of nothing `Successful` too (entry.sh:339-341), so the log is what tells the two apart.
-//! `latestMoverStatus.logs` holds the end of it: of a successful run the lines that pass logfilter.go, of a failed one
-//! all of them (mover.go:613, :650), cut to the last 1,024 bytes (podlogs.go:40, :219), wherever that is in a line.
-//! So no log is taken to be whole, and what it does not say stays unread. All of this is VolSync 0.16.0, whose mover
-//! runs restic 0.18.1.
+//! VolSync reports `Successful` even if nothing was restored (entry.sh:339-341), so only the log tells the two apart.
+//! `latestMoverStatus.logs` contains the end of the log: the lines that pass logfilter.go after a successful run, all
+//! lines after a failed one (mover.go:613, :650), cut to the last 1,024 bytes (podlogs.go:40, :219), even within a
+//! line. So a log never counts as complete, and what it does not say is unread. All of this applies to VolSync 0.16.0,
+//! whose mover runs restic 0.18.1.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::names::is_hexadecimal;
 /// The short id of a restic snapshot, as restic's log has it: the first 8 digits of the snapshot's id, in lower case
 /// hexadecimal.
 ///
-/// The object below `<repository>/snapshots/` is named by the whole id, and so begins with these digits.
+/// The name of the object below `<repository>/snapshots/` is the whole id, so it begins with these digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,10 +55,10 @@ pub enum Outcome {
 impl Outcome {
     /// Reads `latestMoverStatus.logs` of a ReplicationDestination.
     ///
-    /// Nothing was restored where the mover says so (entry.sh:341). A snapshot was where restic names it
-    /// (`internal/restic/snapshot.go`) and the mover came to its end (entry.sh:390), which it does not after an error.
-    /// restic 0.14 put the name in angle brackets, as VolSync's own test still shows (`logfilter_test.go:209`);
-    /// no mover writes that any more, and it is not read.
+    /// Nothing was restored if the mover says so (entry.sh:341). A snapshot was restored if restic names it
+    /// (`internal/restic/snapshot.go`) and the mover then completed (entry.sh:390), which it does not after an error.
+    /// restic 0.14 wrote the name in angle brackets, as VolSync's own test still shows (`logfilter_test.go:209`). No
+    /// current mover writes that form, so it counts as unread.
     pub fn of_restore(log: &str) -> Self {
         if log.contains("No data will be restored") {
             return Outcome::Nothing;
@@ -71,16 +71,19 @@ impl Outcome {
     }
 }
 
-/// Reads from `latestMoverStatus.logs` of a ReplicationSource which snapshot a finished backup wrote, the last if there
-/// are several.
+/// Reads from `latestMoverStatus.logs` of a ReplicationSource which snapshot a completed backup saved; the last one, if
+/// the log names several.
 ///
-/// A run that ends early has none, be the snapshot complete or not: restic also saves what it could not read in full
-/// (exit code 3). Nor has that of an empty volume, which VolSync calls `Successful` all the same (entry.sh:84-86).
+/// `None` in these cases:
+///
+/// - The run did not complete. Its snapshot may be incomplete: restic saves one even if it could not read every file
+///   (exit code 3).
+/// - The volume was empty. Nothing is saved then, although VolSync reports `Successful` (entry.sh:84-86).
 pub fn saved(log: &str) -> Option<SnapshotId> {
     last_finished(log, |line| SnapshotId::parse(line.strip_prefix("snapshot ")?.strip_suffix(" saved")?))
 }
 
-/// The last snapshot named before the mover's last line.
+/// The last snapshot that is named before the line with which the mover reports its completion.
 fn last_finished(log: &str, name: impl Fn(&str) -> Option<SnapshotId>) -> Option<SnapshotId> {
     log.lines().rev().skip_while(|line| !line.starts_with("Restic completed in ")).find_map(name)
 }
@@ -112,14 +115,14 @@ pub enum Cause {
     Other,
 }
 
-/// What tells a cause from the others, in lower case; the first cause that matches is it.
+/// The texts by which each cause is recognized, in lower case. The first cause of which a text occurs is chosen.
 ///
-/// A wrong password and a lock have words of their own, and end the run wherever they occur. A full volume stands
-/// before the store, because restic also tells of requests that succeeded when tried again. Permissions stand last,
-/// because restic also tells of files that it leaves out.
+/// A wrong password and a lock have unambiguous texts, and always end the run. A full volume comes before the causes in
+/// the store, because restic also logs requests that succeeded when they were retried. Permissions come last, because
+/// restic also logs files that it leaves out.
 ///
-/// What has no other source beside it was seen in a run of entry.sh with restic 0.18.1: there a line ends in Go's words
-/// for an error of the system, or in the store's answer.
+/// A text without another source beside it was observed in a run of entry.sh with restic 0.18.1, where a line ends in
+/// Go's text for an error of the operating system, or in the store's answer.
 const SIGNS: [(Cause, &[&str]); 6] = [
     (
         Cause::Password,
@@ -131,18 +134,18 @@ const SIGNS: [(Cause, &[&str]); 6] = [
     (
         Cause::Locked,
         &[
-            // restic: internal/repository/lock.go:89, internal/restic/lock.go:56; alone where `restic forget` fails
+            // restic: internal/repository/lock.go:89, internal/restic/lock.go:56; alone if `restic forget` fails
             "unable to create lock in backend: repository is already locked",
             "failure locking repository", // entry.sh:138
         ],
     ),
     (Cause::NoSpace, &["no space left on device"]), // ENOSPC
     (
-        // These come after `=== Initialize Dir ===`: entry.sh takes a refusal for a repository that is not there, and
-        // tries to make one (entry.sh:119-124).
+        // These follow `=== Initialize Dir ===`: entry.sh mistakes denied access for a missing repository, and tries
+        // to create one (entry.sh:119-124).
         Cause::Denied,
         &[
-            "access denied", // also where HEAD is refused, whatever the reason
+            "access denied", // also if HEAD is denied, for any reason
             "access key id you provided",
             "request signature we calculated does not match",
             "provided token has expired",
@@ -150,11 +153,11 @@ const SIGNS: [(Cause, &[&str]); 6] = [
         ],
     ),
     (
-        // They too come after `=== Initialize Dir ===`, except where the mover's own 60 seconds are over while restic
-        // makes its lock (entry.sh:98, volsync issue 1710).
+        // These too follow `=== Initialize Dir ===`, except if the mover's own timeout of 60 seconds ends while restic
+        // creates its lock (entry.sh:98, volsync issue 1710).
         Cause::Unreachable,
         &[
-            "dial tcp", // name not found, connection refused, no route, no answer
+            "dial tcp", // unknown host name, connection refused, no route, no answer
             "context canceled",
             "tls: failed to verify certificate",
             "tls handshake timeout",
@@ -166,19 +169,19 @@ const SIGNS: [(Cause, &[&str]); 6] = [
     (
         Cause::Permission,
         &[
-            "permission denied",       // EACCES: restic where it reads and writes, `ls` in entry.sh:83
-            "operation not permitted", // EPERM: restic where it restores a file's owner
+            "permission denied",       // EACCES: from restic when it reads or writes, from `ls` in entry.sh:83
+            "operation not permitted", // EPERM: from restic when it restores a file's owner
         ],
     ),
 ];
 
 impl Cause {
-    /// Reads the log of a mover that failed, whole or cut.
+    /// Reads the cause from the log of a mover that failed. The log may be complete or cut.
     pub fn of(log: &str) -> Self {
         if log.trim().is_empty() {
             return Cause::None;
         }
-        // restic says that it cannot use its cache, and goes on without (`cmd/restic/global.go:543`).
+        // restic reports that it cannot use its cache, and continues without it (`cmd/restic/global.go:543`).
         let lines: Vec<String> =
             log.lines().filter(|line| !line.contains("unable to open cache: ")).map(str::to_ascii_lowercase).collect();
         let is_said = |sign: &&str| lines.iter().any(|line| line.contains(sign));

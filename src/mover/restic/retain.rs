@@ -56,7 +56,7 @@ impl Retain {
             let message = "expected a duration above zero in restic's notation, such as `1y5m7d2h`";
             return Some(Problem::new(format!("{path}.within"), message));
         }
-        // Several counts of one can all keep the same snapshot, the last; and `retain: {}` is `--keep-last 1`.
+        // Several counts of one can all keep the same snapshot, the last. `retain: {}` means `--keep-last 1`.
         let keeps_several = self.counts().iter().any(|count| *count > 1);
         if keeps_several || within.flatten().is_some_and(|within| within.counts_days()) {
             return None;
@@ -87,7 +87,7 @@ struct Within {
 }
 
 impl Within {
-    /// Numbers, each with its unit, years first.
+    /// Parses numbers, each followed by its unit, from years to hours.
     fn parse(text: &str) -> Option<Self> {
         let mut within = Within { years: 0, months: 0, days: 0, hours: 0 };
         let mut units = "ymdh";
@@ -106,12 +106,12 @@ impl Within {
         (within.counts_days() || within.hours > 0).then_some(within)
     }
 
-    /// Whether it counts any unit that is longer than hours.
+    /// Whether the duration contains a unit that is longer than an hour.
     fn counts_days(&self) -> bool {
         self.years > 0 || self.months > 0 || self.days > 0
     }
 
-    /// Whether there is a day from which it reaches back less far than `other`: months differ in length.
+    /// Whether the duration can be shorter than `other`, counted back from some day: months differ in length.
     fn can_be_shorter_than(&self, other: &Within) -> bool {
         let months = |it: &Within| 12 * u32::from(it.years) + u32::from(it.months);
         let hours = |it: &Within| 24 * i64::from(it.days) + i64::from(it.hours);
@@ -122,13 +122,13 @@ impl Within {
     }
 }
 
-/// The fewest and the most days that so many months in a row can have.
+/// The smallest and the largest number of days in this many consecutive months.
 fn days_of(months: u32) -> (i64, i64) {
     const DAYS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (years, rest) = (i64::from(months / 12), months as usize % 12);
     let in_a_row = (0..12).map(|first| DAYS.iter().cycle().skip(first).take(rest).sum::<i64>());
     let (fewest, most) = in_a_row.fold((i64::MAX, 0), |(fewest, most), days| (fewest.min(days), most.max(days)));
-    // Every fourth year has a day more. A row that has the most days of the rest has no February in it.
+    // Every fourth year has one more day. The remaining months with the most days do not include February.
     (365 * years + fewest, 365 * years + (years + 3) / 4 + most)
 }
 

@@ -1,5 +1,6 @@
 //! The npm package: packed, installed into an empty project and used there by a program that `tsc --strict` compiled;
-//! and the modules in it, which answer like every other engine, and run policy tests as the command does.
+//! and the modules in it, which answer like every other engine, run policy tests as the command does, and drive a
+//! claim's life with a host in JavaScript.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -185,4 +186,18 @@ fn it_runs_policy_tests_as_the_command_does() {
     let (last, ours) = results.split_last().unwrap();
     assert_eq!(last["faults"][0]["what"], "code");
     assert!(ours.iter().filter(|result| result["passed"] == true).count() > 300);
+}
+
+#[test]
+fn a_host_in_javascript_drives_a_claim_to_its_first_backup_and_through_a_re_creation() {
+    let project = project();
+    for file in ["host.mjs", "life.mjs", "world.mjs"] {
+        std::fs::copy(root().join("tests/package").join(file), project.path().join(file)).unwrap();
+    }
+    let printed: Value = serde_json::from_str(&node(&project, "life.mjs", "")).unwrap();
+    let created = ["LedgerUnread", "FreshVolume", "Restoring", "Binding", "StartedFresh", "Released"];
+    let created_again = ["RestoreFromBackup", "Restoring", "RestoreFailing", "Binding", "Restored", "Released"];
+    assert_eq!(printed["codes"], json!([created, created_again].concat()));
+    let every_verb = ["apply", "copy", "create", "delete", "patch", "patchStatus", "put", "remove"];
+    assert_eq!(printed["verbs"], json!(every_verb));
 }

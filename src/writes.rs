@@ -4,7 +4,7 @@
 //! - An absent object is created by POST: server-side apply cannot say "only if absent", and would merge into an object
 //!   of someone else.
 //! - An object that this policy manages is applied with the uid and the resourceVersion that were seen, which makes
-//!   force safe.
+//!   force safe. Fields that its manifest has no more are removed by a merge patch.
 //! - Release records are merge patches by a field manager of their own; otherwise the next apply would remove them.
 //! - An object is deleted with its uid as a precondition.
 //! - The ledger entry is put on condition that it is still what was read.
@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::address::{ObjectRef, StoreRef};
 use crate::document::{at, text};
@@ -216,18 +216,28 @@ impl Scribe<'_> {
         };
         let wanted = self.manifests.and_then(|manifests| manifests.json(part)).ok_or(Impossible)?;
         let object = self.target.object(role, self.seen).ok_or(Impossible)?;
-        match self.seen.object(role, &object) {
-            Found::Absent => Ok(vec![Verb::Create(Creation { manifest: part, field_manager: FIELD_MANAGER.into() })]),
-            Found::Is(live) if !is_ours(live) => Err(Impossible),
-            Found::Is(live) if is_as_wanted(live, &wanted) => Ok(Vec::new()),
-            Found::Is(live) => Ok(vec![Verb::Apply(Application {
-                manifest: part,
-                uid: uid(live).to_owned(),
-                resource_version: text(live, &["metadata", "resourceVersion"]).to_owned(),
-                field_manager: FIELD_MANAGER.into(),
-            })]),
-            Found::Unread(_) => Err(Impossible),
+        let live = match self.seen.object(role, &object) {
+            Found::Absent => {
+                let field_manager = FIELD_MANAGER.into();
+                return Ok(vec![Verb::Create(Creation { manifest: part, field_manager })]);
+            }
+            Found::Is(live) if is_ours(live) => live,
+            Found::Is(_) | Found::Unread(_) => return Err(Impossible),
+        };
+        let version = text(live, &["metadata", "resourceVersion"]);
+        if let Some((field, difference)) = removal(part, live, &wanted) {
+            let metadata = json!({"uid": uid(live), "resourceVersion": version});
+            let body = json!({"metadata": metadata, field: difference});
+            return Ok(vec![self.patch(role, FIELD_MANAGER, body)?]);
         }
+        let is_applied = covers(live, &wanted);
+        let application = || Application {
+            manifest: part,
+            uid: uid(live).to_owned(),
+            resource_version: version.to_owned(),
+            field_manager: FIELD_MANAGER.into(),
+        };
+        Ok((!is_applied).then(|| Verb::Apply(application())).into_iter().collect())
     }
 
     fn delete(&self, role: Role) -> Result<Vec<Verb>, Impossible> {
@@ -324,13 +334,52 @@ fn is_owned_by(object: &Value, owner: &str) -> bool {
     owners.into_iter().flatten().any(|reference| text(reference, &["uid"]) == owner)
 }
 
-/// Whether a live object equals its manifest, so that there is nothing to apply: it has every field of the manifest,
-/// and no other field in `data` or in a ReplicationSource's `spec`. VolSync's kinds have no defaults that the API
-/// server would add; those of External Secrets have.
-fn is_as_wanted(live: &Value, wanted: &Value) -> bool {
-    let is_exact = |key: &str| live.get(key) == wanted.get(key);
-    let has_defaults = wanted.get("kind").is_some_and(|kind| kind == "ExternalSecret");
-    covers(live, wanted) && is_exact("data") && (has_defaults || is_exact("spec"))
+/// A merge patch that removes what a live object has and its manifest has not; nothing where there is none.
+///
+/// Server-side apply does not remove it: what a POST wrote belongs to the same manager by another operation
+/// (kubernetes/kubernetes#99003). A ReplicationSource gets its other fields with the same request, or a backup could run
+/// between the two with neither the old retention nor the new. The values of a Secret follow by apply. The objects of
+/// External Secrets have defaults that the API server adds, so nothing is removed from them.
+fn removal(part: Part, live: &Value, wanted: &Value) -> Option<(&'static str, Value)> {
+    let (key, keeps_values) = match part {
+        Part::Source => ("spec", true),
+        Part::Secret => ("data", false),
+        Part::Destination => return None,
+    };
+    let (live, wanted) = (live.get(key)?, wanted.get(key)?);
+    has_other_fields(live, wanted).then(|| (key, difference(live, wanted, keeps_values)))
+}
+
+/// Whether a field of `live` is not in `wanted`.
+fn has_other_fields(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            live.iter().any(|(key, live)| wanted.get(key).is_none_or(|wanted| has_other_fields(live, wanted)))
+        }
+        _ => false,
+    }
+}
+
+/// The JSON merge patch (RFC 7386) from `live` to `wanted`; without `keeps_values`, of it what removes a field.
+fn difference(live: &Value, wanted: &Value, keeps_values: bool) -> Value {
+    let (Value::Object(live), Value::Object(wanted)) = (live, wanted) else { return wanted.clone() };
+    let mut patch = Map::new();
+    for key in live.keys().filter(|key| !wanted.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, wanted) in wanted {
+        match live.get(key) {
+            Some(live) if live == wanted => {}
+            Some(live @ Value::Object(_)) => {
+                patch.insert(key.clone(), difference(live, wanted, keeps_values));
+            }
+            Some(_) | None if keeps_values => {
+                patch.insert(key.clone(), wanted.clone());
+            }
+            Some(_) | None => {}
+        }
+    }
+    Value::Object(patch)
 }
 
 /// Whether everything in `wanted` is in `live`.

@@ -410,12 +410,24 @@ fn what_is_as_it_should_be_is_not_written_again() {
     assert_eq!((again.plan.verdict.code.as_str(), &again.writes), ("Released", &Vec::new()));
     assert_eq!(again.again.unwrap().after_seconds, 3600);
     // Somebody changes it: it is applied in the version that was seen.
+    let as_wanted = seen.clone();
     seen["source"]["object"]["spec"]["restic"]["retain"]["hourly"] = json!(1);
     assert_eq!(
         writes(&seen),
         json!([{"step": "applySource", "apply": {"manifest": "source", "uid": "uid-of-data-backup",
                                                 "resourceVersion": "7", "fieldManager": "volsync-policy"}}])
     );
+    // A field that the manifest has not is removed, together with what else differs.
+    seen["source"]["object"]["spec"]["restic"]["retain"]["weekly"] = json!(5);
+    let writes_of = |seen: &Value| writes(seen)[0]["patch"]["body"].clone();
+    let body = writes_of(&seen);
+    assert_eq!(body["metadata"], json!({"uid": "uid-of-data-backup", "resourceVersion": "7"}));
+    assert_eq!(body["spec"], json!({"restic": {"retain": {"hourly": 24, "weekly": null}}}));
+    // So is a key of the Secret, without a value of it in the patch.
+    let mut seen = as_wanted;
+    seen["secret"]["object"]["data"]["AWS_SESSION_TOKEN"] = json!(base64("t"));
+    seen["secret"]["object"]["data"]["AWS_ACCESS_KEY_ID"] = json!(base64("old"));
+    assert_eq!(writes_of(&seen)["data"], json!({"AWS_SESSION_TOKEN": null}));
 }
 
 #[test]

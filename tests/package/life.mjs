@@ -170,4 +170,10 @@ given.settings = settings;
 await until(() => cacheClass() === undefined);
 await quiet();
 
+// Settings lose a field that was there when the object was created: it is removed, and the others stay.
+given.settings = { ...settings, backup: { retain: { hourly: 24 } } };
+await until(() => world.get(SOURCE).spec.restic.retain.daily === undefined);
+assert.deepEqual(world.get(SOURCE).spec.restic.retain, { hourly: 24 });
+await quiet();
+
 console.log(JSON.stringify({ codes, verbs: [...verbs].sort(), ...world.count }));

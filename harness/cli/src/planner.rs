@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use volsync_policy::{Code, ManifestsDocument, PlanDocument, Problem, ReviewError};
 use volsync_policy_cases::{Missing, claim_of};
-use volsync_policy_engine::{CallError, Engine, Limits, Native, PlanFn, Wasm};
+use volsync_policy_engine::{CallError, Engine, LoadError, Native, PlanFn, load};
 
 use crate::args::{self, Input};
 use crate::documents::{self, Document};
@@ -179,13 +179,16 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The engine of that name; `module` is what the module in wasmtime is read from.
 pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match engine {
-        args::Engine::Native => Box::new(Native),
-        args::Engine::Wasm => {
-            let module = Wasm::from_file(module, Limits::default()).map_err(anyhow::Error::msg);
-            Box::new(module.context("build the module with `cargo xtask wasm`, or name one with --module")?)
-        }
-    })
+    match engine {
+        args::Engine::Native => Ok(Box::new(Native)),
+        args::Engine::Wasm => load(module).map_err(|error| {
+            let way_out = match error {
+                LoadError::LeftOut(_) => "build the command with the engine for modules: `cargo build --features wasm`",
+                LoadError::Module(_) => "build the module with `cargo xtask wasm`, or name one with --module",
+            };
+            anyhow::Error::new(error).context(way_out)
+        }),
+    }
 }
 
 /// What the reviews are made from, beside the requests, and what plans them.

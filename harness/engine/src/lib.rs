@@ -1,5 +1,5 @@
-//! Engines that run the policy: the same operations, the same bytes, as native code or as the built module in
-//! wasmtime.
+//! Engines that run the policy: the same operations, the same bytes, as native code or, with the feature `wasm`, as the
+//! built module in wasmtime.
 //!
 //! ```
 //! use volsync_policy_engine::{Engine, Native};
@@ -9,16 +9,17 @@
 //! ```
 
 mod native;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "wasm", not(target_family = "wasm")))]
 mod wasm;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use volsync_policy::{Problem, ReviewError};
 
 pub use native::Native;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "wasm", not(target_family = "wasm")))]
 pub use wasm::{Limits, Used, Wasm};
 
 /// Takes a review, an object of JSON without what it shares with others, and gives its plan.
@@ -75,6 +76,24 @@ pub trait Engine: Send + Sync {
     }
 }
 
+/// The built module at `path` as an engine, held by the default limits.
+///
+/// # Errors
+///
+/// [`LoadError::LeftOut`] in every build without the feature `wasm`, [`LoadError::Module`] where the file is no module
+/// of the policy.
+pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
+    #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
+    {
+        let module = Wasm::from_file(path, Limits::default()).map_err(LoadError::Module)?;
+        Ok(Box::new(module))
+    }
+    #[cfg(not(all(feature = "wasm", not(target_family = "wasm"))))]
+    {
+        Err(LoadError::LeftOut(path.to_owned()))
+    }
+}
+
 /// The refusal of a review that holds what it shares, in the words of [`volsync_policy::Review::under`].
 fn repeats(key: &str) -> String {
     let hint = Some("known here: request, evidence".to_owned());
@@ -109,3 +128,25 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+/// Why a module gave no engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadError {
+    /// The module that was named: this build has no engine for any, because it was made without the feature `wasm`.
+    LeftOut(PathBuf),
+    /// What is wrong with the module, in a sentence that names the file.
+    Module(String),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::LeftOut(module) => {
+                write!(f, "{}: this build was made without the feature `wasm`, and runs no module", module.display())
+            }
+            LoadError::Module(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}

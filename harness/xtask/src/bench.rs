@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::{cargo, root, run, setup, works};
 
-/// The package that measures, with what only it needs.
-pub(crate) const PACKAGE: [&str; 4] = ["--package", "volsync-policy-bench", "--features", "rivals"];
+/// The package that measures.
+const PACKAGE: [&str; 2] = ["--package", "volsync-policy-bench"];
 
 /// What Kyverno's command is built from: a Go module of its own, which names it for a tool.
 const KYVERNO: &str = "harness/bench/kyverno";
@@ -14,7 +14,7 @@ const KYVERNO: &str = "harness/bench/kyverno";
 /// Builds the command as users have it, Kyverno's where there is a Go, and measures. `only` names parts.
 pub(crate) fn measure(only: Option<&str>) -> anyhow::Result<()> {
     setup::chromium();
-    run(cargo().args(["build", "--release", "--locked", "--package", "volsync-policy-cli"]))?;
+    run(cargo().args(["build", "--release", "--locked", "--package", "volsync-policy-cli", "--features", "wasm"]))?;
     if works(Command::new("go").arg("version")) {
         let mut build = Command::new("go");
         build.args(["build", "-C", KYVERNO, "-ldflags=-s -w", "-o"]).arg(root().join("target/bench/kyverno"));

@@ -4,10 +4,7 @@ use std::process::Command;
 
 use anyhow::{bail, ensure};
 
-use crate::{bench, cargo, circles, output, works};
-
-/// cargo-deny, at the version whose configuration deny.toml is written for.
-const CARGO_DENY: &str = "0.20.2";
+use crate::{WORKSPACE, cargo, circles, output, setup};
 
 pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -17,20 +14,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let unformatted = output(Command::new("gofmt").arg("-l").args(tracked(&["*.go"])?))?;
     ensure!(unformatted.is_empty(), "gofmt would change {}", String::from_utf8_lossy(&unformatted));
     crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
-    let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    crate::run(cargo().args(lints))?;
-    let lints = ["clippy", "--locked", "--all-targets"];
-    crate::run(cargo().args(lints).args(bench::PACKAGE).args(["--", "-D", "warnings"]))?;
+    crate::run(cargo().arg("clippy").args(WORKSPACE).args(["--all-targets", "--", "-D", "warnings"]))?;
     let modules = ["volsync-policy-wapc", "volsync-policy-browser", "volsync-policy-browser-cases"];
     let modules = modules.into_iter().flat_map(|module| ["--package", module]);
     let target = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
     crate::run(cargo().args(["clippy", "--locked"]).args(modules).args(target))?;
-    let docs = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
-    crate::run(cargo().args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
-    if !works(cargo().args(["deny", "--version"])) {
-        crate::run(cargo().args(["install", "--locked", "--debug", "cargo-deny", "--version", CARGO_DENY]))?;
-    }
-    crate::run(cargo().args(["deny", "--all-features", "check", "bans", "licenses", "sources"]))
+    let docs = ["--no-deps", "--document-private-items"];
+    crate::run(cargo().arg("doc").args(WORKSPACE).args(docs).env("RUSTDOCFLAGS", "-D warnings"))?;
+    crate::run(setup::cargo_deny()?.args(["--all-features", "check", "bans", "licenses", "sources"]))
 }
 
 /// No line of code or prose is longer than 120 characters.

@@ -28,7 +28,17 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Install what the tests need, build the module, run every test
-    Test,
+    Test {
+        /// Leave out what takes long or needs more than the module, and say what that is: under a minute, once built
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Run the command with all that it can do, as the tests have built it: `cargo xtask run test tests/cases`
+    Run {
+        /// What follows `volsync-policy`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the module, as two Kubewarden policies, as an npm package and as a page, into target/wasm
     Wasm,
     /// Build the playground, and serve it on this machine
@@ -74,7 +84,11 @@ fn main() -> ExitCode {
 fn carry_out() -> anyhow::Result<ExitCode> {
     env::set_current_dir(root())?;
     match Arguments::parse().task {
-        Task::Test => test::run(),
+        Task::Test { quick } => test::run(quick),
+        Task::Run { arguments } => {
+            let status = program("volsync-policy")?.args(arguments).status()?;
+            Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+        }
         Task::Wasm => {
             setup::wasm()?;
             wasm::build()?;
@@ -92,7 +106,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
         Task::Cluster { arguments } => {
             let (what, with) =
                 arguments.split_first().map_or(("--help", &[][..]), |(what, with)| (what.as_str(), with));
-            run(setup::cluster_command(what).args(with))?;
+            run(setup::cluster_command(what)?.args(with))?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench { only } => {
@@ -139,6 +153,16 @@ fn docs() -> anyhow::Result<()> {
 /// The repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
+}
+
+/// Every package at once: for a part of them alone, cargo would compile what they depend on anew, with the features
+/// that this part asks for.
+const WORKSPACE: [&str; 2] = ["--locked", "--workspace"];
+
+/// A program of the workspace, built as the tests have it.
+fn program(name: &str) -> anyhow::Result<Command> {
+    run(cargo().args(["build", "--quiet", "--profile", "test"]).args(WORKSPACE).args(["--bin", name]))?;
+    Ok(Command::new(root().join("target/debug").join(name)))
 }
 
 /// The cargo that runs us.

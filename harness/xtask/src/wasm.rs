@@ -7,13 +7,17 @@ use std::{env, fs};
 
 use anyhow::Context;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use wasm_encoder::{CustomSection, Section};
 
 use crate::setup::WASM_OPT;
-use crate::{cargo, output, root, run};
+use crate::{cargo, in_words, output, root, run};
 
-/// Where cargo puts what it compiles, by profile.
-const BUILT: &str = "target/wasm32-unknown-unknown";
+/// Where cargo puts what it compiles.
+const BUILT: &str = "target/wasm32-unknown-unknown/wasm";
+
+/// Where the modules that wasm-opt made are kept, each by the digest of what it was made from.
+const OPTIMISED: &str = "target/wasm-opt";
 
 /// The policies, each of its metadata.
 const POLICIES: [(&str, &str); 2] = [
@@ -30,7 +34,7 @@ const FEATURES: [&str; 6] =
 
 /// Builds and optimises the module, prints its size, and writes the policies.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = compile("volsync-policy-wapc", "wasm", &[])?;
+    let built = compile("volsync-policy-wapc", &[], &[])?;
     let optimised = built.with_extension("opt.wasm");
     optimise(&built, &optimised)?;
     print_size(&optimised)?;
@@ -54,21 +58,37 @@ fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     Ok(policy)
 }
 
-/// Compiles a package to WebAssembly, with that profile and those features.
-pub(crate) fn compile(package: &str, profile: &str, features: &[&str]) -> anyhow::Result<PathBuf> {
-    let features = features.join(",");
-    let arguments = ["build", "--package", package, "--profile", profile, "--features", &features, "--locked"];
-    run(cargo().args(arguments).args(["--target", "wasm32-unknown-unknown"]).env("RUSTFLAGS", rust_flags()?))?;
-    Ok(Path::new(BUILT).join(profile).join(package.replace('-', "_")).with_extension("wasm"))
+/// Compiles a package to WebAssembly, with those features, and with what `settings` change of the profile `wasm`.
+pub(crate) fn compile(package: &str, features: &[&str], settings: &[&str]) -> anyhow::Result<PathBuf> {
+    let settings = settings.iter().flat_map(|setting| ["--config", setting]);
+    let mut build = cargo();
+    build.args(["build", "--locked", "--package", package, "--target", "wasm32-unknown-unknown", "--profile", "wasm"]);
+    build.arg("--features").arg(features.join(","));
+    run(build.args(settings).env("RUSTFLAGS", rust_flags()?))?;
+    Ok(Path::new(BUILT).join(package.replace('-', "_")).with_extension("wasm"))
 }
 
-/// Makes a module as small as wasm-opt can.
+/// Makes a module as small as wasm-opt can. What it made of the same bytes in the same way it makes only once.
 pub(crate) fn optimise(built: &Path, optimised: &Path) -> anyhow::Result<()> {
     let features = FEATURES.map(|feature| format!("--enable-{feature}"));
     let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
     // What one pass learns of the whole module is room for the next.
     let passes = ["-Oz", "--gufa", "-Oz", "--dae-optimizing", "--reorder-functions", "--converge", "-Oz"];
-    run(Command::new(WASM_OPT).arg(built).arg("-o").arg(optimised).args(passes).args(strip).args(features))
+    let mut wasm_opt = Command::new(WASM_OPT);
+    wasm_opt.args(passes).args(strip).args(features);
+    let mut digest = Sha256::new_with_prefix(in_words(&wasm_opt));
+    digest.update(fs::read("wasm/package-lock.json")?);
+    digest.update(fs::read(built)?);
+    let digest: String = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let kept = Path::new(OPTIMISED).join(digest).with_extension("wasm");
+    if !kept.exists() {
+        fs::create_dir_all(OPTIMISED)?;
+        let unfinished = kept.with_extension("unfinished");
+        run(wasm_opt.arg(built).arg("-o").arg(&unfinished))?;
+        fs::rename(unfinished, &kept)?;
+    }
+    fs::copy(kept, optimised)?;
+    Ok(())
 }
 
 /// Prints how large a module is, and how large it is on its way to a browser.

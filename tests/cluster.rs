@@ -11,12 +11,16 @@ mod app;
 mod backups;
 #[path = "cluster/criteria.rs"]
 mod criteria;
+#[path = "cluster/host.rs"]
+mod host;
 #[path = "cluster/populator.rs"]
 mod populator;
 #[path = "cluster/repositories.rs"]
 mod repositories;
 #[path = "cluster/restores.rs"]
 mod restores;
+#[path = "cluster/s3.rs"]
+mod s3;
 #[path = "cluster/volsync.rs"]
 mod volsync;
 
@@ -24,8 +28,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
+use serde_json::json;
+use volsync_policy::ledger::{MARKER, write_marker};
 use volsync_policy_cluster::{Cluster, Namespace, Store};
 use volsync_policy_tests::root;
+
+use host::Host;
+use s3::Bucket;
+
+/// The id of the ledger in the store of all clusters.
+const STORE_ID: &str = "store-of-tests";
 
 /// What all tests share.
 struct World {
@@ -37,6 +49,12 @@ impl World {
     /// A namespace of a test's own.
     fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
         self.cluster.namespace(name)
+    }
+
+    /// A host, as an administrator sets it up.
+    fn host(&self) -> Host<'_> {
+        let settings = json!({"ledger": {"storeId": STORE_ID}});
+        Host { world: self, credentials: volsync::secret("base", ""), settings }
     }
 }
 
@@ -54,6 +72,7 @@ fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, trials(&tests, &nothing)).exit_code();
     }
     let started = Store::start().and_then(|store| {
+        Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID), None)?;
         let world = World { cluster: Cluster::start(&root().join("target/cluster"), &store)?, store: Arc::new(store) };
         admission::install(&world)?;
         Ok(world)

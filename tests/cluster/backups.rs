@@ -56,7 +56,7 @@ fn a_backup_of_an_empty_volume_succeeds_and_saves_nothing(world: &World) -> anyh
     ensure!(says(&done, "/status/latestMoverStatus/result=Successful"), "{done:#}");
     ensure!(logs(&done).contains("== Directory is empty skipping backup ==="), "{}", logs(&done));
     ensure!(saved(logs(&done)).is_none());
-    ensure!(Repository::read(&world.store, "empty/data")? == Repository::Absent);
+    ensure!(Repository::read(world, "empty/data")? == Repository::Absent);
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn a_paused_source_leaves_the_repository_alone_and_sends_its_old_cut_afterwards(
     // A backup that begins later has ended, and this one has sent nothing.
     namespace.apply(&secret("other", "paused/other"))?;
     run(&namespace, &source("other", "data", "other", "once"))?;
-    ensure!(Repository::read(&world.store, "paused/data")? == Repository::Absent);
+    ensure!(Repository::read(world, "paused/data")? == Repository::Absent);
 
     let sent = run(&namespace, &source("data", "data", "repository", "once"))?;
     ensure!(saved(logs(&sent)).is_none(), "what was written after the cut was sent: {}", logs(&sent));
@@ -99,7 +99,7 @@ fn a_backup_with_another_password_fails(world: &World) -> anyhow::Result<()> {
     namespace.apply(&source("data", "data", "repository", "again"))?;
     let log = failed_log(&namespace, "volsync-src-data")?;
     ensure!(log.contains("incorrect password"), "{log}");
-    ensure!(Repository::read(&world.store, "rotated/data")? == Repository::Holds(1));
+    ensure!(Repository::read(world, "rotated/data")? == Repository::Holds(1));
     Ok(())
 }
 

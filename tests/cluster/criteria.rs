@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::json;
+use volsync_policy::ledger::pin_key;
 use volsync_policy_cluster::{Cluster, says, text};
 use volsync_policy_tests::root;
 
@@ -38,7 +39,7 @@ const READ: &str = "find . | sort | while read -r it; do
 /// The application that the criteria are about: its claim was created, written to and backed up, once for all of them.
 fn application(world: &World) -> anyhow::Result<App<'_>> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
-    let app = || App::new(world, "criteria", json!({}));
+    let app = || App::new(world, "criteria");
     let prepare = || {
         let app = app()?;
         app.create()?;
@@ -110,7 +111,7 @@ fn criterion_7_data_in_s3(world: &World) -> anyhow::Result<()> {
 }
 
 fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow::Result<()> {
-    let app = App::new(world, "again", json!({}))?;
+    let app = App::new(world, "again")?;
     app.create()?;
     app.until("StartedFresh")?;
     let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
@@ -122,21 +123,23 @@ fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow
     ensure!(!codes.contains(&"StartedFresh".to_owned()), "{codes:?}");
     ensure!(logs(&app.destination()?).contains(&format!("restoring snapshot {} ", &newest.key[..8])));
     ensure!(app.namespace.run(CLAIM, READ)? == written);
+    let pin = world.store.bucket().join(pin_key(&app.repository(), &newest.key));
+    ensure!(pin.exists(), "{pin:?} is not there");
     app.until("Released").map(drop)
 }
 
 fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::Result<()> {
-    let (written, ledger) = {
+    let written = {
         let lost = another(world)?;
-        let app = App::new(&lost, "disaster", json!({}))?;
+        let app = App::new(&lost, "disaster")?;
         app.create()?;
         app.until("StartedFresh")?;
         let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
         app.back_up()?;
-        (written, app.ledger())
+        written
     };
     let found = another(world)?;
-    let app = App::new(&found, "disaster", json!({}))?.remembering(ledger);
+    let app = App::new(&found, "disaster")?;
     app.create()?;
     // The lost cluster may still be there, and at work: its backups are restored, and not added to.
     let codes = app.until("OtherWriterActive")?;
@@ -155,16 +158,16 @@ fn another(world: &World) -> anyhow::Result<World> {
 }
 
 fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> anyhow::Result<()> {
-    let app = App::new(world, "piped", json!({}))?;
+    let app = App::new(world, "piped")?;
     app.create()?;
-    let plan = app.plan(None)?;
+    let plan = app.plan()?;
     app.apply(&plan)?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, WRITE)?;
     app.namespace.wait("Job", "volsync-src-data-backup", "a paused job", |job| {
         job.pointer("/spec/parallelism") == Some(&json!(0))
     })?;
-    ensure!(Repository::read(&world.store, "piped/data")? == Repository::Initialised);
+    ensure!(Repository::read(world, "piped/data")? == Repository::Initialised);
     Ok(())
 }
 
@@ -172,7 +175,7 @@ fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> 
 fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups(
     world: &World,
 ) -> anyhow::Result<()> {
-    let app = App::new(world, admission::UNTOUCHED, json!({"profile": "seed"}))?.of_class("longhorn");
+    let app = App::new(world, admission::UNTOUCHED)?.under(json!({"profile": "seed"})).of_class("longhorn");
     for mut class in [
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "folder.csi.test"}),
         json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass", "driver": "folder.csi.test",
@@ -195,7 +198,7 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     app.create()?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo good > file")?;
-    app.apply(&app.plan(None)?)?;
+    app.apply(&app.plan()?)?;
     backed_up(&[])?;
     let kept = listed()?;
     let good = &kept.last().context("no snapshot")?.key;
@@ -211,7 +214,7 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     app.create()?;
     bound(&app.namespace, CLAIM)?;
     ensure!(app.namespace.run(CLAIM, "ls; echo of a fresh database > file")?.is_empty(), "the claim was restored");
-    app.apply(&app.plan(None)?)?;
+    app.apply(&app.plan()?)?;
     backed_up(&kept)?;
     let restored = app.namespace.wait("ReplicationDestination", "data-restore", "the end of its run", |it| {
         !text(it, "/status/lastManualSync").is_empty()

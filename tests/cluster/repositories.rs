@@ -3,15 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use rusty_s3::actions::ListObjectsV2;
-use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
-use serde_json::{Value, json};
-use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
+use anyhow::{Context, bail, ensure};
+use serde_json::json;
+use volsync_policy::evidence;
+use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store, text};
 
-use crate::volsync::PASSWORD;
+use crate::s3::Bucket;
+use crate::volsync::{PASSWORD, secret};
 use crate::{World, tests};
 
 tests![
@@ -20,7 +19,7 @@ tests![
     snapshots_that_aged_out_are_put_back
 ];
 
-/// What a repository is, by the folders and objects right below its path.
+/// What a repository is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Repository {
     /// Nothing is there.
@@ -30,7 +29,7 @@ pub(crate) enum Repository {
     /// It holds data, and no snapshot.
     Emptied,
     /// It holds so many snapshots.
-    Holds(usize),
+    Holds(u64),
     /// It is none.
     Damaged,
 }
@@ -44,81 +43,53 @@ pub(crate) struct Object {
     pub(crate) at: String,
 }
 
-/// What is right below a place of the bucket: objects, and folders.
-struct Listing {
-    objects: Vec<Object>,
-    folders: Vec<String>,
-    as_of: String,
-}
-
-fn list(store: &Store, path: &str) -> anyhow::Result<Listing> {
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY);
-    let endpoint = format!("http://{}", store.address()).parse()?;
-    let bucket = Bucket::new(endpoint, UrlStyle::Path, BUCKET, "us-east-1")?;
-    let mut action = bucket.list_objects_v2(Some(&credentials));
-    action.with_prefix(path);
-    action.with_delimiter("/");
-    let mut answer = ureq::get(action.sign(Duration::from_secs(60)).as_str()).call()?;
-    let date = answer.headers().get("date").context("no date")?.to_str()?;
-    let as_of = humantime::format_rfc3339_seconds(httpdate::parse_http_date(date)?).to_string();
-    let found = ListObjectsV2::parse_response(&answer.body_mut().read_to_string()?)?;
-    ensure!(found.next_continuation_token.is_none(), "more than a page");
-    let below = |key: &str| key.strip_prefix(path).unwrap_or(key).trim_end_matches('/').to_owned();
-    Ok(Listing {
-        objects: (found.contents.iter())
-            .map(|it| Object { key: below(&it.key), at: it.last_modified.clone().unwrap_or_default() })
-            .collect(),
-        folders: found.common_prefixes.iter().map(|it| below(&it.prefix)).collect(),
-        as_of,
-    })
+/// The bucket of all repositories.
+fn bucket(store: &Store) -> anyhow::Result<Bucket> {
+    Bucket::of(store, &secret("base", ""))
 }
 
 /// The snapshots of a repository, the oldest first.
 pub(crate) fn snapshots(store: &Store, path: &str) -> anyhow::Result<Vec<Object>> {
-    let mut snapshots = list(store, &format!("{path}/snapshots/"))?.objects;
+    let folder = format!("{path}/snapshots/");
+    let listed = bucket(store)?.list(&folder);
+    let objects = listed["listing"].as_array().with_context(|| listed.to_string())?.iter();
+    let object = |it| Object { key: text(it, "/key").replace(&folder, ""), at: text(it, "/lastModified").to_owned() };
+    let mut snapshots: Vec<Object> = objects.map(object).collect();
     snapshots.sort_by(|one, other| one.at.cmp(&other.at));
     Ok(snapshots)
 }
 
 impl Repository {
-    /// Reads the one at `path`.
-    pub(crate) fn read(store: &Store, path: &str) -> anyhow::Result<Self> {
-        let Listing { objects, folders, .. } = list(store, &format!("{path}/"))?;
-        let holds = |folder: &str| folders.iter().any(|it| it == folder);
-        let is_made = objects.iter().any(|object| object.key == "config") && holds("keys");
-        Ok(match is_made {
-            _ if objects.is_empty() && folders.is_empty() => Repository::Absent,
-            false => Repository::Damaged,
-            true if holds("snapshots") => Repository::Holds(snapshots(store, path)?.len()),
-            true if holds("data") || holds("index") => Repository::Emptied,
-            true => Repository::Initialised,
+    /// What a host is told of the one at `path`, which is `<namespace>/<claim>`. Of the claim it is told that it is
+    /// Bound, and that nothing of ours is there.
+    pub(crate) fn read(world: &World, path: &str) -> anyhow::Result<Self> {
+        let host = world.host();
+        let (namespace, name) = path.split_once('/').context("no path of a claim")?;
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "namespace": namespace, "uid": "made-up", "labels": {"backup": "hourly"},
+                         "creationTimestamp": "2026-11-24T09:00:00Z"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
+            "status": {"phase": "Bound"},
+        });
+        let [cluster, namespace] = ["kube-system", namespace].map(|name| {
+            json!({"object": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "made-up"}}})
+        });
+        let absent = json!({"absent": true});
+        let seen = json!({
+            "cluster": cluster, "namespace": namespace, "claim": {"object": claim}, "populator": absent,
+            "destination": absent, "source": absent, "secret": absent,
+        });
+        let plan = host.ask("plan", &claim, &host.look(&claim, seen)?)?;
+        Ok(match serde_json::from_value(plan["evidence"]["repository"].clone())? {
+            evidence::Repository::Absent(_) => Repository::Absent,
+            evidence::Repository::Initialised(_) => Repository::Initialised,
+            evidence::Repository::Emptied(_) => Repository::Emptied,
+            evidence::Repository::Holds(listing) => Repository::Holds(listing.count),
+            evidence::Repository::Damaged(_) => Repository::Damaged,
+            evidence::Repository::Unread(failure) => bail!("{path} is unread: {failure:?}"),
         })
     }
-
-    /// The same as evidence. `restored` and `saved` are ids that movers named.
-    pub(crate) fn evidence(store: &Store, path: &str, restored: &str, saved: &str) -> anyhow::Result<Value> {
-        let as_of = list(store, &format!("{path}/"))?.as_of;
-        let fingerprint = || anyhow::Ok(sha256(&fs::read(store.bucket().join(path).join("config"))?));
-        Ok(match Repository::read(store, path)? {
-            Repository::Absent => json!({"absent": {"asOf": as_of}}),
-            Repository::Damaged => json!({"damaged": {"asOf": as_of}}),
-            Repository::Initialised => json!({"initialised": {"asOf": as_of, "fingerprint": fingerprint()?}}),
-            Repository::Emptied => json!({"emptied": {"asOf": as_of, "fingerprint": fingerprint()?}}),
-            Repository::Holds(count) => {
-                let listed = snapshots(store, path)?;
-                let newest = listed.last().context("a snapshot went away")?;
-                let lists = |id: &str| !id.is_empty() && listed.iter().any(|it| it.key.starts_with(id));
-                json!({"holds": {
-                    "asOf": as_of, "fingerprint": fingerprint()?, "count": count, "newestKey": newest.key,
-                    "newestAt": newest.at, "listsRestored": lists(restored), "listsSaved": lists(saved),
-                }})
-            }
-        })
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    volsync_policy::evidence::Digest::of(bytes).as_str().to_owned()
 }
 
 /// The restic that VolSync's movers run, on this machine and on the repository at `path`.
@@ -158,7 +129,7 @@ pub(crate) fn leave_lock(world: &World, path: &str) -> anyhow::Result<PathBuf> {
 
 fn one_listing_tells_five_repositories_apart(world: &World) -> anyhow::Result<()> {
     let path = "five/data";
-    let read = || Repository::read(&world.store, path);
+    let read = || Repository::read(world, path);
     let folder = tempfile::tempdir()?;
     let back_up = || restic(world, path, &["backup", "--host", "volsync", &folder.path().to_string_lossy()]);
     ensure!(read()? == Repository::Absent, "{:?}", read()?);
@@ -181,13 +152,11 @@ fn one_listing_tells_five_repositories_apart(world: &World) -> anyhow::Result<()
 
 /// restic would make the bucket, and succeed.
 fn a_missing_bucket_is_no_missing_repository(world: &World) -> anyhow::Result<()> {
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY);
-    let endpoint = format!("http://{}", world.store.address()).parse()?;
-    let bucket = Bucket::new(endpoint, UrlStyle::Path, "no-such-bucket", "us-east-1")?;
-    let url = bucket.list_objects_v2(Some(&credentials)).sign(Duration::from_secs(60));
-    let answer =
-        ureq::get(url.as_str()).config().http_status_as_error(false).build().call()?.into_body().read_to_string()?;
-    ensure!(answer.contains("NoSuchBucket"), "{answer}");
+    let mut elsewhere = secret("base", "");
+    let repository = text(&elsewhere, "/stringData/RESTIC_REPOSITORY").replace(BUCKET, "no-such-bucket");
+    elsewhere["stringData"]["RESTIC_REPOSITORY"] = json!(repository);
+    let answer = Bucket::of(&world.store, &elsewhere)?.list("data/");
+    ensure!(answer == json!({"failed": "storeMissing"}), "{answer}");
     Ok(())
 }
 
@@ -210,7 +179,7 @@ fn snapshots_that_aged_out_are_put_back(world: &World) -> anyhow::Result<()> {
     ensure!(left.len() == 1 && left[0].key != good, "{left:?}");
 
     fs::write(objects.join(&good), pin)?;
-    ensure!(Repository::read(&world.store, path)? == Repository::Holds(2));
+    ensure!(Repository::read(world, path)? == Repository::Holds(2));
     restic(world, path, &["restore", &good, "--target", &target.path().to_string_lossy()])?;
     let restored = target.path().join(data.trim_start_matches('/')).join("file");
     ensure!(fs::read_to_string(restored)? == "good");

@@ -7,7 +7,7 @@ use volsync_policy_cluster::{says, text};
 
 use crate::repositories::{Repository, leave_lock, restic, snapshots};
 use crate::volsync::{
-    back_up, bound, claim, destination, failed_log, image, logs, populated_from, run, secret, source,
+    back_up, bound, claim, destination, failed_log, image, is_populated_from, logs, run, secret, source,
 };
 use crate::{World, tests};
 
@@ -34,7 +34,7 @@ fn a_restore_names_the_snapshot_and_the_store_lists_it(world: &World) -> anyhow:
 
     namespace.apply(&claim("data", Some("data")))?;
     let volume = bound(&namespace, "data")?;
-    ensure!(populated_from(&volume) == image(&restored), "{volume:#}");
+    ensure!(is_populated_from(&volume, &restored), "{volume:#}");
     ensure!(namespace.run("data", "cat file")? == "good\n");
     Ok(())
 }
@@ -42,14 +42,14 @@ fn a_restore_names_the_snapshot_and_the_store_lists_it(world: &World) -> anyhow:
 fn a_restore_from_nothing_succeeds_with_an_image_and_makes_the_repository(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("nothing")?;
     namespace.apply(&secret("repository", "nothing/data"))?;
-    ensure!(Repository::read(&world.store, "nothing/data")? == Repository::Absent);
+    ensure!(Repository::read(world, "nothing/data")? == Repository::Absent);
     let restored = run(&namespace, &destination("data", "repository", "once"))?;
     for line in ["=== Initialize Dir ===", "created restic repository", "No eligible snapshots found"] {
         ensure!(logs(&restored).contains(line), "{line:?} is not in {}", logs(&restored));
     }
     ensure!(Outcome::of_restore(logs(&restored)) == Outcome::Nothing, "{}", logs(&restored));
     ensure!(says(&restored, "/status/latestMoverStatus/result=Successful") && !image(&restored).is_empty());
-    ensure!(Repository::read(&world.store, "nothing/data")? == Repository::Initialised);
+    ensure!(Repository::read(world, "nothing/data")? == Repository::Initialised);
 
     namespace.apply(&claim("data", Some("data")))?;
     bound(&namespace, "data")?;
@@ -64,7 +64,7 @@ fn a_restore_without_an_eligible_snapshot_succeeds_too(world: &World) -> anyhow:
     std::fs::write(folder.path().join("file"), "of another path")?;
     restic(world, "ineligible/data", &["init"])?;
     restic(world, "ineligible/data", &["backup", "--host", "volsync", &folder.path().to_string_lossy()])?;
-    ensure!(Repository::read(&world.store, "ineligible/data")? == Repository::Holds(1));
+    ensure!(Repository::read(world, "ineligible/data")? == Repository::Holds(1));
 
     namespace.apply(&secret("repository", "ineligible/data"))?;
     let restored = run(&namespace, &destination("data", "repository", "once"))?;

@@ -94,10 +94,10 @@ pub(crate) fn bound(namespace: &Namespace<'_>, claim: &str) -> anyhow::Result<Va
     namespace.get("PersistentVolume", text(&claim, "/spec/volumeName"))
 }
 
-/// The snapshot that a volume was populated from, as VolSync notes it on the volume.
-pub(crate) fn populated_from(volume: &Value) -> &str {
-    let note = text(volume, "/metadata/annotations/volsync.backube~1populated-from");
-    note.rsplit_once('/').map_or("", |(_, snapshot)| snapshot)
+/// Whether a volume was populated from the image of a ReplicationDestination, as VolSync notes it on the volume.
+pub(crate) fn is_populated_from(volume: &Value, destination: &Value) -> bool {
+    let (namespace, image) = (text(destination, "/metadata/namespace"), image(destination));
+    says(volume, &format!("/metadata/annotations/volsync.backube~1populated-from={namespace}/{image}"))
 }
 
 /// The log of a mover that has failed.

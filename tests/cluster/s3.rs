@@ -1,0 +1,150 @@
+//! The store as S3 shows it to whoever has its credentials: answers in the form in which a review takes them.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusty_s3::actions::ListObjectsV2;
+use rusty_s3::{Credentials, S3Action, UrlStyle};
+use serde_json::{Value, json};
+use ureq::http::{Request, Response};
+use ureq::{Agent, Body};
+use volsync_policy::mover::restic::S3Address;
+use volsync_policy_cluster::{STORE, Store, text};
+
+/// How long a signature is good, and an answer waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A bucket, and the credentials that lead to it.
+pub(crate) struct Bucket {
+    bucket: rusty_s3::Bucket,
+    credentials: Credentials,
+}
+
+impl Bucket {
+    /// The bucket to which a Secret leads. Pods reach the store in the cluster's network, this process on loopback.
+    pub(crate) fn of(store: &Store, secret: &Value) -> anyhow::Result<Self> {
+        let value = |key: &str| match text(&secret["stringData"], &format!("/{key}")) {
+            "" => Ok(String::from_utf8(STANDARD.decode(text(&secret["data"], &format!("/{key}")))?)?),
+            plain => anyhow::Ok(plain.to_owned()),
+        };
+        let address = S3Address::parse(&value("RESTIC_REPOSITORY")?).context("not on S3")?;
+        let endpoint = address.endpoint.replace(STORE, &store.address().to_string()).parse()?;
+        Ok(Bucket {
+            bucket: rusty_s3::Bucket::new(endpoint, UrlStyle::Path, address.bucket, "us-east-1")?,
+            credentials: Credentials::new(value("AWS_ACCESS_KEY_ID")?, value("AWS_SECRET_ACCESS_KEY")?),
+        })
+    }
+
+    /// What is below a prefix, up to the next slash; all pages of it.
+    pub(crate) fn list(&self, prefix: &str) -> Value {
+        let (mut objects, mut prefixes, mut token) = (Vec::new(), Vec::new(), None::<String>);
+        loop {
+            let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
+            action.with_prefix(prefix);
+            action.with_delimiter("/");
+            if let Some(token) = token.take() {
+                action.with_continuation_token(token);
+            }
+            let mut response = match send(action, &[], &[]) {
+                Ok(response) if response.status().is_success() => response,
+                answer => return failed(answer),
+            };
+            let read = response.body_mut().read_to_string().map(|body| ListObjectsV2::parse_response(&body));
+            let Ok(Ok(page)) = read else { return json!({"failed": "malformed"}) };
+            objects.extend(page.contents.iter().map(|it| json!({"key": it.key, "lastModified": it.last_modified})));
+            prefixes.extend(page.common_prefixes.into_iter().map(|it| it.prefix));
+            token = page.next_continuation_token;
+            if token.is_none() {
+                return json!({"listing": objects, "prefixes": prefixes, "date": header(&response, "date")});
+            }
+        }
+    }
+
+    /// An object.
+    pub(crate) fn get(&self, key: &str) -> Value {
+        let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[], &[]) {
+            Ok(response) if response.status().is_success() => response,
+            answer => return failed(answer),
+        };
+        let Ok(bytes) = response.body_mut().read_to_vec() else { return json!({"failed": "malformed"}) };
+        let [etag, date] = ["etag", "date"].map(|name| header(&response, name));
+        json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": date})
+    }
+
+    /// Writes an object if it has that entity tag, or if nothing is there; says whether that was so.
+    pub(crate) fn put(&self, key: &str, text: &str, tag: Option<&str>) -> anyhow::Result<bool> {
+        let condition = tag.map_or(("if-none-match", "*"), |tag| ("if-match", tag));
+        let action = self.bucket.put_object(Some(&self.credentials), key);
+        succeeds(send(action, &[condition], text.as_bytes()), &[409, 412])
+    }
+
+    /// Copies an object; says whether it was there.
+    pub(crate) fn copy(&self, from: &str, to: &str) -> anyhow::Result<bool> {
+        let source = format!("/{}/{from}", self.bucket.name());
+        let action = self.bucket.put_object(Some(&self.credentials), to);
+        succeeds(send(action, &[("x-amz-copy-source", &source)], &[]), &[404])
+    }
+
+    /// Deletes an object; says whether it was there, where the store tells.
+    pub(crate) fn remove(&self, key: &str) -> anyhow::Result<bool> {
+        succeeds(send(self.bucket.delete_object(Some(&self.credentials), key), &[], &[]), &[404])
+    }
+}
+
+/// How many seconds lie between two answers, by the clock of the store; nothing where one of them was not the store's.
+pub(crate) fn seconds_between(earlier: &Value, later: &Value) -> Option<u64> {
+    let [earlier, later] = [earlier, later].map(|answer| httpdate::parse_http_date(text(answer, "/date")).ok());
+    Some(later?.duration_since(earlier?).unwrap_or_default().as_secs())
+}
+
+fn send<'a, A: S3Action<'a>>(
+    mut action: A,
+    headers: &[(&'a str, &'a str)],
+    body: &[u8],
+) -> Result<Response<Body>, ureq::Error> {
+    static AGENT: LazyLock<Agent> = LazyLock::new(|| {
+        Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
+    });
+    let mut request = Request::builder();
+    for (name, value) in headers {
+        action.headers_mut().insert(*name, *value);
+        request = request.header(*name, *value);
+    }
+    let request = request.method(A::METHOD.to_str()).uri(action.sign(PATIENCE).as_str());
+    if body.is_empty() { AGENT.run(request.body(())?) } else { AGENT.run(request.body(body)?) }
+}
+
+fn header(response: &Response<Body>, name: &str) -> Option<String> {
+    response.headers().get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// An answer that is no success, by its class.
+fn failed(answer: Result<Response<Body>, ureq::Error>) -> Value {
+    let mut response = match answer {
+        Ok(response) => response,
+        Err(ureq::Error::Timeout(_)) => return json!({"failed": "timeout"}),
+        Err(_) => return json!({"failed": "unreachable"}),
+    };
+    let date = header(&response, "date");
+    let body = response.body_mut().read_to_string().unwrap_or_default();
+    match response.status().as_u16() {
+        404 if body.contains("<Code>NoSuchBucket</Code>") => json!({"failed": "storeMissing"}),
+        404 => json!({"absent": true, "date": date}),
+        401 | 403 => json!({"failed": "denied"}),
+        500.. => json!({"failed": "unreachable"}),
+        _ => json!({"failed": "malformed"}),
+    }
+}
+
+/// Whether a request was carried out; not where its status is one of `refused`.
+fn succeeds(answer: Result<Response<Body>, ureq::Error>, refused: &[u16]) -> anyhow::Result<bool> {
+    let mut response = answer?;
+    match response.status() {
+        status if status.is_success() => Ok(true),
+        status if refused.contains(&status.as_u16()) => Ok(false),
+        status => bail!("the store answers {status}: {}", response.body_mut().read_to_string()?),
+    }
+}

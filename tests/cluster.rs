@@ -36,7 +36,7 @@ use volsync_policy_tests::root;
 use host::Host;
 use s3::Bucket;
 
-/// The id of the ledger in the store of all clusters.
+/// The store id of the ledger in the bucket that all clusters share.
 const STORE_ID: &str = "store-of-tests";
 
 /// What all tests share.
@@ -51,7 +51,7 @@ impl World {
         self.cluster.namespace(name)
     }
 
-    /// A host, as an administrator sets it up.
+    /// A host for this cluster, with the store pinned in its settings.
     fn host(&self) -> Host<'_> {
         let settings = json!({"ledger": {"storeId": STORE_ID}});
         Host { world: self, credentials: volsync::secret("base", ""), settings }

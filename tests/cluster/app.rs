@@ -1,4 +1,4 @@
-//! An application's claim, which a host looks after.
+//! An application's claim, which a host reconciles.
 
 use serde_json::{Value, json};
 use volsync_policy_cluster::{Namespace, says, text};
@@ -29,7 +29,7 @@ impl<'a> App<'a> {
         App { class: Some(class), ..self }
     }
 
-    /// The same, under other settings.
+    /// The same, with other settings.
     pub(crate) fn under(mut self, settings: Value) -> Self {
         self.host.settings = settings;
         self
@@ -65,7 +65,7 @@ impl<'a> App<'a> {
         self.namespace.get("ReplicationSource", &format!("{CLAIM}-backup"))
     }
 
-    /// Looks after the claim until the verdict was `code` and all is carried out; gives the codes on the way.
+    /// Runs rounds until the verdict was `code` and all writes were carried out. Returns the codes on the way.
     pub(crate) fn until(&self, code: &str) -> anyhow::Result<Vec<String>> {
         let mut codes: Vec<String> = Vec::new();
         self.host.world.cluster.until(code, || {
@@ -93,7 +93,7 @@ impl<'a> App<'a> {
         self.until("Released").map(drop)
     }
 
-    /// What the module makes of the claim, of which nobody saw anything.
+    /// The plan for the claim without any evidence.
     pub(crate) fn plan(&self) -> anyhow::Result<Value> {
         self.host.ask("plan", &self.claim()?, &Value::Null)
     }

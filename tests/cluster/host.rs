@@ -1,4 +1,5 @@
-//! A host: asks the module what to look at, gives it the raw answers, and carries out what it plans. It holds no rule.
+//! A host: it asks the module what to read, passes on the raw answers, and carries out the writes of the plan. It holds
+//! no rule; see docs/hosts.md.
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -12,32 +13,33 @@ const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 const VERBS: [&str; 8] = ["create", "apply", "patch", "patchStatus", "delete", "put", "copy", "remove"];
-/// A manifest with a field that is unknown would be a fault of ours.
+/// The API server rejects a manifest with an unknown field, which would be a bug of the policy.
 const STRICT: &str = "fieldValidation=Strict";
 
-/// Who looks after claims.
+/// A host for the claims of one cluster.
 pub(crate) struct Host<'a> {
-    /// The cluster and the store that it looks at.
+    /// Its cluster and its store.
     pub(crate) world: &'a World,
     /// The Secret with the base credentials.
     pub(crate) credentials: Value,
-    /// What an administrator decided.
+    /// The settings of the policy.
     pub(crate) settings: Value,
 }
 
 impl Host<'_> {
-    /// Looks, plans, and carries out; gives the plan, and whether all of it was carried out: what has changed ends it.
+    /// Runs one round of the loop. Returns the plan, and whether all of its writes were carried out: the first that
+    /// meets a conflict ends the round.
     pub(crate) fn round(&self, claim: &Value) -> anyhow::Result<(Value, bool)> {
         let seen = self.look(claim, json!({}))?;
         let plan = self.ask("plan", claim, &seen)?;
-        let mut is_so = true;
+        let mut is_done = true;
         for write in plan["writes"].as_array().context("no writes")? {
-            is_so = is_so && self.write(write, &plan, &seen).with_context(|| write.to_string())?;
+            is_done = is_done && self.write(write, &plan, &seen).with_context(|| write.to_string())?;
         }
-        Ok((plan, is_so))
+        Ok((plan, is_done))
     }
 
-    /// What the module answers about a claim of which this was seen; null where nobody looked.
+    /// Calls an operation of the module for a claim. Without answers, `seen` is null.
     pub(crate) fn ask(&self, operation: &str, claim: &Value, seen: &Value) -> anyhow::Result<Value> {
         let [_, wasm] = engines();
         let mut review = json!({"request": claim, "credentials": self.credentials, "settings": self.settings});
@@ -47,7 +49,7 @@ impl Host<'_> {
         Ok(serde_json::from_slice(&wasm.call(operation, review.to_string().as_bytes())?)?)
     }
 
-    /// Everything that there is to look at, beside what was `seen` before.
+    /// Reads everything that the module asks for, beyond the answers in `seen`.
     pub(crate) fn look(&self, claim: &Value, mut seen: Value) -> anyhow::Result<Value> {
         let mut looks: Vec<(Value, Value)> = Vec::new();
         loop {
@@ -102,13 +104,13 @@ impl Host<'_> {
         })
     }
 
-    /// The bucket to which the credentials of a place lead.
+    /// The bucket that is reached through the credentials which `place` names.
     fn bucket(&self, place: &Value, seen: &Value) -> anyhow::Result<Bucket> {
         let is_live = says(place, "/through=secret");
         Bucket::of(&self.world.store, if is_live { &seen["secret"]["object"] } else { &self.credentials })
     }
 
-    /// Whether a write was carried out; not where something has changed.
+    /// Carries out a write. Returns false on a conflict.
     fn write(&self, write: &Value, plan: &Value, seen: &Value) -> anyhow::Result<bool> {
         let (verb, what) = one_of(write, &VERBS)?;
         let (key, by) = (text(what, "/key"), format!("fieldManager={}", text(what, "/fieldManager")));
@@ -141,7 +143,7 @@ impl Host<'_> {
     }
 }
 
-/// The one of these keys that a document has, with what stands there.
+/// The first of these keys that exists in a document, with its value.
 fn one_of<'a>(document: &'a Value, keys: &[&'static str]) -> anyhow::Result<(&'static str, &'a Value)> {
     let found = keys.iter().find_map(|key| Some((*key, document.get(key)?)));
     found.with_context(|| format!("none of {keys:?} in {document}"))

@@ -43,7 +43,7 @@ pub(crate) struct Object {
     pub(crate) at: String,
 }
 
-/// The bucket of all repositories.
+/// The bucket that holds all repositories.
 fn bucket(store: &Store) -> anyhow::Result<Bucket> {
     Bucket::of(store, &secret("base", ""))
 }
@@ -60,8 +60,8 @@ pub(crate) fn snapshots(store: &Store, path: &str) -> anyhow::Result<Vec<Object>
 }
 
 impl Repository {
-    /// What a host is told of the one at `path`, which is `<namespace>/<claim>`. Of the claim it is told that it is
-    /// Bound, and that nothing of ours is there.
+    /// The repository at `path`, as the policy observes it for the claim `<namespace>/<name>`. The host reads the real
+    /// store; the claim is made up, is Bound, and has no objects of ours.
     pub(crate) fn read(world: &World, path: &str) -> anyhow::Result<Self> {
         let host = world.host();
         let (namespace, name) = path.split_once('/').context("no path of a claim")?;

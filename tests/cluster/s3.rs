@@ -1,4 +1,4 @@
-//! The store as S3 shows it to whoever has its credentials: answers in the form in which a review takes them.
+//! An S3 client. Its answers have the form that the policy reads, see docs/hosts.md.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use ureq::{Agent, Body};
 use volsync_policy::mover::restic::S3Address;
 use volsync_policy_cluster::{STORE, Store, text};
 
-/// How long a signature is good, and an answer waited for.
+/// The validity of a signature, and the timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A bucket, and the credentials that lead to it.
+/// A bucket, with credentials for it.
 pub(crate) struct Bucket {
     bucket: rusty_s3::Bucket,
     credentials: Credentials,
 }
 
 impl Bucket {
-    /// The bucket to which a Secret leads. Pods reach the store in the cluster's network, this process on loopback.
+    /// The bucket that a Secret names. Pods reach the store in the cluster's network, this process on loopback.
     pub(crate) fn of(store: &Store, secret: &Value) -> anyhow::Result<Self> {
         let value = |key: &str| match text(&secret["stringData"], &format!("/{key}")) {
             "" => Ok(String::from_utf8(STANDARD.decode(text(&secret["data"], &format!("/{key}")))?)?),
@@ -38,7 +38,7 @@ impl Bucket {
         })
     }
 
-    /// What is below a prefix, up to the next slash; all pages of it.
+    /// Lists all pages of the keys below a prefix, up to the next slash.
     pub(crate) fn list(&self, prefix: &str) -> Value {
         let (mut objects, mut prefixes, mut token) = (Vec::new(), Vec::new(), None::<String>);
         loop {
@@ -63,7 +63,7 @@ impl Bucket {
         }
     }
 
-    /// An object.
+    /// Reads an object.
     pub(crate) fn get(&self, key: &str) -> Value {
         let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[], &[]) {
             Ok(response) if response.status().is_success() => response,
@@ -74,27 +74,27 @@ impl Bucket {
         json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": date})
     }
 
-    /// Writes an object if it has that entity tag, or if nothing is there; says whether that was so.
+    /// Writes an object if it has this entity tag or, without a tag, if there is none. Returns whether it was written.
     pub(crate) fn put(&self, key: &str, text: &str, tag: Option<&str>) -> anyhow::Result<bool> {
         let condition = tag.map_or(("if-none-match", "*"), |tag| ("if-match", tag));
         let action = self.bucket.put_object(Some(&self.credentials), key);
         succeeds(send(action, &[condition], text.as_bytes()), &[409, 412])
     }
 
-    /// Copies an object; says whether it was there.
+    /// Copies an object. Returns whether it existed.
     pub(crate) fn copy(&self, from: &str, to: &str) -> anyhow::Result<bool> {
         let source = format!("/{}/{from}", self.bucket.name());
         let action = self.bucket.put_object(Some(&self.credentials), to);
         succeeds(send(action, &[("x-amz-copy-source", &source)], &[]), &[404])
     }
 
-    /// Deletes an object; says whether it was there, where the store tells.
+    /// Deletes an object. Returns false if the store says that it did not exist.
     pub(crate) fn remove(&self, key: &str) -> anyhow::Result<bool> {
         succeeds(send(self.bucket.delete_object(Some(&self.credentials), key), &[], &[]), &[404])
     }
 }
 
-/// How many seconds lie between two answers, by the clock of the store; nothing where one of them was not the store's.
+/// The seconds between two answers by the store's clock, if both have a date.
 pub(crate) fn seconds_between(earlier: &Value, later: &Value) -> Option<u64> {
     let [earlier, later] = [earlier, later].map(|answer| httpdate::parse_http_date(text(answer, "/date")).ok());
     Some(later?.duration_since(earlier?).unwrap_or_default().as_secs())
@@ -121,7 +121,7 @@ fn header(response: &Response<Body>, name: &str) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// An answer that is no success, by its class.
+/// The answer for a request that failed: absent, or the class of the failure.
 fn failed(answer: Result<Response<Body>, ureq::Error>) -> Value {
     let mut response = match answer {
         Ok(response) => response,
@@ -139,7 +139,7 @@ fn failed(answer: Result<Response<Body>, ureq::Error>) -> Value {
     }
 }
 
-/// Whether a request was carried out; not where its status is one of `refused`.
+/// Whether a request succeeded. A status in `refused` is false, any other failure is an error.
 fn succeeds(answer: Result<Response<Body>, ureq::Error>, refused: &[u16]) -> anyhow::Result<bool> {
     let mut response = answer?;
     match response.status() {

@@ -94,7 +94,7 @@ pub(crate) fn bound(namespace: &Namespace<'_>, claim: &str) -> anyhow::Result<Va
     namespace.get("PersistentVolume", text(&claim, "/spec/volumeName"))
 }
 
-/// Whether a volume was populated from the image of a ReplicationDestination, as VolSync notes it on the volume.
+/// Whether VolSync's annotation on a volume names the image of this ReplicationDestination.
 pub(crate) fn is_populated_from(volume: &Value, destination: &Value) -> bool {
     let (namespace, image) = (text(destination, "/metadata/namespace"), image(destination));
     says(volume, &format!("/metadata/annotations/volsync.backube~1populated-from={namespace}/{image}"))

@@ -1,12 +1,20 @@
 //! A model of the world that the policy lives in: a claim, in one cluster or in two on one bucket, VolSync with what it
-//! does unasked, Kubernetes, the store, people, and a host that observes, asks the core and carries out its steps, any
+//! does unasked, Kubernetes, the store, people, and a host that observes, asks the core and carries out its writes, any
 //! of which can come late, be cut off, or rest on what was only half read.
 //!
 //! The core is the real one; everything around it is small enough that every order of events can be tried. What must
 //! hold is said in [`Broken`], in the words of those who lost data, and not in those of the procedure.
 
+pub mod answer;
+mod breach;
 pub mod host;
+mod naming;
 pub mod objects;
+mod raw;
+mod seen;
+mod stored;
+pub mod task;
+pub mod version;
 pub mod view;
 pub mod walk;
 pub mod world;
@@ -234,7 +242,7 @@ impl World {
                     return None;
                 }
                 let path = cluster.base;
-                cluster.objects.secret = Some(Secret { path, is_foreign: true });
+                cluster.objects.secret = Some(Secret { claim: 0, path, is_foreign: true });
                 self.changed(at);
             }
         }
@@ -393,7 +401,14 @@ impl fmt::Display for Action {
 }
 
 /// What the bits of a [`Blind`] are, from the lowest.
-const BLIND: [&str; 5] = ["the repository", "the ledger", "the objects", "the ReplicationSource", "the volume"];
+const BLIND: [&str; 6] = [
+    "the repository",
+    "the ledger's entry",
+    "the objects",
+    "the ReplicationSource",
+    "the volume",
+    "the ledger's marker",
+];
 /// What the bits of [`Parts`] are, from the lowest.
 const PARTS: [&str; 7] = [
     "the claim",

@@ -69,6 +69,8 @@ pub struct Record {
     pub overtaken: bool,
     /// Marked elsewhere.
     pub elsewhere: bool,
+    /// Whether it says why a person accepted the hold before it.
+    pub is_reasoned: bool,
 }
 
 /// The ledger's entry.
@@ -123,6 +125,8 @@ pub struct Claim {
 /// The claim's Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Secret {
+    /// The claim's uid on it.
+    pub claim: Id,
     /// Where it points.
     pub path: Path,
     /// Whether it is someone else's.
@@ -195,6 +199,23 @@ pub struct Source {
     /// volume, its Secret, its repository, its writer. VolSync runs it all the same; no host can be faster.
     /// Not an object's field: what the properties excuse.
     pub unseen: bool,
+}
+
+impl Destination {
+    /// What of it stands in its fields: while its mover runs, that it does.
+    pub(crate) fn shown(self) -> Self {
+        let started = self.started.filter(|_| self.log.is_none()).map(|_| Path::Right);
+        Destination { started, ..self }
+    }
+}
+
+impl Source {
+    /// What of it stands in its fields: of a backup under way, that it is.
+    pub(crate) fn shown(self) -> Self {
+        let cut =
+            self.cut.map(|_| Cut { content: None, is_accepted: false, volume: 0, path: Path::Right, unseen: false });
+        Source { cut, unseen: false, ..self }
+    }
 }
 
 /// VolSync's `vs-prime-<uid>`.

@@ -3,10 +3,10 @@
 //! Facts are those of VolSync 0.16 on Kubernetes 1.36. Where the real thing is slower or does less, the model may do
 //! more: every extra move is one more chance for a property to break.
 
-use crate::host::Task;
 use crate::objects::{
     Claim, Content, Cut, Entry, Id, Image, Log, Objects, Path, Prime, Repository, Shelf, Snapshot, Tick, Volume,
 };
+use crate::task::Task;
 use crate::view::View;
 
 /// How many snapshots a backup keeps: `forget` drops the rest.
@@ -177,6 +177,15 @@ impl World {
         }
     }
 
+    /// Where there was nothing, there is a repository now: under every ReplicationSource whose Secret points there.
+    fn repository_made(&mut self, path: Path) {
+        for at in 0..self.clusters.len() {
+            if self.clusters[at].objects.secret.as_ref().is_some_and(|it| it.path == path) {
+                self.changed(at);
+            }
+        }
+    }
+
     pub(crate) fn new_uid(&mut self) -> Id {
         next(&mut self.made.uids)
     }
@@ -225,7 +234,7 @@ impl World {
         objects.destination.take_if(|it| Some(it.claim) != uid);
         objects.source.take_if(|it| !it.is_foreign && Some(it.claim) != uid);
         objects.prime.take_if(|it| Some(it.claim) != uid);
-        objects.secret.take_if(|it| !it.is_foreign && uid.is_none());
+        objects.secret.take_if(|it| !it.is_foreign && Some(it.claim) != uid);
         let owner = objects.destination.as_ref().map(|it| it.uid);
         objects.images.retain(|image| Some(image.owner) == owner);
         (before != *objects).then_some(())
@@ -273,7 +282,8 @@ impl World {
         let destination = self.clusters[at].objects.destination.as_ref().filter(|it| it.log.is_none())?;
         let (uid, path) = (destination.uid, destination.started?);
         let repository = &mut self.repositories[path as usize];
-        if repository.config == 0 {
+        let is_new = repository.config == 0;
+        if is_new {
             repository.config = next(&mut self.made.configs);
         }
         let newest = repository.snapshots.last();
@@ -287,6 +297,9 @@ impl World {
         let destination = objects.destination.as_mut()?;
         destination.log = Some(if loses_log { Log::Lost } else { log });
         destination.image = Some(id);
+        if is_new {
+            self.repository_made(path);
+        }
         Some(())
     }
 
@@ -348,7 +361,8 @@ impl World {
         source.saved = Some(id);
         let is_stray = source.unseen || cut.unseen;
         let is_excused = is_stray || cut.is_accepted;
-        let repository = &mut self.repositories[cut.path as usize];
+        let path = cut.path;
+        let repository = &mut self.repositories[path as usize];
         let is_new = repository.config == 0;
         if is_new {
             repository.config = next(&mut self.made.configs);
@@ -370,8 +384,7 @@ impl World {
             self.break_(Broken::Promise);
         }
         if is_new {
-            // Where there was nothing, there is a repository now.
-            self.changed(at);
+            self.repository_made(path);
         }
         Some(())
     }

@@ -2,8 +2,8 @@
 //! what VolSync does unasked, then what the policy makes of it.
 
 use volsync_policy::Code;
-use volsync_policy_model::host::Task;
-use volsync_policy_model::objects::{Destination, Log, Path, Snapshot};
+use volsync_policy_model::objects::{Destination, Log, Path, Prime, Snapshot};
+use volsync_policy_model::task::Task;
 use volsync_policy_model::view::{CLAIM, DESTINATION, NO_LEDGER, NO_REPOSITORY, POPULATOR, Parts, View};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Mishap};
@@ -116,7 +116,7 @@ fn a_restore_that_ends_between_two_readings_is_not_wedged() {
     assert_eq!(read(CLAIM | POPULATOR).clusters[0].host.tasks, []);
     let uid = world.clusters[0].objects.claim.as_ref().expect("it was created").uid;
     let wedged = read(DESTINATION);
-    assert_eq!(wedged.clusters[0].host.tasks, [Task::DeletePrime(uid)]);
+    assert_eq!(wedged.clusters[0].host.tasks, [Task::DeletePrime(Prime { claim: uid, image: 1 })]);
     let world = hosted(&after(&wedged, &[CarryOutAll(0), Populate(0), Bind(0)]), 0);
     assert!(world.has_restored());
     assert_eq!(kept(&world), [1, 2]);

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
-use volsync_policy_model::view::{ALL, NO_LEDGER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, is_in_order};
+use volsync_policy_model::view::{
+    ALL, NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, is_in_order,
+};
 use volsync_policy_model::walk::{Story, replay};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Limits, Mishap, Trial};
@@ -125,8 +127,20 @@ fn readings_at_two_times() {
 
 #[test]
 fn long_walks() {
-    let blind =
-        vec![0, 0, 0, 0, 0, NO_REPOSITORY, NO_LEDGER, NO_OBJECTS, NO_SOURCE, NO_VOLUME, NO_REPOSITORY | NO_LEDGER];
+    let blind = vec![
+        0,
+        0,
+        0,
+        0,
+        0,
+        NO_REPOSITORY,
+        NO_LEDGER,
+        NO_MARKER,
+        NO_OBJECTS,
+        NO_SOURCE,
+        NO_VOLUME,
+        NO_REPOSITORY | NO_LEDGER,
+    ];
     let mishaps = vec![
         Mishap::Admission,
         Mishap::Outage,
@@ -147,7 +161,7 @@ fn long_walks() {
     let limits = Limits { uids: 200, images: 100, snapshots: 60, clock: 200, mishaps: 100 };
     let began = Instant::now();
     let (mut steps, mut seen) = (0_u64, [false; 4]);
-    let seeds = 1..=12_000;
+    let seeds = 1..=2_000;
     for seed in seeds.clone() {
         let clusters = 1 + seed as usize % 2;
         let starts = vec![

@@ -1,0 +1,215 @@
+//! What is seen: the answers of the API server and of the store to everything that a host may ask about the claim.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use volsync_policy::{Role, ledger};
+
+use crate::naming::{CLAIM, NAMESPACE, config, date, folder, snapshot, time, uid};
+use crate::objects::{Claim, Destination, Entry, Id, Image, Prime, Secret, Source, Tick};
+use crate::raw;
+use crate::stored::{STORE, write_entry};
+use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, Shown, View};
+
+/// How long before the second look at a repository the first one is, in seconds.
+const TWICE_APART: u32 = 30;
+
+/// A PersistentVolume.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Volume {
+    /// Its volume.
+    pub(crate) id: Id,
+    /// The claim that is bound to it.
+    pub(crate) claim: Id,
+    /// The image that it was filled from.
+    pub(crate) populated_from: Option<Id>,
+}
+
+/// Something that is looked at.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Sight {
+    Cluster(Id),
+    Claim(Claim),
+    Volume(Option<Volume>),
+    Populator(Option<Prime>),
+    Destination(Option<Destination>, Option<Image>),
+    Source(Option<Source>),
+    Secret(Option<Secret>),
+    Marker(bool, Tick),
+    Entry(Option<Entry>, Tick),
+    Repository(Shown, Tick),
+}
+
+/// The answer to a question for an object.
+fn object(found: Option<Value>) -> Value {
+    found.map_or_else(|| json!({"absent": true}), |found| json!({"object": found}))
+}
+
+/// The answer to a question for an object of the store.
+fn bytes(found: Option<(&str, u64)>, at: Tick) -> Value {
+    match found {
+        Some((text, tag)) => {
+            json!({"bytes": STANDARD.encode(text), "etag": format!("\"{tag}\""), "date": date(at, 0)})
+        }
+        None => json!({"absent": true, "date": date(at, 0)}),
+    }
+}
+
+/// The answer to a question for a listing, so many seconds before that hour.
+fn listing(objects: Vec<Value>, folders: &[String], at: Tick, seconds: u32) -> Value {
+    json!({"listing": objects, "prefixes": folders, "date": date(at, seconds)})
+}
+
+impl Sight {
+    fn answers(&self) -> Vec<(Role, Value)> {
+        match self {
+            Sight::Cluster(id) => vec![
+                (Role::Cluster, object(Some(raw::namespace("kube-system", &uid(*id))))),
+                (Role::Namespace, object(Some(raw::namespace(NAMESPACE, "namespace")))),
+            ],
+            Sight::Claim(claim) => vec![(Role::Claim, object(Some(raw::claim(claim))))],
+            Sight::Volume(volume) => {
+                let volume = volume.as_ref().map(raw::volume);
+                volume.map(|volume| (Role::Volume, object(Some(volume)))).into_iter().collect()
+            }
+            Sight::Populator(prime) => vec![(Role::Populator, object(prime.as_ref().map(raw::prime)))],
+            Sight::Destination(destination, image) => {
+                let next = match destination.as_ref().map(|it| it.image) {
+                    Some(Some(_)) => Some((Role::Image, object(image.as_ref().map(raw::image)))),
+                    Some(None) => Some((Role::DestinationJob, object(None))),
+                    None => None,
+                };
+                let destination = object(destination.as_ref().map(raw::destination));
+                [(Role::Destination, destination)].into_iter().chain(next).collect()
+            }
+            Sight::Source(source) => vec![(Role::Source, object(source.as_ref().map(raw::source)))],
+            Sight::Secret(secret) => vec![(Role::Secret, object(secret.as_ref().map(raw::secret)))],
+            Sight::Marker(is_there, at) => {
+                let marker = is_there.then(|| ledger::write_marker(STORE));
+                vec![(Role::Marker, bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), *at))]
+            }
+            Sight::Entry(entry, at) => {
+                let entry = entry.as_ref().map(|entry| (write_entry(entry), entry.tag()));
+                vec![(Role::Entry, bytes(entry.as_ref().map(|(entry, tag)| (entry.as_str(), *tag)), *at))]
+            }
+            Sight::Repository(shown, at) => repository(shown, *at),
+        }
+    }
+
+    /// The answers as keys and values of a JSON object.
+    fn text(&self, is_read: bool) -> String {
+        let mut text = String::new();
+        for (role, answer) in self.answers() {
+            let answer = if is_read { answer } else { json!({"failed": "unreachable"}) };
+            let comma = if text.is_empty() { "" } else { "," };
+            _ = write!(text, r#"{comma}"{}":{answer}"#, role.as_str());
+        }
+        text
+    }
+}
+
+/// The texts of all that was ever seen: the world changes in one thing at a time, and each is written out once.
+#[derive(Default)]
+struct Texts {
+    numbers: HashMap<(Sight, bool), usize>,
+    by_text: HashMap<Rc<str>, usize>,
+    texts: Vec<Rc<str>>,
+    /// What was written out last, so that the next needs no room of its own.
+    inspection: String,
+}
+
+thread_local! {
+    static TEXTS: RefCell<Texts> = RefCell::default();
+}
+
+impl Texts {
+    /// The number of a text, which is the same for whatever looks the same.
+    fn number(&mut self, sight: Sight, is_read: bool) -> usize {
+        let key = (sight, is_read);
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let text: Rc<str> = key.0.text(is_read).into();
+        let number = *self.by_text.entry(Rc::clone(&text)).or_insert_with(|| {
+            self.texts.push(text);
+            self.texts.len() - 1
+        });
+        self.numbers.insert(key, number);
+        number
+    }
+}
+
+/// All that a host saw of a claim, as numbers of texts: what looks the same is the same.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Seen([usize; 10]);
+
+/// What a repository's listings show; twice, where there is nothing.
+fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
+    if shown.config == 0 {
+        return vec![
+            (Role::Repository, listing(vec![], &[], at, TWICE_APART)),
+            (Role::Config, bytes(None, at)),
+            (Role::RepositoryAgain, listing(vec![], &[], at, 0)),
+        ];
+    }
+    let key = |name: &str| format!("{}/{NAMESPACE}/{CLAIM}/{name}", folder(shown.path));
+    let file = |name: &str, at: Tick| json!({"key": key(name), "lastModified": time(at)});
+    let has_snapshots = !shown.snapshots.is_empty();
+    let folders = [("keys/", true), ("data/", has_snapshots || shown.is_emptied), ("snapshots/", has_snapshots)];
+    let folders: Vec<String> = folders.iter().filter(|(_, is)| *is).map(|(name, _)| key(name)).collect();
+    let mut answers = vec![
+        (Role::Repository, listing(vec![file("config", 0)], &folders, at, 0)),
+        (Role::Config, bytes(Some((&config(shown.config), 1)), at)),
+    ];
+    if has_snapshots {
+        let files = shown.snapshots.iter().map(|(id, at)| file(&format!("snapshots/{}", snapshot(*id)), *at));
+        answers.push((Role::Snapshots, listing(files.collect(), &[], at, 0)));
+    }
+    answers
+}
+
+impl View {
+    /// All that the host saw.
+    pub(crate) fn seen(&self) -> Seen {
+        // It is asked for by the claim's uid: another incarnation's has another name.
+        let prime = self.prime.clone().filter(|it| it.claim == self.claim.uid);
+        let Claim { uid: claim, volume, populated_from, .. } = self.claim;
+        let volume = volume.map(|id| Volume { id, claim, populated_from });
+        let sights = [
+            (Sight::Claim(self.claim.clone()), 0),
+            (Sight::Cluster(self.cluster), 0),
+            (Sight::Volume(volume), NO_VOLUME),
+            (Sight::Populator(prime), NO_OBJECTS),
+            (Sight::Destination(self.destination.clone(), self.image.clone()), NO_OBJECTS),
+            (Sight::Source(self.source.clone()), NO_SOURCE),
+            (Sight::Secret(self.secret.clone()), NO_OBJECTS),
+            (Sight::Marker(self.shelf.is_initialised, self.now), NO_MARKER),
+            (Sight::Entry(self.shelf.entry.clone(), self.now), NO_LEDGER),
+            (Sight::Repository(self.shown.clone(), self.now), NO_REPOSITORY),
+        ];
+        TEXTS.with_borrow_mut(|texts| Seen(sights.map(|(sight, blind)| texts.number(sight, self.reads(blind)))))
+    }
+}
+
+impl Seen {
+    /// Writes all of it out, as the core reads it, with the claim for which the host plans.
+    pub(crate) fn write<T>(&self, read: impl FnOnce(&str) -> T) -> T {
+        TEXTS.with_borrow_mut(|Texts { texts, inspection, .. }| {
+            let texts = self.0.map(|number| &*texts[number]);
+            // The claim that the host plans for is the claim that it saw.
+            let claim = texts[0].strip_prefix(r#""claim":{"object":"#).and_then(|claim| claim.strip_suffix('}'));
+            inspection.clear();
+            inspection.extend([r#"{"request":"#, claim.expect("there is a claim"), r#","seen":{"#, texts[0]]);
+            for text in texts[1..].iter().filter(|text| !text.is_empty()) {
+                inspection.extend([",", text]);
+            }
+            inspection.push_str("}}");
+            read(inspection)
+        })
+    }
+}

@@ -98,7 +98,11 @@ impl World {
                 if self.outage || shelf.entry.as_ref().map(|it| it.tag()) != tag {
                     return None;
                 }
-                let is_takeover = shelf.entry.as_ref().is_some_and(|it| it.cluster != entry.cluster);
+                let taken_from = shelf.entry.as_ref().filter(|it| it.cluster != entry.cluster);
+                let is_takeover = taken_from.is_some();
+                // Whoever has taken over within two intervals is at work, even if nobody has read that yet.
+                let is_at_work = taken_from.is_some_and(|it| self.clock < it.since + 2);
+                let is_accepted = objects.claim.as_ref().is_some_and(|it| !it.accepted.is_empty());
                 // Where the entry was lost, another may still take itself for the writer.
                 let is_new_writer = is_takeover || shelf.entry.is_none();
                 if is_takeover {
@@ -111,6 +115,9 @@ impl World {
                 shelf.entry = Some(entry);
                 for other in (0..self.clusters.len()).filter(|other| is_new_writer && *other != at) {
                     self.changed(other);
+                }
+                if is_at_work && !is_accepted {
+                    self.break_(Broken::Writer);
                 }
             }
             Task::PatchClaimRecord(expected, record) => {

@@ -25,8 +25,8 @@ const TONES: { [tone in Tone]: { sign: string; words: string } } = {
 };
 
 /** How a verdict is shown. */
-export function tone({ verdict, refused }: Plan): Tone {
-  if (refused || verdict.admission === "deny") return "refused";
+export function tone({ verdict, refusal }: Plan): Tone {
+  if (refusal !== null || verdict.admission === "deny") return "refused";
   if (verdict.backup === "release") return "runs";
   if (verdict.hold) return "held";
   return ({ pause: "paused", delete: "removed", withhold: "waits", keep: "kept" } as const)[verdict.backup];

@@ -9,9 +9,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-/// The time between the two listings that must be empty before a repository counts as absent, in seconds.
-pub(crate) const TWICE_APART: u32 = 30;
-
 use crate::claim::Claim;
 use crate::credentials::{Credentials, SecretBytes};
 use crate::evidence::{Evidence, Slot};
@@ -21,6 +18,9 @@ use crate::role::Role;
 use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::target::Target;
+
+/// The time between the two listings that must be empty before a repository counts as absent, in seconds.
+pub(crate) const TWICE_APART: u32 = 30;
 
 /// Turns the raw answers about one claim into evidence.
 pub(crate) struct Observer<'a> {

@@ -31,6 +31,7 @@ mod again;
 mod ask;
 mod claim;
 mod code;
+pub mod compare;
 mod credentials;
 mod decision;
 mod document;

@@ -1,8 +1,6 @@
 //! `volsync-policy diff`: what other settings would do to claims, the most dangerous first. It compares two plans of
 //! each claim, and shows of a Secret where its values come from, never one of them.
 
-mod effect;
-
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,12 +10,13 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use serde::Serialize;
 use serde_json::Value;
+use volsync_policy::compare::{Change, Effect, created_again, effects};
 
-use self::effect::{Change, Effect, Pair};
 use crate::args::{Diff, Report};
 use crate::documents::{self, Document};
+use crate::object::Object;
 use crate::outcome::{Outcome, warn};
-use crate::planner::{Planner, Seen, engine, is_broken_pipe, requests};
+use crate::planner::{Planned, Planner, Seen, engine, is_broken_pipe, requests};
 
 const DANGEROUS: Style = AnsiColor::Red.on_default().bold();
 const HARMLESS: Style = AnsiColor::Cyan.on_default().bold();
@@ -61,20 +60,31 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
 
 /// The plans of the claim as it is and, where that can make a difference, as it would be created again.
 fn pairs(old: &Planner<'_>, new: &Planner<'_>, request: Document) -> anyhow::Result<Vec<Pair>> {
-    let again = created_again(&request);
+    let again = created_again(&request.value).map(|value| Document { value, place: request.place.clone() });
     let pair = |request: Document| Ok(Pair { old: old.plan(request.clone())?, new: new.plan(request)? });
     [Some(request), again].into_iter().flatten().map(pair).collect()
 }
 
-/// A stored claim that names its restore keeps it, whatever settings say since: they are for its next incarnation.
-fn created_again(stored: &Document) -> Option<Document> {
-    let mut claim = stored.value.clone();
-    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup")? == "volsync.backube";
-    claim.pointer_mut("/metadata")?.as_object_mut()?.remove("uid")?;
-    let spec = claim.pointer_mut("/spec")?.as_object_mut()?;
-    spec.remove("dataSource");
-    spec.remove("dataSourceRef");
-    is_restored.then(|| Document { value: claim, place: stored.place.clone() })
+/// The plans of one claim under the old settings and under the new.
+struct Pair {
+    old: Planned,
+    new: Planned,
+}
+
+impl Pair {
+    fn is_selected(&self) -> bool {
+        self.old.is_selected() || self.new.is_selected()
+    }
+
+    /// Namespace and name of the claim.
+    fn names(&self) -> (&str, &str) {
+        self.new.names()
+    }
+
+    /// The effects of the new settings on the claim, each with a change that shows it.
+    fn effects(&self) -> Vec<(Effect, Change)> {
+        effects(&self.old.plan, &self.new.plan, Object::read)
+    }
 }
 
 /// Everything that one effect changes for one claim.
@@ -173,7 +183,7 @@ fn grouped(differences: &[Difference]) -> Vec<Group> {
     let mut groups = BTreeMap::<String, Group>::new();
     for Difference { namespace, name, changes, .. } in differences {
         let in_words = |pattern: &dyn Fn(&str) -> String| -> String {
-            changes.iter().map(|change| format!("  {}\n", change.in_words(pattern))).collect()
+            changes.iter().map(|change| format!("  {}\n", line(change, pattern))).collect()
         };
         let literal = in_words(&str::to_owned);
         let pattern = in_words(&|text| {
@@ -201,4 +211,16 @@ impl Group {
             more => writeln!(out, " and {more} more"),
         }
     }
+}
+
+/// A change in one line. Its values are printed as JSON, as `pattern` shows them.
+fn line(Change { field, old, new }: &Change, pattern: &dyn Fn(&str) -> String) -> String {
+    let word = |value: &Value| if value.is_null() { "unset".to_owned() } else { pattern(&printable(value)) };
+    format!("{field} {} → {}", word(old), word(new))
+}
+
+/// A value as JSON with nothing in it that a terminal would obey: JSON itself allows some control characters.
+fn printable(value: &Value) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    value.to_string().chars().map(escaped).collect()
 }

@@ -1,27 +1,42 @@
-//! What other settings do to one claim: how two plans of it differ, and what that means.
+//! Comparison: what other settings do to a claim, by its plans under the old and under the new settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use volsync_policy::{BackupAction, Code, Part, Problem, RestoreMode, Retain, SecretDocument, keyed};
 
-use crate::object::Object;
-use crate::planner::{Manifests, Plan, Planned};
+use crate::code::Code;
+use crate::manifests::Part;
+use crate::mover::restic::Retain;
+use crate::names::VOLSYNC;
+use crate::plan_document::{BackupAction, ManifestsDocument, PlanDocument, SecretDocument};
+use crate::problem::{Problem, keyed};
+use crate::settings::RestoreMode;
 
 /// What other settings do to a claim, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) enum Effect {
+pub enum Effect {
+    /// The claim is no longer selected.
     Unselected,
+    /// The claim is refused.
     Refused,
+    /// The claim is backed up to another repository.
     RepositoryMoved,
+    /// Fewer snapshots are kept.
     RetentionReduced,
+    /// The backup runs without evidence.
     Ungated,
+    /// The claim is no longer restored before it binds.
     NotRestored,
+    /// The credentials come from elsewhere.
     CredentialsChanged,
+    /// The manifests have other names.
     Renamed,
+    /// The claim is backed up at other times.
     Rescheduled,
+    /// The manifests differ in other ways.
     Changed,
+    /// The claim is protected from now on.
     Protected,
 }
 
@@ -42,12 +57,12 @@ impl Effect {
     }
 
     /// Whether backups, or the way back to them, may be lost.
-    pub(super) fn is_dangerous(self) -> bool {
+    pub fn is_dangerous(self) -> bool {
         self <= Effect::CredentialsChanged
     }
 
     /// What becomes of the claims.
-    pub(super) fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> &'static str {
         match self {
             Effect::Unselected => "no longer selected, and so no longer protected",
             Effect::Refused => "refused, and so not protected",
@@ -66,10 +81,13 @@ impl Effect {
 
 /// A value that differs; null where there is none.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Change {
-    field: String,
-    old: Value,
-    new: Value,
+pub struct Change {
+    /// The field, as a path from the kind of the manifest.
+    pub field: String,
+    /// The value under the old settings.
+    pub old: Value,
+    /// The value under the new settings.
+    pub new: Value,
 }
 
 impl Change {
@@ -77,18 +95,6 @@ impl Change {
         let (old, new) = (old.into(), new.into());
         (old != new).then(|| Change { field: field.to_owned(), old, new })
     }
-
-    /// The values stand as JSON, as `pattern` shows them.
-    pub(super) fn in_words(&self, pattern: &dyn Fn(&str) -> String) -> String {
-        let word = |value: &Value| if value.is_null() { "unset".to_owned() } else { pattern(&printable(value)) };
-        format!("{} {} → {}", self.field, word(&self.old), word(&self.new))
-    }
-}
-
-/// A value as JSON with nothing in it that a terminal would obey: JSON itself allows some control characters.
-fn printable(value: &Value) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    value.to_string().chars().map(escaped).collect()
 }
 
 /// What the policy does for a claim.
@@ -101,36 +107,40 @@ enum Standing {
     Terminating,
 }
 
-/// The plans of one claim under the old settings and under the new.
-pub(super) struct Pair {
-    pub(super) old: Planned,
-    pub(super) new: Planned,
-}
-
-impl Pair {
-    pub(super) fn is_selected(&self) -> bool {
-        self.old.is_selected() || self.new.is_selected()
-    }
-
-    /// Namespace and name of the claim.
-    pub(super) fn names(&self) -> (&str, &str) {
-        self.new.names()
-    }
-
-    /// What the new settings do to the claim, and by which changes.
-    pub(super) fn effects(&self) -> Vec<(Effect, Change)> {
-        let (old, new) = (&self.old.plan, &self.new.plan);
-        let mut effects = effects_on_standing(old, new);
-        effects.extend(effect_on_gate(old.verdict.backup, new.verdict.backup));
-        if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
-            effects.extend(effect_on_restore(old.restore_mode, new.restore_mode));
-            effects.extend(effects_on_manifests(old_manifests, new_manifests));
-        }
+/// The effects of other settings on a claim, by its plans under the old and the new settings, each with a change that
+/// shows it. `read` gives an object of a manifest as JSON.
+pub fn effects<O>(
+    old: &PlanDocument<'_, O>,
+    new: &PlanDocument<'_, O>,
+    read: impl Fn(&O) -> Value,
+) -> Vec<(Effect, Change)> {
+    let mut effects = effects_on_standing(old, new);
+    effects.extend(effect_on_gate(old.verdict.backup, new.verdict.backup));
+    if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
+        effects.extend(effect_on_restore(old.restore_mode, new.restore_mode));
+        let objects = |manifests: &ManifestsDocument<'_, O>| {
+            [Part::Secret, Part::Destination, Part::Source].map(|part| manifests.object(part).map(&read))
+        };
+        let [old_objects, new_objects] = [old_manifests, new_manifests].map(objects);
         effects
+            .extend(effects_on_manifests((&old_manifests.secret, &old_objects), (&new_manifests.secret, &new_objects)));
     }
+    effects
 }
 
-fn effects_on_standing(old: &Plan, new: &Plan) -> Vec<(Effect, Change)> {
+/// The claim as it would be created again, where settings could then make a difference: a stored claim whose data source
+/// is a ReplicationDestination keeps that data source until it is deleted.
+pub fn created_again(stored: &Value) -> Option<Value> {
+    let mut claim = stored.clone();
+    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup")? == VOLSYNC;
+    claim.pointer_mut("/metadata")?.as_object_mut()?.remove("uid")?;
+    let spec = claim.pointer_mut("/spec")?.as_object_mut()?;
+    spec.remove("dataSource");
+    spec.remove("dataSourceRef");
+    is_restored.then_some(claim)
+}
+
+fn effects_on_standing<O>(old: &PlanDocument<'_, O>, new: &PlanDocument<'_, O>) -> Vec<(Effect, Change)> {
     let effect = match (standing(old), standing(new)) {
         (Standing::Protected, Standing::Unselected) => Effect::Unselected,
         (Standing::Protected | Standing::Unselected, Standing::Refused) => Effect::Refused,
@@ -160,9 +170,12 @@ fn effect_on_restore(old: Option<RestoreMode>, new: Option<RestoreMode>) -> Opti
     Change::between("restore", json!(old), json!(new)).map(|change| (effect, change))
 }
 
-fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change)> {
+/// What is said of the Secret, and the objects of Secret, ReplicationDestination and ReplicationSource as JSON.
+type Rendered<'a, 'd, O> = (&'a SecretDocument<'d, O>, &'a [Option<Value>; 3]);
+
+fn effects_on_manifests<O>(old: Rendered<'_, '_, O>, new: Rendered<'_, '_, O>) -> Vec<(Effect, Change)> {
     let mut changes = Vec::new();
-    let is_reduced = retain(old).zip(retain(new)).is_some_and(|(old, new)| new.is_reduced_from(&old));
+    let is_reduced = retain(old.1).zip(retain(new.1)).is_some_and(|(old, new)| new.is_reduced_from(&old));
     let (old, new) = (manifests(old), manifests(new));
     // That there is only one of a kind follows from the restore, or from the Secret's kind, which differ then.
     for (kind, old) in &old {
@@ -174,7 +187,7 @@ fn effects_on_manifests(old: &Manifests, new: &Manifests) -> Vec<(Effect, Change
     changes.into_iter().map(|change| (Effect::of(&change.field, of_retain), change)).collect()
 }
 
-fn standing(plan: &Plan) -> Standing {
+fn standing<O>(plan: &PlanDocument<'_, O>) -> Standing {
     match (plan.verdict.code != Code::NotSelected, plan.refusal.is_some()) {
         (false, _) => Standing::Unselected,
         (true, true) => Standing::Refused,
@@ -184,44 +197,42 @@ fn standing(plan: &Plan) -> Standing {
 }
 
 /// Why the claim is refused, where it is.
-fn problem(plan: &Plan) -> Option<String> {
+fn problem<O>(plan: &PlanDocument<'_, O>) -> Option<String> {
     plan.refusal.as_ref().map(Problem::to_string)
 }
 
-fn retain(manifests: &Manifests) -> Option<Retain> {
-    let source = manifests.object(Part::Source)?.read();
-    serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
+fn retain([.., source]: &[Option<Value>; 3]) -> Option<Retain> {
+    serde_json::from_value(source.as_ref()?.pointer("/spec/restic/retain")?.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
-fn manifests(manifests: &Manifests) -> BTreeMap<&'static str, Value> {
-    let manifest = |part: Part| {
-        let mut object = manifests.object(part)?.read();
+fn manifests<O>((document, [secret, destination, source]): Rendered<'_, '_, O>) -> BTreeMap<&'static str, Value> {
+    let manifest = |object: &Option<Value>| {
+        let mut object = object.clone()?;
         // The gate says `paused`, and the Secret's name says `repository`.
         object.get_mut("spec")?.as_object_mut()?.remove("paused");
         object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
         Some(object)
     };
     let manifests = [
-        ("Secret", Some(secret(&manifests.secret))),
-        ("ExternalSecret", external_secret(manifests)),
-        ("ReplicationDestination", manifest(Part::Destination)),
-        ("ReplicationSource", manifest(Part::Source)),
+        ("Secret", Some(without_values(document, secret.as_ref()))),
+        ("ExternalSecret", secret.as_ref().and_then(external_secret)),
+        ("ReplicationDestination", manifest(destination)),
+        ("ReplicationSource", manifest(source)),
     ];
     manifests.into_iter().filter_map(|(kind, object)| Some((kind, object?))).collect()
 }
 
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.
-fn secret(SecretDocument { name, repository_path, object, needs, .. }: &SecretDocument<'_, Object>) -> Value {
+fn without_values<O>(secret: &SecretDocument<'_, O>, object: Option<&Value>) -> Value {
+    let SecretDocument { name, repository_path, needs, .. } = secret;
     let needs: Vec<&str> = needs.iter().map(|need| need.key.as_str()).collect();
-    let kind = object.as_ref().and_then(|object| object.read().get("kind").cloned());
-    let kind = kind.unwrap_or_else(|| json!("Secret"));
+    let kind = object.and_then(|object| object.get("kind").cloned()).unwrap_or_else(|| json!("Secret"));
     json!({"kind": kind, "name": name, "needs": needs, "repositoryPath": repository_path})
 }
 
 /// Where an ExternalSecret finds the credentials, each by its key.
-fn external_secret(manifests: &Manifests) -> Option<Value> {
-    let object = manifests.object(Part::Secret)?.read();
+fn external_secret(object: &Value) -> Option<Value> {
     let spec = object.get("spec")?;
     let item = |item: &Value| Some((item.get("secretKey")?.as_str()?.to_owned(), item.get("remoteRef")?.clone()));
     let data: Map<String, Value> = spec.get("data")?.as_array()?.iter().filter_map(item).collect();

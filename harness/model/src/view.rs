@@ -90,9 +90,9 @@ pub struct View {
     pub(crate) shelf: Shelf,
 }
 
-/// The repository that is judged: where the Secret points, or would.
-fn judged(blind: Blind, secret: Option<&Secret>, base: Path) -> Path {
-    secret.filter(|_| blind & NO_OBJECTS == 0).map_or(base, |secret| secret.path)
+/// The repository that is read: where the Secret points, or would.
+fn judged(secret: Option<&Secret>, base: Path) -> Path {
+    secret.map_or(base, |secret| secret.path)
 }
 
 impl View {
@@ -106,7 +106,7 @@ impl View {
         let destination = objects.destination.clone();
         let named = destination.as_ref().and_then(|it| it.image);
         let image = objects.images.iter().find(|image| Some(image.id) == named);
-        let path = judged(blind, secret.as_ref(), cluster.base);
+        let path = judged(secret.as_ref(), cluster.base);
         Some(View {
             cluster: at as Id,
             base: cluster.base,
@@ -150,7 +150,7 @@ impl View {
             (self.now, self.shown) = (earlier.now, earlier.shown.clone());
             self.blind = self.blind & !NO_REPOSITORY | earlier.blind & NO_REPOSITORY;
         } else {
-            self.shown = Shown::of(world, judged(self.blind, self.secret.as_ref(), self.base));
+            self.shown = Shown::of(world, judged(self.secret.as_ref(), self.base));
         }
         self
     }

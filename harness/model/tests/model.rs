@@ -161,7 +161,7 @@ fn long_walks() {
     let limits = Limits { uids: 200, images: 100, snapshots: 60, clock: 200, mishaps: 100 };
     let began = Instant::now();
     let (mut steps, mut seen) = (0_u64, [false; 4]);
-    let seeds = 1..=2_000;
+    let seeds = 1..=12_000;
     for seed in seeds.clone() {
         let clusters = 1 + seed as usize % 2;
         let starts = vec![

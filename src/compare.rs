@@ -128,8 +128,8 @@ pub fn effects<O>(
     effects
 }
 
-/// The claim as it would be created again, where settings could then make a difference: a stored claim whose data source
-/// is a ReplicationDestination keeps that data source until it is deleted.
+/// The claim as it would be created again, where settings could then make a difference: a stored claim whose data
+/// source is a ReplicationDestination keeps that data source until it is deleted.
 pub fn created_again(stored: &Value) -> Option<Value> {
     let mut claim = stored.clone();
     let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup")? == VOLSYNC;

@@ -27,9 +27,9 @@ const QUEUE: &str = "queue";
 /// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
 /// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
 ///
-/// `date` is the `Date` header of the store's answer, or the same in RFC 3339. A value in `data` of a Secret may be null,
-/// and so may `data`: the value was removed and is not known. A host that limits how many claims are restored at the
-/// same time says under `queue` how many are ahead of this one: `{"ahead": 3}`.
+/// `date` is the `Date` header of the store's answer, or the same in RFC 3339. A value in `data` of a Secret may be
+/// null, and so may `data`: the value was removed and is not known. A host that limits how many claims are restored at
+/// the same time says under `queue` how many are ahead of this one: `{"ahead": 3}`.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Map<String, Value>);
 

@@ -337,9 +337,9 @@ fn is_owned_by(object: &Value, owner: &str) -> bool {
 /// A merge patch that removes what a live object has and its manifest has not; nothing where there is none.
 ///
 /// Server-side apply does not remove it: what a POST wrote belongs to the same manager by another operation
-/// (kubernetes/kubernetes#99003). A ReplicationSource gets its other fields with the same request, or a backup could run
-/// between the two with neither the old retention nor the new. The values of a Secret follow by apply. The objects of
-/// External Secrets have defaults that the API server adds, so nothing is removed from them.
+/// (kubernetes/kubernetes#99003). A ReplicationSource gets its other fields with the same request, or a backup could
+/// run between the two with neither the old retention nor the new. The values of a Secret follow by apply. The objects
+/// of External Secrets have defaults that the API server adds, so nothing is removed from them.
 fn removal(part: Part, live: &Value, wanted: &Value) -> Option<(&'static str, Value)> {
     let (key, keeps_values) = match part {
         Part::Source => ("spec", true),

@@ -84,7 +84,7 @@ fn destination() -> Value {
             "status": {
                 "lastManualSync": "once", "latestImage": {"kind": "VolumeSnapshot", "name": "image-1"},
                 "latestMoverStatus": {"result": "Successful", "logs":
-                    "restoring snapshot de5770e6 of [/data] at 2026-11-24 by root@volsync to .\nRestic completed in 3s"},
+                    "restoring snapshot de5770e6 of [/data] at 2026-11-24 by root to .\nRestic completed in 3s"},
             },
         }),
     )
@@ -117,7 +117,11 @@ fn fresh() -> Value {
 /// The same, with two backups of an earlier incarnation.
 fn backed_up() -> Value {
     let folder = |name: &str| format!("here/shop/data/{name}/");
-    let snapshot = |id: &str, at: &str| json!({"key": format!("here/shop/data/snapshots/{id}"), "lastModified": format!("2026-11-24T{at}:00.000Z")});
+    let snapshot = |id: &str, at: &str| {
+        let key = format!("here/shop/data/snapshots/{id}");
+        json!({"key": key, "lastModified": format!("2026-11-24T{at}:00.000Z")})
+    };
+    let snapshots = [snapshot(SNAPSHOT, "07:30"), snapshot(OLDER, "06:30")];
     let folders = ["data", "index", "keys", "locks", "snapshots"].map(folder);
     changed(
         &fresh(),
@@ -125,7 +129,7 @@ fn backed_up() -> Value {
         "repository": {"listing": [{"key": "here/shop/data/config", "lastModified": "2026-11-01T00:00:00.000Z"}],
                            "prefixes": folders},
             "config": {"absent": null, "bytes": base64("config")},
-            "snapshots": {"listing": [snapshot(SNAPSHOT, "07:30"), snapshot(OLDER, "06:30")], "prefixes": [], "date": DATE},
+            "snapshots": {"listing": snapshots, "prefixes": [], "date": DATE},
             "locks": {"listing": [], "prefixes": [], "date": DATE},
             "repositoryAgain": null,
         }),

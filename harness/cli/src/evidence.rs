@@ -55,8 +55,8 @@ impl DumpFile {
         claims.map(|claim| Document { value: claim.clone(), place: self.name.clone() })
     }
 
-    /// The inspection of the claim that a request is about, and what the dump does not tell of it; `shared` are settings
-    /// and credentials.
+    /// The inspection of the claim that a request is about, and what the dump does not tell of it; `shared` are
+    /// settings and credentials.
     pub(crate) fn inspection(
         &self,
         request: &Value,

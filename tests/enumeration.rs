@@ -308,14 +308,17 @@ fn stores() -> (Vec<Store>, usize) {
     (stores, all)
 }
 
+/// What is asked for a claim, and what is known of it.
+type Situation = (Eligibility<Ask>, Evidence);
+
 /// What a walk has come upon.
 #[derive(Default)]
 struct Walk {
     combinations: u64,
     /// The first combination for every row and code.
-    reached: BTreeMap<(u8, Code), (Eligibility<Ask>, Evidence)>,
+    reached: BTreeMap<(u8, Code), Situation>,
     /// For every row and code that is a hold, combinations to take the way out of.
-    holds: BTreeMap<(u8, Code), Vec<(Eligibility<Ask>, Evidence)>>,
+    holds: BTreeMap<(u8, Code), Vec<Situation>>,
 }
 
 /// So many combinations of each hold are led out.
@@ -383,8 +386,7 @@ fn walk(asked: &Eligibility<Ask>, stores: &[Store]) -> Walk {
 
 /// Combinations of what else may be the case, one at a time: all else stays as in `evidence`.
 fn besides(walk: &mut Walk) {
-    let all: Vec<(Eligibility<Ask>, Evidence)> =
-        walk.reached.values().chain(walk.holds.values().flatten()).cloned().collect();
+    let all: Vec<Situation> = walk.reached.values().chain(walk.holds.values().flatten()).cloned().collect();
     for (asked, evidence) in all {
         let terminating = evidence.claim.clone().map(|claim| ClaimEvidence { terminating: true, ..claim });
         let others = [

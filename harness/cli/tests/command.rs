@@ -280,7 +280,7 @@ fn explain_takes_a_code_or_claims_and_says_which_code_was_meant() {
         assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{arguments:?}");
         err(&output)
     };
-    assert!(said(&["explain", "restoredolder"]).contains("no reason code; did you mean `RestoredOlder`?"));
+    assert!(said(&["explain", "restoredolder"]).contains("is not a reason code; did you mean `RestoredOlder`?"));
     assert!(said(&["explain", "Elsewhere-entirely"]).contains("`volsync-policy codes` prints them all"));
     for arguments in [&["explain"][..], &["explain", "Released", "-f", "examples/claim.yaml"]] {
         let said = said(arguments);

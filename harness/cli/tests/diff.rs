@@ -429,7 +429,8 @@ fn credentials_show_which_claims_get_no_secret_any_more() {
     let ambient = json!({"credentials": {"s3Identity": "ambient"}});
     let (lines, code) = differences(&ambient, &json!({}), &[claim("data")], &["--credentials", base.to_str().unwrap()]);
     assert_eq!((lines[0]["effect"].as_str(), code), (Some("Refused"), 1));
-    let problem = "no Secret is rendered; correct AWS_ACCESS_KEY_ID (missing), AWS_SECRET_ACCESS_KEY (missing)";
+    let needs = "AWS_ACCESS_KEY_ID (missing), AWS_SECRET_ACCESS_KEY (missing)";
+    let problem = format!("credentials: no Secret is rendered; correct {needs}");
     assert_eq!(lines[0]["changes"], json!([{"field": "problem", "old": null, "new": problem}]));
     // What both refuse for want of a key is compared all the same.
     let reduced = json!({"backup": {"retain": {"hourly": 24}}});

@@ -170,24 +170,28 @@ struct Impossible;
 impl Scribe<'_> {
     /// The writes that the steps consist of, up to the first step that cannot be carried out.
     pub(crate) fn writes(&self, steps: &[Step]) -> Vec<Write> {
+        // The manifest of a ReplicationSource holds its record. A patch before the apply would only change the version
+        // that the apply was planned for.
+        let recorded: &[Role] =
+            if steps.contains(&Step::ApplySource) { &[Role::Claim] } else { &[Role::Claim, Role::Source] };
         let mut writes = Vec::new();
         for step in steps {
-            let Ok(verbs) = self.step(step) else { break };
+            let Ok(verbs) = self.step(step, recorded) else { break };
             writes.extend(verbs.into_iter().map(|verb| Write { step: step.name().into(), verb }));
         }
         writes
     }
 
-    fn step(&self, step: &Step) -> Result<Vec<Verb>, Impossible> {
+    fn step(&self, step: &Step, recorded: &[Role]) -> Result<Vec<Verb>, Impossible> {
         match step {
-            Step::MarkRelease(record) => Ok(self.record(record)),
+            Step::MarkRelease(record) => Ok(self.record(record, recorded)),
             Step::DeleteSource => self.delete(Role::Source),
             Step::DeleteDestination => self.delete(Role::Destination),
             Step::DeletePopulator => self.delete(Role::Populator),
             Step::TouchClaim => self.touch().map(|verb| vec![verb]),
             Step::RecordRelease(recording) | Step::WriteLedger(recording) => {
                 let put = self.put(&recording.entry)?;
-                Ok([put].into_iter().chain(self.record(&recording.record)).collect())
+                Ok([put].into_iter().chain(self.record(&recording.record, recorded)).collect())
             }
             Step::PinSnapshots => self.pin(),
             Step::ApplySecret => self.apply(Part::Secret),
@@ -259,9 +263,9 @@ impl Scribe<'_> {
         self.patch(Role::Claim, RECORD_MANAGER, body)
     }
 
-    /// Writes the release record to the claim, and to the ReplicationSource where this policy manages it, unless it is
-    /// already there.
-    fn record(&self, record: &Record) -> Vec<Verb> {
+    /// Writes the release record to these objects, unless it is already there. A ReplicationSource that this policy does
+    /// not manage is left as it is.
+    fn record(&self, record: &Record, on: &[Role]) -> Vec<Verb> {
         let written = ledger::write_record(record);
         let patch = |role: Role| {
             let object = self.target.found(role, self.seen)?;
@@ -269,7 +273,7 @@ impl Scribe<'_> {
             let body = json!({"metadata": {"uid": uid(object), "annotations": {RELEASED: written}}});
             is_due.then(|| self.patch(role, RECORD_MANAGER, body).ok()).flatten()
         };
-        [Role::Claim, Role::Source].into_iter().filter_map(patch).collect()
+        on.iter().copied().filter_map(patch).collect()
     }
 
     /// Writes the ledger entry, if it is still what was read, with the address of the rendered Secret's repository.

@@ -6,11 +6,12 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
 use serde_json::Value;
+use volsync_policy::evidence::Phase;
 use volsync_policy::mover::restic::MoverKey;
 use volsync_policy::reference::{accept_command, acceptance};
 use volsync_policy::{
-    Acceptance, Admission, BackupAction, Code, NoteDocument, Part, Restore, SecretDocument, Step, VerdictDocument,
-    nearest,
+    Acceptance, Admission, BackupAction, Code, HostPart, NoteDocument, Part, Restore, SecretDocument, Step,
+    VerdictDocument, nearest,
 };
 
 use crate::args::{Explain, Input};
@@ -92,10 +93,11 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     sentences
 }
 
-/// Whether evidence shows the claim with its volume, so that its creation is of no interest. A claim that was seen is
-/// stored, and gets no patch.
-fn is_bound(planned: &Planned) -> bool {
-    planned.told.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"))
+/// Whether the claim has its volume, by what somebody told or by what was seen, so that its creation is of no interest.
+fn is_bound(Planned { told, json, .. }: &Planned) -> bool {
+    let is_told = told.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"));
+    let seen = || serde_json::from_slice::<HostPart<'_>>(json).ok()?.evidence?.into_owned().claim;
+    is_told || seen().is_some_and(|claim| claim.phase == Phase::Bound)
 }
 
 fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {

@@ -17,8 +17,8 @@
 //!                      └──► Plan: verdict, patch, manifests, steps, notes
 //! ```
 //!
-//! A host in a cluster needs no rules: [`reads()`] tells it what to read, an [`Inspection`] takes the raw answers, which
-//! become evidence, and [`plan_for_host`] tells it what to write. `docs/hosts.md` describes the whole contract.
+//! A host in a cluster needs no rules: [`reads()`] tells it what to read, an [`Inspection`] takes the raw answers,
+//! which become evidence, and [`plan_for_host`] tells it what to write. `docs/hosts.md` describes the whole contract.
 //!
 //! A backup runs only with a [`Released`], which only the decision can make:
 //!

@@ -263,8 +263,8 @@ impl Scribe<'_> {
         self.patch(Role::Claim, RECORD_MANAGER, body)
     }
 
-    /// Writes the release record to these objects, unless it is already there. A ReplicationSource that this policy does
-    /// not manage is left as it is.
+    /// Writes the release record to these objects, unless it is already there. A ReplicationSource that this policy
+    /// does not manage is left as it is.
     fn record(&self, record: &Record, on: &[Role]) -> Vec<Verb> {
         let written = ledger::write_record(record);
         let patch = |role: Role| {

@@ -27,13 +27,14 @@ pub(crate) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Rust files below `folder`, each by the name of the file or folder directly in `src/`, with its tokens.
+/// The Rust files below `folder`, each by the name of the file or folder directly in `src/`, with its tokens. A file
+/// `tests.rs` holds tests alone.
 fn read(folder: &Path, sources: &mut Vec<(String, TokenStream)>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             read(&path, sources)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             let name = path.iter().nth(1).map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
             let name = name.with_context(|| format!("{} has no name in UTF-8", path.display()))?;
             sources.push((name.to_owned(), tokens(&std::fs::read_to_string(&path)?)?));

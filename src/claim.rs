@@ -39,12 +39,12 @@ pub(crate) struct Claim {
     /// Whether a person chose the claim's volume: it names one that no controller bound to it.
     pub fixed_volume: bool,
     /// The claim's data source.
-    pub source: Source,
+    pub data_source: DataSourceRef,
 }
 
 /// The data source of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum DataSourceRef {
     /// The claim has no data source, so that it binds to an empty volume.
     None,
     /// The data source is the ReplicationDestination of this name.
@@ -163,15 +163,15 @@ impl Claim {
         }
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let source = match spec.data_source_ref.or(spec.data_source) {
-            None => Source::None,
+            None => DataSourceRef::None,
             Some(reference)
                 if reference.api_group == Some(VOLSYNC)
                     && reference.kind == "ReplicationDestination"
                     && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>
             {
-                Source::Ours(reference.name.to_owned())
+                DataSourceRef::Ours(reference.name.to_owned())
             }
-            Some(_) => Source::Foreign,
+            Some(_) => DataSourceRef::Foreign,
         };
         let labels = metadata.labels.unwrap_or_default();
         let given = metadata.annotations.unwrap_or_default();
@@ -194,7 +194,7 @@ impl Claim {
             block: spec.volume_mode == Some("Block"),
             fixed_volume: written(spec.volume_name).is_some() && !given.contains_key(BOUND_BY_CONTROLLER),
             annotations,
-            source,
+            data_source: source,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::code::Code;
 use crate::eligibility::{Eligibility, Unselected};
 use crate::evidence::{
     BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, Evidence, Expectation, FinishedRestore, Phase,
-    Populator, Record, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
+    Populator, ReleaseRecord, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
 };
 use crate::history::{Doubt, History, is_active, is_same_volume};
 use crate::hold::{HoldId, hold};
@@ -265,7 +265,7 @@ impl<'a> Objects<'a> {
 
     /// Whether the claim stays Pending until the restore of its own ReplicationDestination is done.
     fn waits_for_us(&self) -> bool {
-        self.claim.phase == Phase::Pending && self.claim.source == DataSource::Ours
+        self.claim.phase == Phase::Pending && self.claim.data_source == DataSource::Ours
     }
 
     fn delete_restore(&self) -> Restore {
@@ -354,7 +354,7 @@ impl Procedure<'_> {
     /// The history. Where it is unknown and a person accepted the hold, it is what the repository shows.
     fn accepted_history(&mut self) -> History {
         match self.history() {
-            History::Unsure(doubt) if !doubt.is_closed() && self.accepts(doubt.code()) => {
+            History::Unknown(doubt) if !doubt.is_closed() && self.accepts(doubt.code()) => {
                 History::accepted(&self.evidence.repository)
             }
             history => history,
@@ -364,7 +364,7 @@ impl Procedure<'_> {
     /// The closed doubt, if there is one, once an accepted hold was passed.
     fn closed_after_acceptance(&self) -> Option<Doubt> {
         match self.history() {
-            History::Unsure(doubt) => (self.on_the_way && doubt.is_closed()).then_some(doubt),
+            History::Unknown(doubt) => (self.on_the_way && doubt.is_closed()).then_some(doubt),
             History::Fresh | History::Data => None,
         }
     }
@@ -377,7 +377,7 @@ impl Procedure<'_> {
     /// Releases the backup, and consumes any image of the restore.
     fn release(&self, row: u8, code: Code) -> Verdict {
         // The Secret is not created while it is in doubt which repository it points at: the next plan asks (row 18).
-        let in_doubt = matches!(self.history(), History::Unsure(_)) && !self.on_the_way;
+        let in_doubt = matches!(self.history(), History::Unknown(_)) && !self.on_the_way;
         Verdict {
             restore: self.objects.consume_restore(),
             backup: Backup::Release(Released { is_new: true }),
@@ -403,7 +403,7 @@ impl Procedure<'_> {
     }
 
     /// Rows 13 to 19.
-    fn released(&mut self, record: &Record) -> Verdict {
+    fn released(&mut self, record: &ReleaseRecord) -> Verdict {
         let Evidence { ledger, .. } = self.evidence;
         if record.is_of_another_volume(self.objects.claim) && !self.accepts(Code::VolumeReplaced) {
             return withhold(13, Code::VolumeReplaced);
@@ -428,7 +428,7 @@ impl Procedure<'_> {
                 }
             }
             SecretEvidence::Absent | SecretEvidence::Foreign => match self.accepted_history() {
-                History::Unsure(doubt) => return keep(18, doubt.code()),
+                History::Unknown(doubt) => return keep(18, doubt.code()),
                 History::Fresh | History::Data => {}
             },
         }
@@ -450,13 +450,15 @@ impl Procedure<'_> {
         let history = self.accepted_history();
         if is_same_volume(self.objects.claim, &self.evidence.ledger) && !is_active {
             match history {
-                History::Data | History::Fresh | History::Unsure(Doubt::DataExpected | Doubt::RepositoryRolledBack) => {
+                History::Data
+                | History::Fresh
+                | History::Unknown(Doubt::DataExpected | Doubt::RepositoryRolledBack) => {
                     return self.release(21, Code::SameVolume);
                 }
-                History::Unsure(_) => {}
+                History::Unknown(_) => {}
             }
         }
-        if let History::Unsure(doubt) = history {
+        if let History::Unknown(doubt) = history {
             return self.hold_bound(22, doubt.code());
         }
         if is_active && !self.accepts(Code::OtherWriterActive) {
@@ -465,7 +467,7 @@ impl Procedure<'_> {
         if history == History::Fresh {
             return self.release(24, self.code_of_a_fresh_start());
         }
-        match (self.objects.claim.source, self.objects.restore) {
+        match (self.objects.claim.data_source, self.objects.restore) {
             (DataSource::Ours, RestoreEvidence::Done(done)) => self.bound_to(done),
             (DataSource::Ours | DataSource::None, _) => self.unproven(25, Code::UnrestoredVolume),
             (DataSource::Foreign, _) => self.unproven(25, Code::ForeignSource),
@@ -473,7 +475,7 @@ impl Procedure<'_> {
     }
 
     fn code_of_a_fresh_start(&self) -> Code {
-        match self.objects.claim.source {
+        match self.objects.claim.data_source {
             DataSource::Ours => Code::StartedFresh,
             DataSource::None | DataSource::Foreign => Code::AdoptedVolume,
         }
@@ -505,7 +507,7 @@ impl Procedure<'_> {
             let restore = self.objects.delete_restore();
             return Verdict { restore, applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
-        match (self.objects.claim.source, self.ask.mode) {
+        match (self.objects.claim.data_source, self.ask.mode) {
             (DataSource::Ours, _) => {}
             (DataSource::None, RestoreMode::Populate) => return withhold(29, Code::MissedAdmission),
             (DataSource::None, RestoreMode::Side | RestoreMode::None) | (DataSource::Foreign, _) => {
@@ -539,7 +541,7 @@ impl Procedure<'_> {
             Proof::Unread | Proof::Older | Proof::Newest => None,
         };
         let is_accepted = fault.is_some_and(|code| self.accepts(code));
-        let is_closed = matches!(history, History::Unsure(doubt) if doubt.is_closed());
+        let is_closed = matches!(history, History::Unknown(doubt) if doubt.is_closed());
         let is_listed = matches!(proof, Proof::Older | Proof::Newest);
         // A consumed image of unknown content is not usable either.
         let is_of_no_use = is_listed || is_accepted || history == History::Fresh || proof == Proof::Unread;
@@ -549,13 +551,13 @@ impl Procedure<'_> {
         // An image without data is consumed first, accepted or not: the run that binds must expect nothing.
         let must_hold = match (done.expects, history) {
             (Expectation::Data, _) => true,
-            (Expectation::Nothing, History::Data | History::Unsure(_)) => !is_closed && !is_accepted,
+            (Expectation::Nothing, History::Data | History::Unknown(_)) => !is_closed && !is_accepted,
             (Expectation::Nothing, History::Fresh) => false,
         };
         if let Some(code) = fault.filter(|_| must_hold) {
             let code = match history {
-                History::Unsure(doubt) if is_closed => doubt.code(),
-                History::Fresh | History::Data | History::Unsure(_) => code,
+                History::Unknown(doubt) if is_closed => doubt.code(),
+                History::Fresh | History::Data | History::Unknown(_) => code,
             };
             let restarts_populator = self.objects.is_filling();
             return Verdict { restarts_populator, ..self.hold_bound(32, code) };
@@ -581,7 +583,7 @@ impl Procedure<'_> {
             return wedged();
         }
         let code = match self.accepted_history() {
-            History::Unsure(doubt) => return withhold(36, doubt.code()),
+            History::Unknown(doubt) => return withhold(36, doubt.code()),
             History::Data if self.is_too_small() && !self.accepts(Code::CapacityTooSmall) => {
                 return withhold(37, Code::CapacityTooSmall);
             }

@@ -64,7 +64,8 @@ pub struct ClaimEvidence {
     #[serde(default)]
     pub terminating: bool,
     /// The claim's data source, told by `spec.dataSourceRef`.
-    pub source: DataSource,
+    #[serde(rename = "source")]
+    pub data_source: DataSource,
     /// The claim's volume; left out where the PersistentVolume could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Volume>,
@@ -75,7 +76,7 @@ pub struct ClaimEvidence {
     pub populated_from: Option<String>,
     /// The release record in the claim's annotation `volsync-policy.io/released`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub released: Option<Record>,
+    pub released: Option<ReleaseRecord>,
 }
 
 /// The phase of a claim, as Kubernetes defines it.
@@ -132,7 +133,7 @@ pub struct VolumeId {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Record {
+pub struct ReleaseRecord {
     /// The uid of the claim that was released. A record with another claim's uid was copied and is ignored.
     pub uid: String,
     /// The volume that was released.
@@ -176,7 +177,7 @@ pub struct SecretContent {
     /// Whether `RESTIC_REPOSITORY` of the Secret is the address that the plan would render.
     pub repository: Address,
     /// Whether `RESTIC_PASSWORD` of the Secret is the value that the plan would render.
-    pub password: Likeness,
+    pub password: ValueMatch,
 }
 
 /// Whether two repository addresses name the same repository.
@@ -195,7 +196,7 @@ pub enum Address {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Likeness {
+pub enum ValueMatch {
     /// The two values are equal, or they could not be compared.
     Same,
     /// The two values differ.
@@ -307,7 +308,7 @@ pub struct OurBackup {
     pub syncing: bool,
     /// The release record in the ReplicationSource's annotation `volsync-policy.io/released`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub released: Option<Record>,
+    pub released: Option<ReleaseRecord>,
 }
 
 /// Whether a ReplicationSource is paused.
@@ -330,14 +331,14 @@ pub enum Repository {
     Unread(Failure),
     /// There is no repository: two listings at least 30 seconds apart were empty, and the object `config` does not
     /// exist.
-    Absent(Blank),
+    Absent(NoRepository),
     /// The repository was initialised and holds neither snapshots nor data: nothing was ever backed up to it.
-    Initialised(Opened),
+    Initialised(EmptyRepository),
     /// The repository holds data but no snapshot: the snapshots were removed.
-    Emptied(Opened),
+    Emptied(EmptyRepository),
     /// Objects exist where the repository should be, but the object `config` or the folder `keys/` is missing, so
     /// restic cannot open it.
-    Damaged(Blank),
+    Damaged(NoRepository),
     /// The repository holds snapshots.
     Holds(Box<Listing>),
 }
@@ -346,7 +347,7 @@ pub enum Repository {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Blank {
+pub struct NoRepository {
     /// When the store was read, by the store's clock: the `Date` header of its response.
     pub as_of: Timestamp,
 }
@@ -355,7 +356,7 @@ pub struct Blank {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Opened {
+pub struct EmptyRepository {
     /// When the store was read, by the store's clock: the `Date` header of its response.
     pub as_of: Timestamp,
     /// The fingerprint of the repository: the SHA-256 of its object `config`.

@@ -21,19 +21,19 @@ pub type Operation = fn(&[u8]) -> Answer;
 /// The operations, by name.
 pub const OPERATIONS: [(&str, Operation); 5] = [
     ("plan", plan_review_or_inspection),
-    ("protocol_version", protocol_version),
     ("reads", reads_of_inspection),
-    ("validate", validate),
-    ("validate_settings", validate_settings),
+    PROTOCOL_VERSION,
+    VALIDATE,
+    VALIDATE_SETTINGS,
 ];
 
 /// The operations of a module that serves no host, such as that of a page.
-pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 4] = [
-    ("plan", plan_review),
-    ("protocol_version", protocol_version),
-    ("validate", validate),
-    ("validate_settings", validate_settings),
-];
+pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 4] =
+    [("plan", plan_review), PROTOCOL_VERSION, VALIDATE, VALIDATE_SETTINGS];
+
+const PROTOCOL_VERSION: (&str, Operation) = ("protocol_version", protocol_version);
+const VALIDATE: (&str, Operation) = ("validate", validate);
+const VALIDATE_SETTINGS: (&str, Operation) = ("validate_settings", validate_settings);
 
 /// Takes a review, returns its plan.
 fn plan_review(review: &[u8]) -> Answer {

@@ -2,7 +2,9 @@
 //! according to the ledger.
 
 use crate::code::Code;
-use crate::evidence::{BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Phase, Record, Repository, Volume};
+use crate::evidence::{
+    BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Phase, ReleaseRecord, Repository, Volume,
+};
 
 /// What the ledger and the repository say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub(crate) enum History {
     /// The claim was backed up, and its backups are there.
     Data,
     /// It is unknown, because the ledger and the repository contradict each other, or one of them could not be read.
-    Unsure(Doubt),
+    Unknown(Doubt),
 }
 
 /// Why the history is unknown.
@@ -75,32 +77,32 @@ impl Doubt {
 impl History {
     /// The first condition that holds decides.
     pub(crate) fn of(ledger: &Ledger, repository: &Repository) -> History {
-        use History::{Data, Fresh, Unsure};
+        use History::{Data, Fresh, Unknown};
         // 1
         match ledger {
-            Ledger::Uninitialised => return Unsure(Doubt::LedgerUninitialised),
-            Ledger::OtherStore => return Unsure(Doubt::LedgerMismatch),
-            Ledger::Unread(_) => return Unsure(Doubt::LedgerUnread),
+            Ledger::Uninitialised => return Unknown(Doubt::LedgerUninitialised),
+            Ledger::OtherStore => return Unknown(Doubt::LedgerMismatch),
+            Ledger::Unread(_) => return Unknown(Doubt::LedgerUnread),
             Ledger::None | Ledger::Entry(_) => {}
         }
         match (repository, ledger.memory()) {
             // 2
-            (Repository::Unread(_), _) => Unsure(Doubt::RepositoryUnread),
-            (Repository::Damaged(_), _) => Unsure(Doubt::RepositoryDamaged),
-            (Repository::Emptied(_), _) => Unsure(Doubt::SnapshotsGone),
+            (Repository::Unread(_), _) => Unknown(Doubt::RepositoryUnread),
+            (Repository::Damaged(_), _) => Unknown(Doubt::RepositoryDamaged),
+            (Repository::Emptied(_), _) => Unknown(Doubt::SnapshotsGone),
             // 3
-            (_, Some((entry, _))) if entry.repository.is_other() => Unsure(Doubt::RepositoryMoved),
+            (_, Some((entry, _))) if entry.repository.is_other() => Unknown(Doubt::RepositoryMoved),
             // 4
-            (Repository::Absent(_) | Repository::Initialised(_), Some(_)) => Unsure(Doubt::DataExpected),
+            (Repository::Absent(_) | Repository::Initialised(_), Some(_)) => Unknown(Doubt::DataExpected),
             // 5
             (Repository::Absent(_) | Repository::Initialised(_), None) => Fresh,
             // 6
             (Repository::Holds(listing), Some((_, memory))) if listing.fingerprint != memory.fingerprint => {
-                Unsure(Doubt::RepositoryReplaced)
+                Unknown(Doubt::RepositoryReplaced)
             }
             // 7
             (Repository::Holds(listing), Some((_, memory))) if listing.newest_at < memory.newest_at => {
-                Unsure(Doubt::RepositoryRolledBack)
+                Unknown(Doubt::RepositoryRolledBack)
             }
             // 8
             (Repository::Holds(_), _) => Data,
@@ -141,7 +143,7 @@ pub(crate) fn is_same_volume(claim: &ClaimEvidence, ledger: &Ledger) -> bool {
     }
 }
 
-impl Record {
+impl ReleaseRecord {
     /// Whether the release was for another volume than the claim's.
     pub(crate) fn is_of_another_volume(&self, claim: &ClaimEvidence) -> bool {
         match (claim.phase, &claim.volume) {
@@ -184,7 +186,7 @@ impl Record {
 impl Evidence {
     /// The claim's release record: its own or its ReplicationSource's, whichever has the higher term; at equal terms
     /// its own, which is written first. A record with another uid is ignored.
-    pub(crate) fn release(&self) -> Option<&Record> {
+    pub(crate) fn release(&self) -> Option<&ReleaseRecord> {
         let claim = self.claim.as_ref()?;
         let source = self.backup.as_ref().and_then(BackupEvidence::ours).and_then(|backup| backup.released.as_ref());
         // `max_by_key` returns the last of equal elements.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::document::{parse, read_part};
-use crate::evidence::{Address, Digest, Entry, Memory, Record, Writer};
+use crate::evidence::{Address, Digest, Entry, Memory, ReleaseRecord, Writer};
 use crate::quantity::Quantity;
 
 /// The version of all stored formats.
@@ -90,7 +90,7 @@ pub fn read_entry(bytes: &[u8], repository: Option<&Digest>) -> Result<Entry, Un
 }
 
 /// Writes a release record, as the value of an annotation.
-pub fn write_record(record: &Record) -> String {
+pub fn write_record(record: &ReleaseRecord) -> String {
     versioned(record)
 }
 
@@ -99,7 +99,7 @@ pub fn write_record(record: &Record) -> String {
 /// # Errors
 ///
 /// The text is of another version, or is not a release record.
-pub fn read_record(annotation: &str) -> Result<Record, Unreadable> {
+pub fn read_record(annotation: &str) -> Result<ReleaseRecord, Unreadable> {
     body(annotation.as_bytes())
 }
 
@@ -151,8 +151,8 @@ mod tests {
         }
     }
 
-    fn record() -> Record {
-        Record {
+    fn record() -> ReleaseRecord {
+        ReleaseRecord {
             uid: "u-1".to_owned(),
             volume: entry(Address::Same).writer.volume,
             fingerprint: Some(digest('2')),

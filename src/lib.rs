@@ -94,7 +94,7 @@ pub use reads::{Read, ReadTarget};
 pub use review::{Review, ReviewError, Shared};
 pub use role::Role;
 pub use settings::{Gate, RestoreMode};
-pub use step::{Decision, Recording, Step};
+pub use step::{Decision, LedgerWrite, Step};
 pub use writes::{Application, Condition, Copy, Creation, Deletion, Patch, Put, Verb, Write};
 
 use credentials::SecretBytes;

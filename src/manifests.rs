@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::credentials::{ClaimCredentials, Credentials, Need, SecretBytes, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
-use crate::evidence::{Digest, Evidence, Expectation, Likeness, Record, SecretContent, SecretEvidence};
+use crate::evidence::{Digest, Evidence, Expectation, ReleaseRecord, SecretContent, SecretEvidence, ValueMatch};
 use crate::ledger;
 use crate::mover::restic::MoverKey;
 use crate::mover::restic::Retain;
@@ -235,7 +235,7 @@ impl Manifests {
         protection: &Protection<'_>,
         secret: SecretManifest,
         verdict: &Verdict,
-        record: Option<&Record>,
+        record: Option<&ReleaseRecord>,
     ) -> Self {
         Manifests {
             secret,
@@ -315,7 +315,7 @@ impl SecretManifest {
     pub(crate) fn keeping_password(mut self, evidence: Option<&Evidence>, live: Option<SecretBytes>) -> Self {
         let has_other_password = matches!(
             evidence.and_then(|evidence| evidence.secret.as_ref()),
-            Some(SecretEvidence::Ours(SecretContent { password: Likeness::Other, .. }))
+            Some(SecretEvidence::Ours(SecretContent { password: ValueMatch::Other, .. }))
         );
         if let SecretManifest::Secret { data, kept, .. } = &mut self
             && has_other_password
@@ -426,7 +426,7 @@ fn destination(protection: &Protection<'_>, expects: Option<Expectation>) -> Obj
     }
 }
 
-fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&Record>) -> Object<SourceSpec> {
+fn source(protection: &Protection<'_>, backup: &Backup, record: Option<&ReleaseRecord>) -> Object<SourceSpec> {
     let settings = &protection.settings.backup;
     let paused = match backup {
         Backup::Release(_released) => false,

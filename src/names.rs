@@ -107,22 +107,12 @@ pub fn populator(uid: &str) -> String {
 }
 
 /// The name of the Job that restores for the ReplicationDestination of that name: `volsync-dst-<name>`. Where that
-/// would be longer than 63 characters, VolSync writes the CRC-32 of the name in its place, in hexadecimal digits.
+/// would be longer than 63 characters, VolSync 0.16 writes the CRC-32 of the name in its place, in hexadecimal digits
+/// (utils.go:368-400).
 pub fn destination_job(destination: &str) -> String {
-    job(DESTINATION_JOB, destination)
-}
-
-/// The name of the Job that backs up for the ReplicationSource of that name: `volsync-src-<name>`, shortened as that of
-/// [`destination_job`].
-pub fn source_job(source: &str) -> String {
-    job(SOURCE_JOB, source)
-}
-
-/// As VolSync 0.16 names a Job (utils.go:368-400).
-fn job(prefix: &str, owner: &str) -> String {
-    match prefix.len() + owner.len() {
-        ..=LONGEST_JOB => format!("{prefix}{owner}"),
-        _ => format!("{prefix}{:08x}", crc32(owner.as_bytes())),
+    match DESTINATION_JOB.len() + destination.len() {
+        ..=LONGEST_JOB => format!("{DESTINATION_JOB}{destination}"),
+        _ => format!("{DESTINATION_JOB}{:08x}", crc32(destination.as_bytes())),
     }
 }
 
@@ -249,9 +239,9 @@ mod tests {
     fn a_job_is_named_as_volsync_names_it() {
         assert_eq!(populator("0b4c"), "vs-prime-0b4c");
         assert_eq!(destination_job("data-restore"), "volsync-dst-data-restore");
-        let longest = "a".repeat(LONGEST_JOB - SOURCE_JOB.len());
-        assert_eq!(source_job(&longest), format!("volsync-src-{longest}"));
-        assert_eq!(source_job(&format!("{longest}a")), "volsync-src-b6af0329");
+        let longest = "a".repeat(LONGEST_JOB - DESTINATION_JOB.len());
+        assert_eq!(destination_job(&longest), format!("volsync-dst-{longest}"));
+        assert_eq!(destination_job(&format!("{longest}a")), "volsync-dst-b6af0329");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::claim::Source;
+use crate::claim::DataSourceRef;
 use crate::names::VOLSYNC;
 use crate::protection::Protection;
 use crate::request::{Operation, Request};
@@ -37,7 +37,7 @@ impl DataSourcePatch {
         let claim = protection.claim;
         let is_wanted = request.operation == Operation::Create
             && protection.restore_mode == RestoreMode::Populate
-            && claim.source == Source::None
+            && claim.data_source == DataSourceRef::None
             && claim.uid.is_none();
         is_wanted.then(|| DataSourcePatch { destination: protection.names.destination.clone() })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::claim::{Claim, Source};
+use crate::claim::{Claim, DataSourceRef};
 use crate::eligibility::{Eligibility, Refusal};
 use crate::evidence::DataSource;
 use crate::names::{self, Kind, Names};
@@ -184,8 +184,8 @@ pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names 
     Names {
         secret: names.secret.render(&claim.namespace, name),
         destination: match source(claim, name, settings) {
-            Source::Ours(named) => named,
-            Source::None | Source::Foreign => names.destination.render(&claim.namespace, name),
+            DataSourceRef::Ours(named) => named,
+            DataSourceRef::None | DataSourceRef::Foreign => names.destination.render(&claim.namespace, name),
         },
         source: names.source.render(&claim.namespace, name),
     }
@@ -194,9 +194,9 @@ pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names 
 /// The data source that a claim names; `None` for a claim whose name is not known yet.
 pub(crate) fn data_source(claim: &Claim, settings: &Settings) -> Option<DataSource> {
     Some(match source(claim, claim.name.as_ref()?, settings) {
-        Source::None => DataSource::None,
-        Source::Ours(_) => DataSource::Ours,
-        Source::Foreign => DataSource::Foreign,
+        DataSourceRef::None => DataSource::None,
+        DataSourceRef::Ours(_) => DataSource::Ours,
+        DataSourceRef::Foreign => DataSource::Foreign,
     })
 }
 
@@ -237,13 +237,13 @@ fn writable(claim: &Claim) -> Vec<AccessMode> {
 
 /// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render
 /// it for this claim would point the other claim's restore at the wrong repository.
-fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
+fn source(claim: &Claim, name: &str, settings: &Settings) -> DataSourceRef {
     let destination = settings.names.destination.render(&claim.namespace, name);
-    match &claim.source {
-        Source::Ours(named)
+    match &claim.data_source {
+        DataSourceRef::Ours(named)
             if *named != destination && settings.names.destination.name_in(named, &claim.namespace).is_some() =>
         {
-            Source::Foreign
+            DataSourceRef::Foreign
         }
         source => source.clone(),
     }
@@ -252,7 +252,7 @@ fn source(claim: &Claim, name: &str, settings: &Settings) -> Source {
 /// Where the claim's data is restored to.
 fn restore_mode(
     claim: &Claim,
-    source: &Source,
+    source: &DataSourceRef,
     class: Option<&StorageClassSettings>,
     settings: &Settings,
 ) -> Result<RestoreMode, Problem> {
@@ -267,16 +267,16 @@ fn restore_mode(
         Restore::AsSettings => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),
     };
     match (mode, source) {
-        (RestoreMode::Populate, Source::Foreign) => Ok(RestoreMode::None),
-        (RestoreMode::Populate, Source::None) if claim.fixed_volume => Ok(RestoreMode::None),
-        (RestoreMode::Side | RestoreMode::None, Source::Ours(_)) if claim.uid.is_none() => {
+        (RestoreMode::Populate, DataSourceRef::Foreign) => Ok(RestoreMode::None),
+        (RestoreMode::Populate, DataSourceRef::None) if claim.fixed_volume => Ok(RestoreMode::None),
+        (RestoreMode::Side | RestoreMode::None, DataSourceRef::Ours(_)) if claim.uid.is_none() => {
             let problem =
                 Problem::new("spec.dataSourceRef", "the claim would stay Pending: nothing is restored into it");
             Err(problem.hint("remove it"))
         }
         // A stored claim waits for the ReplicationDestination that it names, whatever changed since.
-        (_, Source::Ours(_)) => Ok(RestoreMode::Populate),
-        (mode, Source::None | Source::Foreign) => Ok(mode),
+        (_, DataSourceRef::Ours(_)) => Ok(RestoreMode::Populate),
+        (mode, DataSourceRef::None | DataSourceRef::Foreign) => Ok(mode),
     }
 }
 

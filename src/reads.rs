@@ -85,7 +85,7 @@ impl Depth {
             Phase::Lost => false,
         };
         match &evidence.claim {
-            Some(claim) if ask.has_credentials && matters(claim.phase, claim.source) => Depth::Store,
+            Some(claim) if ask.has_credentials && matters(claim.phase, claim.data_source) => Depth::Store,
             Some(_) | None => Depth::Objects,
         }
     }

@@ -177,7 +177,7 @@ fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> 
     if *uid != seen.uid {
         return Err(Problem::new("evidence.claim.uid", "differs from that of the request's claim"));
     }
-    if protection::data_source(claim, settings).is_some_and(|source| source != seen.source) {
+    if protection::data_source(claim, settings).is_some_and(|source| source != seen.data_source) {
         return Err(Problem::new("evidence.claim.source", "differs from that of the request's claim"));
     }
     Ok(())

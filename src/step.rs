@@ -6,10 +6,11 @@ use crate::code::Code;
 use crate::decision::{Ask, Backup, Restore, Verdict, decide};
 use crate::eligibility::Eligibility;
 use crate::evidence::{
-    Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, Record, Repository,
-    RestoreEvidence, Timestamp, Volume, Writer,
+    Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, ReleaseRecord,
+    Repository, RestoreEvidence, Timestamp, Volume, Writer,
 };
 use crate::hold::{HoldId, hold};
+use crate::manifests::Part;
 use crate::mover::restic::Cause;
 use crate::mover::restic::layout::DEAD_LOCK;
 
@@ -19,7 +20,7 @@ use crate::mover::restic::layout::DEAD_LOCK;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Step {
     /// Write this release record into the claim's annotation, then into the ReplicationSource's.
-    MarkRelease(Record),
+    MarkRelease(ReleaseRecord),
     /// Delete the ReplicationSource.
     DeleteSource,
     /// Delete the ReplicationDestination.
@@ -31,7 +32,7 @@ pub enum Step {
     /// Take over the ledger entry by compare-and-swap, with the address of the rendered Secret's repository added; then
     /// write the release record into the claim's annotation, then into the ReplicationSource's. If another writer was
     /// faster, plan again.
-    RecordRelease(Box<Recording>),
+    RecordRelease(Box<LedgerWrite>),
     /// Copy the repository's objects `snapshots/*` to the ledger's folder `pins/`. Until the next prune, a snapshot
     /// that was aged out can be put back from there.
     PinSnapshots,
@@ -52,18 +53,18 @@ pub enum Step {
     ClearLocks,
     /// Write the ledger entry by compare-and-swap, with the address of the rendered Secret's repository added; then
     /// write the release record, as `markRelease` does.
-    WriteLedger(Box<Recording>),
+    WriteLedger(Box<LedgerWrite>),
 }
 
 /// What is written at a release, and whenever a new backup is seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Recording {
+pub struct LedgerWrite {
     /// The ledger entry.
     pub entry: Entry,
     /// The release record, for the claim and its ReplicationSource.
-    pub record: Record,
+    pub record: ReleaseRecord,
 }
 
 /// What was decided about a claim, and everything that follows from it.
@@ -75,7 +76,7 @@ pub struct Decision {
     /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Vec<Step>,
     /// The release record on the ReplicationSource, where its backup is released on evidence.
-    pub record: Option<Record>,
+    pub record: Option<ReleaseRecord>,
 }
 
 impl Decision {
@@ -85,7 +86,7 @@ impl Decision {
         let hold = (asked.eligible().zip(evidence))
             .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence));
         let steps = Step::of(&verdict, asked, evidence);
-        let record = Recording::record(&verdict, &steps, evidence);
+        let record = LedgerWrite::record(&verdict, &steps, evidence);
         Decision { verdict, hold, steps, record }
     }
 }
@@ -111,6 +112,46 @@ impl Step {
         }
     }
 
+    /// What the step does, in words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Step::MarkRelease(_) => "correct the release record",
+            Step::DeleteSource => "delete the ReplicationSource",
+            Step::DeleteDestination => "delete the ReplicationDestination",
+            Step::DeletePopulator => "delete the claim from which VolSync fills this one",
+            Step::TouchClaim => "change an annotation of the claim, so that VolSync reconciles it again",
+            Step::RecordRelease(_) => "record the release, in the ledger and on the claim",
+            Step::PinSnapshots => "copy the repository's snapshot objects to the ledger's pins",
+            Step::ApplySecret => "apply the Secret",
+            Step::ApplyDestination => "create the ReplicationDestination",
+            Step::ApplySource => "apply the ReplicationSource",
+            Step::UnpauseSource => "un-pause the ReplicationSource",
+            Step::ConsumeImage => "consume the image of the restore, so that no later claim is populated from it",
+            Step::ClearLocks => "delete dead locks from the repository",
+            Step::WriteLedger(_) => "write the ledger entry",
+        }
+    }
+
+    /// The manifest that the step applies, where it applies one.
+    pub fn applies(&self) -> Option<Part> {
+        match self {
+            Step::ApplySecret => Some(Part::Secret),
+            Step::ApplyDestination => Some(Part::Destination),
+            Step::ApplySource => Some(Part::Source),
+            Step::MarkRelease(_)
+            | Step::DeleteSource
+            | Step::DeleteDestination
+            | Step::DeletePopulator
+            | Step::TouchClaim
+            | Step::RecordRelease(_)
+            | Step::PinSnapshots
+            | Step::UnpauseSource
+            | Step::ConsumeImage
+            | Step::ClearLocks
+            | Step::WriteLedger(_) => None,
+        }
+    }
+
     /// The steps that carry out a verdict.
     fn of(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Vec<Step> {
         let nothing = Evidence::default();
@@ -125,8 +166,8 @@ impl Step {
         if verdict.restarts_populator {
             steps.extend([Step::DeletePopulator, Step::TouchClaim]);
         }
-        if let Some(recording) = Recording::of_release(verdict, asked, evidence) {
-            steps.push(Step::RecordRelease(Box::new(recording)));
+        if let Some(write) = LedgerWrite::of_release(verdict, asked, evidence) {
+            steps.push(Step::RecordRelease(Box::new(write)));
             steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
         }
         // The Secret comes before the movers, which fail without it.
@@ -139,7 +180,7 @@ impl Step {
         steps.extend((consumes && !verdict.restarts_populator).then_some(Step::ConsumeImage));
         let clears_locks = asked.eligible().is_some_and(|ask| ask.clears_dead_locks);
         steps.extend((clears_locks && has_dead_lock(verdict, evidence)).then_some(Step::ClearLocks));
-        steps.extend(Recording::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
+        steps.extend(LedgerWrite::of_backup(verdict, asked, evidence).map(|it| Step::WriteLedger(Box::new(it))));
         steps
     }
 }
@@ -149,7 +190,7 @@ fn mark(evidence: &Evidence) -> Option<Step> {
     let claim = evidence.claim.as_ref()?;
     let record = evidence.release()?;
     let Evidence { cluster, ledger, .. } = evidence;
-    let marked = Record {
+    let marked = ReleaseRecord {
         overtaken: record.is_overtaken(cluster.as_deref(), ledger),
         elsewhere: record.is_elsewhere(evidence),
         ..record.clone()
@@ -205,9 +246,9 @@ fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
     is_at_it && is_locked && repository.as_of().zip(repository.oldest_lock()).is_some_and(age)
 }
 
-impl Recording {
+impl LedgerWrite {
     /// What a new release writes: the claim takes over the ledger entry, with what was just read.
-    fn of_release(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<Recording> {
+    fn of_release(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<LedgerWrite> {
         let ask = asked.eligible()?;
         match &verdict.backup {
             Backup::Release(released) if released.is_new() => {}
@@ -237,7 +278,7 @@ impl Recording {
             Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
             Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => None,
         };
-        let record = Record {
+        let record = ReleaseRecord {
             uid: claim.uid.clone(),
             volume: volume.clone(),
             fingerprint: repository.listing().map(|listing| listing.fingerprint.clone()),
@@ -247,12 +288,12 @@ impl Recording {
             reason: ask.reason.clone().filter(|_| verdict.code == Code::AcceptedByOperator),
         };
         let entry = Entry { repository: Address::Same, writer, memory, capacity: ask.request.clone(), retired: false };
-        Some(Recording { entry, record })
+        Some(LedgerWrite { entry, record })
     }
 
     /// What is written when a new snapshot is seen: never because a status says `Successful`, which an empty volume
     /// says too.
-    fn of_backup(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<Recording> {
+    fn of_backup(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<LedgerWrite> {
         let ask = asked.eligible()?;
         let Evidence { cluster, claim, repository, ledger, .. } = evidence;
         let (claim, cluster, listing) = (claim.as_ref()?, cluster.as_ref()?, repository.listing()?);
@@ -291,26 +332,26 @@ impl Recording {
             capacity: ask.request.clone(),
             retired: false,
         };
-        let record = Record {
+        let record = ReleaseRecord {
             fingerprint: Some(record.fingerprint.clone().unwrap_or_else(|| listing.fingerprint.clone())),
             elsewhere: false,
             term,
             ..record.clone()
         };
-        Some(Recording { entry, record })
+        Some(LedgerWrite { entry, record })
     }
 
     /// The release record on the ReplicationSource of a claim whose backup is released: the one that a step writes, or
     /// else the one that is already there.
-    fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<Record> {
+    fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<ReleaseRecord> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
         let written = steps.iter().find_map(|step| {
-            let (Step::RecordRelease(recording) | Step::WriteLedger(recording)) = step else { return None };
-            Some(recording.record.clone())
+            let (Step::RecordRelease(write) | Step::WriteLedger(write)) = step else { return None };
+            Some(write.record.clone())
         });
         written.or_else(|| {
             let record = evidence.release()?.clone();
-            Some(Record { elsewhere: record.is_elsewhere(evidence), ..record })
+            Some(ReleaseRecord { elsewhere: record.is_elsewhere(evidence), ..record })
         })
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::address::{ObjectRef, StoreRef};
 use crate::document::{at, text};
-use crate::evidence::{Digest, Entry, Record, Timestamp};
+use crate::evidence::{Digest, Entry, ReleaseRecord, Timestamp};
 use crate::ledger;
 use crate::manifests::{Manifests, Part};
 use crate::mover::restic::layout::DEAD_LOCK;
@@ -189,9 +189,9 @@ impl Scribe<'_> {
             Step::DeleteDestination => self.delete(Role::Destination),
             Step::DeletePopulator => self.delete(Role::Populator),
             Step::TouchClaim => self.touch().map(|verb| vec![verb]),
-            Step::RecordRelease(recording) | Step::WriteLedger(recording) => {
-                let put = self.put(&recording.entry)?;
-                Ok([put].into_iter().chain(self.record(&recording.record, recorded)).collect())
+            Step::RecordRelease(write) | Step::WriteLedger(write) => {
+                let put = self.put(&write.entry)?;
+                Ok([put].into_iter().chain(self.record(&write.record, recorded)).collect())
             }
             Step::PinSnapshots => self.pin(),
             Step::ApplySecret => self.apply(Part::Secret),
@@ -199,9 +199,7 @@ impl Scribe<'_> {
             Step::ApplySource => self.apply(Part::Source),
             Step::UnpauseSource => {
                 let source = self.target.found(Role::Source, self.seen).ok_or(Impossible)?;
-                let version = text(source, &["metadata", "resourceVersion"]);
-                let body = json!({"metadata": {"uid": uid(source), "resourceVersion": version},
-                                  "spec": {"paused": false}});
+                let body = json!({"metadata": revision(source), "spec": {"paused": false}});
                 Ok(vec![self.patch(Role::Source, FIELD_MANAGER, body)?])
             }
             Step::ConsumeImage => self.consume(),
@@ -228,20 +226,17 @@ impl Scribe<'_> {
             Found::Is(live) if is_ours(live) => live,
             Found::Is(_) | Found::Unread(_) => return Err(Impossible),
         };
-        let version = text(live, &["metadata", "resourceVersion"]);
-        if let Some((field, difference)) = removal(part, live, &wanted) {
-            let metadata = json!({"uid": uid(live), "resourceVersion": version});
-            let body = json!({"metadata": metadata, field: difference});
+        if let Some((field, change)) = removal(part, live, &wanted) {
+            let body = json!({"metadata": revision(live), field: change});
             return Ok(vec![self.patch(role, FIELD_MANAGER, body)?]);
         }
-        let is_applied = covers(live, &wanted);
         let application = || Application {
             manifest: part,
             uid: uid(live).to_owned(),
-            resource_version: version.to_owned(),
+            resource_version: resource_version(live).to_owned(),
             field_manager: FIELD_MANAGER.into(),
         };
-        Ok((!is_applied).then(|| Verb::Apply(application())).into_iter().collect())
+        Ok((!covers(live, &wanted)).then(|| Verb::Apply(application())).into_iter().collect())
     }
 
     fn delete(&self, role: Role) -> Result<Vec<Verb>, Impossible> {
@@ -265,7 +260,7 @@ impl Scribe<'_> {
 
     /// Writes the release record to these objects, unless it is already there. A ReplicationSource that this policy
     /// does not manage is left as it is.
-    fn record(&self, record: &Record, on: &[Role]) -> Vec<Verb> {
+    fn record(&self, record: &ReleaseRecord, on: &[Role]) -> Vec<Verb> {
         let written = ledger::write_record(record);
         let patch = |role: Role| {
             let object = self.target.found(role, self.seen)?;
@@ -307,10 +302,9 @@ impl Scribe<'_> {
     fn consume(&self) -> Result<Vec<Verb>, Impossible> {
         let destination = self.target.found(Role::Destination, self.seen).ok_or(Impossible)?;
         let image = text(destination, &["status", "latestImage", "name"]);
-        let version = text(destination, &["metadata", "resourceVersion"]);
-        let noted = json!({"metadata": {
-            "uid": uid(destination), "resourceVersion": version, "annotations": {CONSUMED: image},
-        }});
+        let mut metadata = revision(destination);
+        metadata.insert("annotations".to_owned(), json!({CONSUMED: image}));
+        let noted = json!({"metadata": metadata});
         let cleared = json!({"metadata": {"uid": uid(destination)}, "status": {"latestImage": null}});
         let object = self.target.object(Role::Destination, self.seen).ok_or(Impossible)?;
         let mut verbs = vec![
@@ -333,6 +327,16 @@ impl Scribe<'_> {
     }
 }
 
+fn resource_version(object: &Value) -> &str {
+    text(object, &["metadata", "resourceVersion"])
+}
+
+/// The metadata by which a patch changes nothing but this revision of this object.
+fn revision(object: &Value) -> Map<String, Value> {
+    let metadata = [("uid", uid(object)), ("resourceVersion", resource_version(object))];
+    metadata.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
+}
+
 fn is_owned_by(object: &Value, owner: &str) -> bool {
     let owners = at(object, &["metadata", "ownerReferences"]).and_then(Value::as_array);
     owners.into_iter().flatten().any(|reference| text(reference, &["uid"]) == owner)
@@ -345,13 +349,13 @@ fn is_owned_by(object: &Value, owner: &str) -> bool {
 /// run between the two with neither the old retention nor the new. The values of a Secret follow by apply. The objects
 /// of External Secrets have defaults that the API server adds, so nothing is removed from them.
 fn removal(part: Part, live: &Value, wanted: &Value) -> Option<(&'static str, Value)> {
-    let (key, keeps_values) = match part {
-        Part::Source => ("spec", true),
-        Part::Secret => ("data", false),
+    let (key, change): (_, fn(&Value, &Value) -> Value) = match part {
+        Part::Source => ("spec", difference),
+        Part::Secret => ("data", removed),
         Part::Destination => return None,
     };
     let (live, wanted) = (live.get(key)?, wanted.get(key)?);
-    has_other_fields(live, wanted).then(|| (key, difference(live, wanted, keeps_values)))
+    has_other_fields(live, wanted).then(|| (key, change(live, wanted)))
 }
 
 /// Whether a field of `live` is not in `wanted`.
@@ -364,37 +368,48 @@ fn has_other_fields(live: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// The JSON merge patch (RFC 7386) from `live` to `wanted`; without `keeps_values`, of it what removes a field.
-fn difference(live: &Value, wanted: &Value, keeps_values: bool) -> Value {
-    let (Value::Object(live), Value::Object(wanted)) = (live, wanted) else { return wanted.clone() };
-    let mut patch = Map::new();
-    for key in live.keys().filter(|key| !wanted.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
-    }
-    for (key, wanted) in wanted {
-        match live.get(key) {
-            Some(live) if live == wanted => {}
-            Some(live @ Value::Object(_)) => {
-                patch.insert(key.clone(), difference(live, wanted, keeps_values));
-            }
-            Some(_) | None if keeps_values => {
-                patch.insert(key.clone(), wanted.clone());
-            }
-            Some(_) | None => {}
-        }
+/// The JSON merge patch (RFC 7386) from `live` to `wanted`.
+fn difference(live: &Value, wanted: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (live, wanted) else { return wanted.clone() };
+    let Value::Object(mut patch) = removed(live, wanted) else { return wanted.clone() };
+    for (key, wanted) in to.iter().filter(|(key, wanted)| from.get(*key) != Some(*wanted)) {
+        let change = from.get(key).map_or_else(|| wanted.clone(), |live| difference(live, wanted));
+        patch.insert(key.clone(), change);
     }
     Value::Object(patch)
 }
 
-/// Whether everything in `wanted` is in `live`.
+/// The JSON merge patch that removes the fields of `live` that are not in `wanted`, at the first level.
+fn removed(live: &Value, wanted: &Value) -> Value {
+    let fields = live.as_object().into_iter().flat_map(Map::keys);
+    fields.filter(|key| wanted.get(key).is_none()).map(|key| (key.clone(), Value::Null)).collect()
+}
+
+/// Whether everything in `wanted` is in `live`. Another may add objects to a list, such as owner references; a list of
+/// plain values is ours as a whole.
 fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| live.get(key).is_some_and(|live| covers(live, wanted)))
         }
-        (Value::Array(live), Value::Array(wanted)) => {
+        (Value::Array(live), Value::Array(wanted)) if wanted.iter().all(Value::is_object) => {
             wanted.iter().all(|wanted| live.iter().any(|live| covers(live, wanted)))
         }
         (live, wanted) => live == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_may_be_added_to_a_list_and_plain_values_may_not() {
+        let ours = json!({"ownerReferences": [{"uid": "ours"}], "accessModes": ["ReadWriteOnce"]});
+        let mut live = ours.clone();
+        live["ownerReferences"] = json!([{"uid": "theirs"}, {"uid": "ours", "controller": false}]);
+        assert!(covers(&live, &ours));
+        live["accessModes"] = json!(["ReadWriteOnce", "ReadWriteMany"]);
+        assert!(!covers(&live, &ours));
     }
 }

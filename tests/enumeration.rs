@@ -12,10 +12,10 @@ use std::thread;
 
 use serde_json::json;
 use volsync_policy::evidence::{
-    Address, BackupEvidence, BackupState, Blank, ClaimEvidence, DataSource, Digest, Entry, Evidence, Expectation,
-    Failure, FinishedRestore, Ledger, Likeness, Listing, Memory, Opened, OurBackup, Phase, Populator, Record,
-    Repository, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Slot, Timestamp, Volume, VolumeId,
-    Writer,
+    Address, BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, EmptyRepository, Entry, Evidence,
+    Expectation, Failure, FinishedRestore, Ledger, Listing, Memory, NoRepository, OurBackup, Phase, Populator,
+    ReleaseRecord, Repository, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Slot, Timestamp,
+    ValueMatch, Volume, VolumeId, Writer,
 };
 use volsync_policy::{
     Acceptance, Ask, Backup, Cause, Code, Eligibility, Gate, HoldId, Outcome, Problem, Quantity, Refusal, Restore,
@@ -63,7 +63,7 @@ fn ask(mode: RestoreMode) -> Ask {
 }
 
 fn claims() -> Vec<Option<ClaimEvidence>> {
-    let record = |uid: &str, handle: &str, fingerprint: Option<usize>| Record {
+    let record = |uid: &str, handle: &str, fingerprint: Option<usize>| ReleaseRecord {
         uid: uid.to_owned(),
         volume: volume(handle),
         fingerprint: fingerprint.map(|index| fingerprints()[index].clone()),
@@ -78,9 +78,9 @@ fn claims() -> Vec<Option<ClaimEvidence>> {
         Some(record(UID, "now", None)),
         Some(record(UID, "now", Some(0))),
         Some(record(UID, "now", Some(1))),
-        Some(Record { overtaken: true, ..record(UID, "now", Some(0)) }),
-        Some(Record { elsewhere: true, ..record(UID, "now", Some(0)) }),
-        Some(Record { elsewhere: true, ..record(UID, "now", None) }),
+        Some(ReleaseRecord { overtaken: true, ..record(UID, "now", Some(0)) }),
+        Some(ReleaseRecord { elsewhere: true, ..record(UID, "now", Some(0)) }),
+        Some(ReleaseRecord { elsewhere: true, ..record(UID, "now", None) }),
         Some(record(UID, "before", Some(0))),
     ];
     let of = |handle| Some(Volume::Of(volume(handle)));
@@ -104,7 +104,7 @@ fn claims() -> Vec<Option<ClaimEvidence>> {
                     uid: UID.to_owned(),
                     phase: *phase,
                     terminating: false,
-                    source,
+                    data_source: source,
                     volume: volume.clone(),
                     populated_from: populated_from.map(str::to_owned),
                     released: released.clone(),
@@ -121,9 +121,9 @@ fn secrets() -> Vec<Option<SecretEvidence>> {
         None,
         Some(SecretEvidence::Absent),
         Some(SecretEvidence::Foreign),
-        ours(Address::Same, Likeness::Same),
-        ours(Address::Same, Likeness::Other),
-        ours(Address::Other(digest('0')), Likeness::Same),
+        ours(Address::Same, ValueMatch::Same),
+        ours(Address::Same, ValueMatch::Other),
+        ours(Address::Other(digest('0')), ValueMatch::Same),
     ]
 }
 
@@ -183,10 +183,10 @@ fn repositories() -> Vec<Repository> {
     let mut repositories = vec![Repository::Unread(Failure::Timeout)];
     let recently = Timestamp::from_unix(51 * HOUR);
     for as_of in [NOW, recently] {
-        repositories.push(Repository::Absent(Blank { as_of }));
-        repositories.push(Repository::Damaged(Blank { as_of }));
+        repositories.push(Repository::Absent(NoRepository { as_of }));
+        repositories.push(Repository::Damaged(NoRepository { as_of }));
         for fingerprint in fingerprints() {
-            let opened = Opened { as_of, fingerprint: fingerprint.clone(), oldest_lock: None };
+            let opened = EmptyRepository { as_of, fingerprint: fingerprint.clone(), oldest_lock: None };
             repositories.extend([Repository::Initialised(opened.clone()), Repository::Emptied(opened)]);
             for (newest_key, lists_restored) in [('a', true), ('b', true), ('b', false)] {
                 for newest_at in [49, 50, 51] {
@@ -460,7 +460,7 @@ impl Way {
     fn carry_out(&mut self, verdict: &Verdict) {
         let evidence = &mut self.evidence;
         if verdict.applies_secret {
-            let content = SecretContent { repository: Address::Same, password: Likeness::Same };
+            let content = SecretContent { repository: Address::Same, password: ValueMatch::Same };
             evidence.secret = Some(SecretEvidence::Ours(content));
         }
         if verdict.restarts_populator {
@@ -493,7 +493,8 @@ impl Way {
             }
             Repository::Absent(blank) => {
                 let (as_of, fingerprint) = (blank.as_of, digest('1'));
-                evidence.repository = Repository::Initialised(Opened { as_of, fingerprint, oldest_lock: None });
+                evidence.repository =
+                    Repository::Initialised(EmptyRepository { as_of, fingerprint, oldest_lock: None });
                 Outcome::Nothing
             }
             _ => Outcome::Nothing,
@@ -511,7 +512,7 @@ impl Way {
         if is_new {
             let term = evidence.ledger.entry().map_or(0, |entry| entry.writer.term).max(2) + 1;
             let listing = evidence.repository.listing();
-            claim.released = Some(Record {
+            claim.released = Some(ReleaseRecord {
                 uid: claim.uid.clone(),
                 volume: volume.clone(),
                 fingerprint: listing.map(|listing| listing.fingerprint.clone()),
@@ -556,7 +557,7 @@ impl Way {
         match code {
             Code::ObjectsUnread => self.read_everything(),
             Code::LedgerUnread | Code::LedgerUninitialised | Code::LedgerMismatch => evidence.ledger = Ledger::None,
-            Code::RepositoryUnread => evidence.repository = Repository::Absent(Blank { as_of: NOW }),
+            Code::RepositoryUnread => evidence.repository = Repository::Absent(NoRepository { as_of: NOW }),
             Code::NotOurs => {
                 evidence.secret = evidence.secret.take().filter(|it| *it != SecretEvidence::Foreign);
                 evidence.restore = evidence.restore.take().filter(|it| *it != RestoreEvidence::Foreign);
@@ -611,7 +612,7 @@ impl Way {
             uid: format!("claim-after-{}", self.story.len()),
             phase: Phase::Pending,
             terminating: false,
-            source,
+            data_source: source,
             volume: Some(Volume::None),
             populated_from: None,
             released: None,
@@ -641,7 +642,7 @@ impl Way {
                     uid: UID.to_owned(),
                     phase: Phase::Bound,
                     terminating: false,
-                    source: DataSource::None,
+                    data_source: DataSource::None,
                     volume: Some(Volume::Of(volume("now"))),
                     populated_from: None,
                     released,

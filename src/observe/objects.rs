@@ -6,8 +6,9 @@ use super::Observer;
 use crate::credentials::SecretBytes;
 use crate::document::{at, text};
 use crate::evidence::{
-    Address, BackupEvidence, BackupState, ClaimEvidence, Digest, Expectation, FinishedRestore, Likeness, OurBackup,
-    Phase, Populator, Record, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Volume, VolumeId,
+    Address, BackupEvidence, BackupState, ClaimEvidence, Digest, Expectation, FinishedRestore, OurBackup, Phase,
+    Populator, ReleaseRecord, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, ValueMatch, Volume,
+    VolumeId,
 };
 use crate::ledger;
 use crate::mover::restic::MoverKey;
@@ -64,7 +65,7 @@ impl Observer<'_> {
         (claim, backup)
     }
 
-    fn claim(&self, released: Option<Record>) -> Option<ClaimEvidence> {
+    fn claim(&self, released: Option<ReleaseRecord>) -> Option<ClaimEvidence> {
         let (object, claim) = (self.found(Role::Claim)?, self.stored_claim()?);
         let namespace = self.found(Role::Namespace);
         let is_deleted = |object: &Value| at(object, &["metadata", "deletionTimestamp"]).is_some();
@@ -80,7 +81,7 @@ impl Observer<'_> {
         Some(ClaimEvidence {
             phase,
             terminating: is_deleted(object) || namespace.is_some_and(is_deleted),
-            source: protection::data_source(&claim, self.settings)?,
+            data_source: protection::data_source(&claim, self.settings)?,
             volume: if has_volume { volume.map(|volume| Volume::Of(volume_id(volume))) } else { Some(Volume::None) },
             populated_from: volume.and_then(populated_from),
             released,
@@ -111,8 +112,8 @@ impl Observer<'_> {
         Some(SecretEvidence::Ours(SecretContent {
             repository: if is_same { Address::Same } else { Address::Other(repository) },
             password: match password {
-                Some((live, rendered)) if live.reveal() != rendered.reveal() => Likeness::Other,
-                Some(_) | None => Likeness::Same,
+                Some((live, rendered)) if live.reveal() != rendered.reveal() => ValueMatch::Other,
+                Some(_) | None => ValueMatch::Same,
             },
         }))
     }
@@ -200,7 +201,7 @@ fn mover_log(object: &Value) -> &str {
 }
 
 /// The release record on an object; an error where the annotation exists but cannot be read.
-fn annotated_record(object: &Value) -> Result<Option<Record>, ledger::Unreadable> {
+fn annotated_record(object: &Value) -> Result<Option<ReleaseRecord>, ledger::Unreadable> {
     annotation(object, RELEASED).map(ledger::read_record).transpose()
 }
 

@@ -1,7 +1,9 @@
 //! The store: the ledger and the repository, read without the repository's password.
 
 use super::{Observer, TWICE_APART};
-use crate::evidence::{Blank, Digest, Failure, Ledger, Listing, Opened, Repository, RestoreEvidence, Timestamp};
+use crate::evidence::{
+    Digest, EmptyRepository, Failure, Ledger, Listing, NoRepository, Repository, RestoreEvidence, Timestamp,
+};
 use crate::ledger::{self, Unreadable};
 use crate::mover::restic::{Outcome, SnapshotId, layout};
 use crate::role::Role;
@@ -42,7 +44,7 @@ impl Observer<'_> {
         }
         let as_of = root.as_of;
         if !root.has_object(layout::CONFIG) || !root.has_folder(layout::KEYS) {
-            return Ok(Repository::Damaged(Blank { as_of }));
+            return Ok(Repository::Damaged(NoRepository { as_of }));
         }
         let fingerprint = match self.bytes(Role::Config) {
             Found::Is(config) => Digest::of(&config.data),
@@ -53,7 +55,7 @@ impl Observer<'_> {
             true => self.listing(Role::Locks).ok().and_then(|locks| locks.objects.iter().map(|(_, at)| *at).min()),
             false => None,
         };
-        let opened = Opened { as_of, fingerprint, oldest_lock };
+        let opened = EmptyRepository { as_of, fingerprint, oldest_lock };
         if root.has_folder(layout::SNAPSHOTS) {
             let snapshots = self.listing(Role::Snapshots)?;
             // An object with another kind of name is not a snapshot; restic ignores it.
@@ -73,7 +75,9 @@ impl Observer<'_> {
         let again = self.listing(Role::RepositoryAgain)?;
         let is_apart = again.as_of.since(first.as_of) >= u64::from(TWICE_APART);
         match self.bytes(Role::Config) {
-            Found::Absent if again.is_empty() && is_apart => Ok(Repository::Absent(Blank { as_of: again.as_of })),
+            Found::Absent if again.is_empty() && is_apart => {
+                Ok(Repository::Absent(NoRepository { as_of: again.as_of }))
+            }
             Found::Absent | Found::Is(_) => Err(Failure::Malformed),
             Found::Unread(failure) => Err(failure),
         }
@@ -82,7 +86,7 @@ impl Observer<'_> {
     fn holds(
         &self,
         snapshots: &[(Timestamp, Digest)],
-        opened: &Opened,
+        opened: &EmptyRepository,
         restore: Option<&RestoreEvidence>,
     ) -> Option<Listing> {
         let (newest_at, newest_key) = snapshots.iter().max()?;

@@ -6,7 +6,7 @@
 
 use volsync_policy::evidence::{
     Address, BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Phase,
-    Record, Repository, RestoreEvidence, SecretEvidence, Volume,
+    ReleaseRecord, Repository, RestoreEvidence, SecretEvidence, Volume,
 };
 use volsync_policy::{Ask, Backup, Code, Eligibility, Outcome, Restore, Unselected, Verdict};
 
@@ -173,7 +173,7 @@ impl Decided<'_> {
         claim.phase != Phase::Pending && is_of_its_volume && !self.is_taken_over(record) && !self.is_elsewhere(record)
     }
 
-    fn is_taken_over(&self, record: &Record) -> bool {
+    fn is_taken_over(&self, record: &ReleaseRecord) -> bool {
         let by_another = match (&self.seen.ledger, &self.seen.cluster) {
             (Ledger::Entry(entry), Some(cluster)) => {
                 let is_own = entry.writer.cluster == *cluster && entry.writer.uid == record.uid;
@@ -184,7 +184,7 @@ impl Decided<'_> {
         record.overtaken || by_another
     }
 
-    fn is_elsewhere(&self, record: &Record) -> bool {
+    fn is_elsewhere(&self, record: &ReleaseRecord) -> bool {
         let read = match &self.seen.repository {
             Repository::Initialised(opened) | Repository::Emptied(opened) => Some(&opened.fingerprint),
             Repository::Holds(listing) => Some(&listing.fingerprint),
@@ -215,7 +215,7 @@ impl Decided<'_> {
         };
         let Repository::Holds(listing) = &self.seen.repository else { return false };
         claim.phase == Phase::Bound
-            && claim.source == DataSource::Ours
+            && claim.data_source == DataSource::Ours
             && claim.populated_from.as_ref() == Some(image)
             && listing.lists_restored
             && listing.newest_key.as_str().starts_with(id.as_str())

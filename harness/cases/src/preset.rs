@@ -5,10 +5,10 @@
 use anyhow::{Context, bail};
 use serde_json::Value;
 use volsync_policy::evidence::{
-    Address, BackupEvidence, BackupState, Blank, ClaimEvidence, DataSource, Digest, Entry, Evidence, Expectation,
-    Failure, FinishedRestore, Ledger, Likeness, Listing, Memory, Opened, OurBackup, Phase, Populator, Record,
-    Repository, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Slot, Timestamp, Volume, VolumeId,
-    Writer,
+    Address, BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, EmptyRepository, Entry, Evidence,
+    Expectation, Failure, FinishedRestore, Ledger, Listing, Memory, NoRepository, OurBackup, Phase, Populator,
+    ReleaseRecord, Repository, RestoreEvidence, RunningRestore, SecretContent, SecretEvidence, Slot, Timestamp,
+    ValueMatch, Volume, VolumeId, Writer,
 };
 use volsync_policy::{Outcome, Quantity, Review, SnapshotId, nearest};
 
@@ -69,7 +69,7 @@ const STAGES: [(&str, Stage); 4] = [
 /// What a preset has to know of the claim.
 struct About<'a> {
     uid: Option<&'a str>,
-    source: DataSource,
+    data_source: DataSource,
     request: Option<Quantity>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> About<'a> {
         let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
         About {
             uid: text("/metadata/uid"),
-            source: Review::from_json(review).ok().and_then(|it| it.data_source()).unwrap_or(DataSource::Ours),
+            data_source: Review::from_json(review).ok().and_then(|it| it.data_source()).unwrap_or(DataSource::Ours),
             request: text("/spec/resources/requests/storage").and_then(Quantity::parse),
         }
     }
@@ -131,7 +131,7 @@ impl Preset {
             Stage::Restored => (true, true, false),
             Stage::Released => (true, true, true),
         };
-        let record = is_released.then(|| Record {
+        let record = is_released.then(|| ReleaseRecord {
             uid: uid.to_owned(),
             volume: volume("of-this-claim"),
             fingerprint: store.memory().map(|memory| memory.fingerprint),
@@ -146,7 +146,7 @@ impl Preset {
                 uid: uid.to_owned(),
                 phase: if is_bound { Phase::Bound } else { Phase::Pending },
                 terminating: false,
-                source: claim.source,
+                data_source: claim.data_source,
                 volume: Some(if is_bound { Volume::Of(volume("of-this-claim")) } else { Volume::None }),
                 populated_from: is_restored.then(|| IMAGE.to_owned()),
                 released: record.clone(),
@@ -154,7 +154,7 @@ impl Preset {
             secret: Some(match stage {
                 Stage::Pending | Stage::Bound => SecretEvidence::Absent,
                 Stage::Restoring | Stage::Restored | Stage::Released => {
-                    SecretEvidence::Ours(SecretContent { repository: Address::Same, password: Likeness::Same })
+                    SecretEvidence::Ours(SecretContent { repository: Address::Same, password: ValueMatch::Same })
                 }
             }),
             restore: Some(match stage {
@@ -194,9 +194,11 @@ impl Store {
     fn repository(self, is_restored: bool) -> Repository {
         let as_of = Timestamp::from_unix(NOW);
         match self {
-            Store::Fresh | Store::Lost => Repository::Absent(Blank { as_of }),
+            Store::Fresh | Store::Lost => Repository::Absent(NoRepository { as_of }),
             Store::Unreachable => Repository::Unread(Failure::Unreachable),
-            Store::Emptied => Repository::Emptied(Opened { as_of, fingerprint: fingerprint(), oldest_lock: None }),
+            Store::Emptied => {
+                Repository::Emptied(EmptyRepository { as_of, fingerprint: fingerprint(), oldest_lock: None })
+            }
             Store::Snapshots(count) => Repository::Holds(Box::new(Listing {
                 as_of,
                 fingerprint: fingerprint(),

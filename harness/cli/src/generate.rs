@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use volsync_policy::{BackupAction, Part, Step, VerdictDocument};
+use volsync_policy::{BackupAction, Part, VerdictDocument};
 
 use crate::args::{Generate, Output};
 use crate::object::Object;
@@ -83,9 +83,9 @@ fn left_out(planned: &Planned) -> Vec<String> {
     let mut said = Vec::new();
     let (mut is_applied, mut rest) = (false, Vec::new());
     for step in plan.steps.iter() {
-        match StepEffect::of(step) {
-            StepEffect::Applies(_) => is_applied = true,
-            StepEffect::HostOnly(words) => rest.push(words),
+        match step.applies() {
+            Some(_) => is_applied = true,
+            None => rest.push(step.words()),
         }
     }
     if plan.manifests.is_some() && !is_applied {
@@ -97,37 +97,6 @@ fn left_out(planned: &Planned) -> Vec<String> {
         said.push(format!("{name}: `kubectl apply` does not do what a host would do too: {rest}"));
     }
     said
-}
-
-/// What a step does.
-enum StepEffect {
-    /// It applies a manifest.
-    Applies(Part),
-    /// It does what only a host can do, in these words.
-    HostOnly(&'static str),
-}
-
-impl StepEffect {
-    fn of(step: &Step) -> Self {
-        match step {
-            Step::ApplySecret => StepEffect::Applies(Part::Secret),
-            Step::ApplyDestination => StepEffect::Applies(Part::Destination),
-            Step::ApplySource => StepEffect::Applies(Part::Source),
-            Step::MarkRelease(_) => StepEffect::HostOnly("correct the release record"),
-            Step::DeleteSource => StepEffect::HostOnly("delete the ReplicationSource"),
-            Step::DeleteDestination => StepEffect::HostOnly("delete the ReplicationDestination"),
-            Step::DeletePopulator => StepEffect::HostOnly("delete the claim from which VolSync fills this one"),
-            Step::TouchClaim => StepEffect::HostOnly("touch the claim, so that VolSync looks at it again"),
-            Step::RecordRelease(_) => StepEffect::HostOnly("record the release, in the ledger and on the claim"),
-            Step::PinSnapshots => StepEffect::HostOnly("copy the snapshots' objects aside"),
-            Step::UnpauseSource => StepEffect::HostOnly("un-pause the ReplicationSource"),
-            Step::ConsumeImage => {
-                StepEffect::HostOnly("take the restored image away, so that no later claim binds from it")
-            }
-            Step::ClearLocks => StepEffect::HostOnly("delete dead locks from the repository"),
-            Step::WriteLedger(_) => StepEffect::HostOnly("write the ledger"),
-        }
-    }
 }
 
 struct Manifest<'a> {
@@ -144,7 +113,7 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let mut claim = with_claim.then(|| claim(planned)).flatten();
     let mut manifests = Vec::new();
     for step in planned.plan.steps.iter() {
-        let StepEffect::Applies(part) = StepEffect::of(step) else { continue };
+        let Some(part) = step.applies() else { continue };
         if part == Part::Source {
             manifests.extend(claim.take());
         }

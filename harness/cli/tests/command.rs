@@ -466,7 +466,7 @@ fn generate_prints_what_is_applied_and_says_what_else_a_host_would_do() {
     assert_eq!(kinds(&released), ["Secret", "ReplicationSource"]);
     assert_eq!(documents(&out(&released))[1]["spec"].get("paused"), None);
     let rest = "`kubectl apply` does not do what a host would do too: record the release, in the ledger and on the \
-                claim; copy the snapshots' objects aside; take the restored image away";
+                claim; copy the repository's snapshot objects to the ledger's pins; consume the image of the restore";
     assert!(err(&released).contains(rest), "{}", err(&released));
     let held = generate(&["lost"]);
     assert_eq!((held.status.code(), out(&held).as_str()), (Some(0), ""));

@@ -1,6 +1,6 @@
 //! Stored formats: the ledger's entry and the record of a release, as the core writes and reads them.
 
-use volsync_policy::evidence::{Address, Entry as LedgerEntry, Memory, Record as ReleaseRecord, Writer};
+use volsync_policy::evidence::{Address, Entry as LedgerEntry, Memory, ReleaseRecord, Writer};
 use volsync_policy::{Quantity, ledger};
 
 use crate::naming::{

@@ -1,11 +1,36 @@
 //! What the decision must know of a claim: its protection, the manifest with its credentials, the evidence.
 
-use crate::decision::Ask;
-use crate::evidence::Evidence;
-use crate::hold::Accepted;
+use crate::acceptance::{Accepted, HoldId};
+use crate::evidence::{Digest, Evidence};
 use crate::manifests::SecretManifest;
 use crate::names;
 use crate::protection::Protection;
+use crate::quantity::Quantity;
+use crate::settings::{Gate, RestoreMode};
+
+/// What the decision must know of a claim that can be protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Where the claim's data is restored to.
+    pub mode: RestoreMode,
+    /// What a backup needs before it is released.
+    pub gate: Gate,
+    /// Whether a Secret can be rendered.
+    pub has_credentials: bool,
+    /// The SHA-256 of the address of the repository in the rendered Secret; `None` where an ExternalSecret creates the
+    /// Secret.
+    pub repository: Option<Digest>,
+    /// The storage that the claim requests.
+    pub request: Quantity,
+    /// The longest time between two backups of the claim's schedule, in seconds.
+    pub interval: u64,
+    /// The ids of the holds that a person accepted.
+    pub accepted: Vec<HoldId>,
+    /// The reason that they gave.
+    pub reason: Option<String>,
+    /// Whether dead locks are deleted from a repository whose restore fails because it is locked.
+    pub clears_dead_locks: bool,
+}
 
 impl Ask {
     /// What the decision must know of a claim with this protection; `secret` is the manifest with its credentials.

@@ -7,16 +7,16 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ask::Ask;
 use crate::code::Code;
+use crate::custody::{Custody, Lapse, Proof};
 use crate::eligibility::{Eligibility, Unselected};
 use crate::evidence::{
-    BackupEvidence, BackupState, ClaimEvidence, DataSource, Digest, Evidence, Expectation, FinishedRestore, Phase,
-    Populator, ReleaseRecord, Repository, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
+    BackupEvidence, BackupState, ClaimEvidence, DataSource, Evidence, Expectation, FinishedRestore, Phase, Populator,
+    ReleaseRecord, RestoreEvidence, RunningRestore, SecretEvidence, Slot, Volume,
 };
-use crate::history::{Doubt, History, is_active, is_same_volume};
-use crate::hold::{HoldId, hold};
-use crate::mover::restic::Outcome;
-use crate::quantity::Quantity;
+use crate::history::{Doubt, History};
+use crate::hold::Hold;
 use crate::settings::{Gate, RestoreMode};
 
 /// The proof that a backup may run. Only the decision can make one, and no ReplicationSource is rendered running
@@ -69,30 +69,6 @@ pub enum Backup {
     DeleteWhenIdle,
 }
 
-/// What the decision must know of a claim that can be protected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// Where the claim's data is restored to.
-    pub mode: RestoreMode,
-    /// What a backup needs before it is released.
-    pub gate: Gate,
-    /// Whether a Secret can be rendered.
-    pub has_credentials: bool,
-    /// The SHA-256 of the address of the repository in the rendered Secret; `None` where an ExternalSecret creates the
-    /// Secret.
-    pub repository: Option<Digest>,
-    /// The storage that the claim requests.
-    pub request: Quantity,
-    /// The longest time between two backups of the claim's schedule, in seconds.
-    pub interval: u64,
-    /// The ids of the holds that a person accepted.
-    pub accepted: Vec<HoldId>,
-    /// The reason that they gave.
-    pub reason: Option<String>,
-    /// Whether dead locks are deleted from a repository whose restore fails because it is locked.
-    pub clears_dead_locks: bool,
-}
-
 /// The decision about a claim, and the reason for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -110,8 +86,18 @@ pub struct Verdict {
     pub applies_secret: bool,
     /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync starts filling the claim over.
     pub restarts_populator: bool,
-    /// Whether the marks that follow from evidence are written into the release record.
-    pub marks_record: bool,
+    /// What is written into the release record besides, where that differs from it.
+    pub marks: Option<Marks>,
+}
+
+/// The marks in a release record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// Those that follow from evidence: whether another writer has taken over, and whether the repository is another.
+    AsSeen,
+    /// That a person accepted that the repository moves: the record names no repository until the first backup at the
+    /// new place was seen.
+    Moved,
 }
 
 impl Verdict {
@@ -127,7 +113,7 @@ pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict 
         Eligibility::Unselected(Unselected::NoClaim) => return keep(1, Code::NotSelected),
         Eligibility::Unselected(_) if !has_ours => return keep(1, Code::NotSelected),
         _ if is_stray(evidence) => {
-            return Verdict { backup: Backup::Delete, marks_record: true, ..keep(2, Code::StrayBackup) };
+            return Verdict { backup: Backup::Delete, marks: Some(Marks::AsSeen), ..keep(2, Code::StrayBackup) };
         }
         _ if evidence.claim.as_ref().is_some_and(|claim| claim.terminating) => return keep(3, Code::ClaimTerminating),
         Eligibility::Terminating => return keep(3, Code::ClaimTerminating),
@@ -143,7 +129,7 @@ pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict 
     if !ask.has_credentials {
         return keep(11, Code::CredentialsMissing);
     }
-    let mut procedure = Procedure { ask, evidence, objects, on_the_way: false };
+    let procedure = Procedure { ask, evidence, objects };
     match (procedure.objects.claim.phase, evidence.release()) {
         (Phase::Lost, _) => keep(12, Code::VolumeLost),
         (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(record),
@@ -201,7 +187,7 @@ fn keep(row: u8, code: Code) -> Verdict {
         backup: Backup::Keep,
         applies_secret: false,
         restarts_populator: false,
-        marks_record: false,
+        marks: None,
     }
 }
 
@@ -226,7 +212,6 @@ fn is_stray(evidence: &Evidence) -> bool {
 
 /// The objects of the cluster, all of them read.
 struct Objects<'a> {
-    cluster: &'a str,
     claim: &'a ClaimEvidence,
     secret: &'a SecretEvidence,
     restore: &'a RestoreEvidence,
@@ -247,8 +232,8 @@ impl<'a> Objects<'a> {
             | (Phase::Bound, Some(Volume::Of(_)), Some(_))
             | (Phase::Lost, Some(_), Some(_)) => {}
         }
+        evidence.cluster.as_ref()?;
         Some(Objects {
-            cluster: evidence.cluster.as_ref()?,
             claim,
             secret: evidence.secret.as_ref()?,
             restore: evidence.restore.as_ref()?,
@@ -272,13 +257,15 @@ impl<'a> Objects<'a> {
         if self.restore.is_ours() { Restore::Delete } else { Restore::Keep }
     }
 
+    /// What becomes of the ReplicationDestination of a claim that is Bound: its image is taken away, and one of an
+    /// earlier claim of the same name goes, with its image.
     fn consume_restore(&self) -> Restore {
         match self.restore {
             RestoreEvidence::Done(done) if !done.consumed => Restore::Consume,
+            RestoreEvidence::Stale => Restore::Delete,
             RestoreEvidence::Done(_)
             | RestoreEvidence::Absent
             | RestoreEvidence::Foreign
-            | RestoreEvidence::Stale
             | RestoreEvidence::Running(_) => Restore::Keep,
         }
     }
@@ -291,108 +278,38 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// What a finished restore proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    /// Nothing was restored.
-    Nothing,
-    /// It is unknown what was restored.
-    Unread,
-    /// A snapshot was restored that is not in the repository.
-    NotListed,
-    /// A snapshot of the repository was restored, but not the newest.
-    Older,
-    /// The newest snapshot was restored.
-    Newest,
-}
-
-impl Proof {
-    fn of(done: &FinishedRestore, repository: &Repository) -> Self {
-        match (&done.outcome, repository) {
-            (Outcome::Nothing, _) => Proof::Nothing,
-            // While the listing is unread, it is unknown whether the snapshot is in the repository.
-            (Outcome::Unread, _) | (Outcome::Restored(_), Repository::Unread(_) | Repository::Damaged(_)) => {
-                Proof::Unread
-            }
-            (Outcome::Restored(_), Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_)) => {
-                Proof::NotListed
-            }
-            (Outcome::Restored(id), Repository::Holds(listing)) => {
-                match (listing.lists_restored, listing.newest_key.as_str().starts_with(id.as_str())) {
-                    (false, _) => Proof::NotListed,
-                    (true, false) => Proof::Older,
-                    (true, true) => Proof::Newest,
-                }
-            }
-        }
-    }
-}
-
 /// Rows 13 to 39: every object was read, and is managed by this policy.
+///
+/// A hold that a person accepted leads out at once: its id covers everything that the rows below would ask.
 struct Procedure<'a> {
     ask: &'a Ask,
     evidence: &'a Evidence,
     objects: Objects<'a>,
-    /// Whether an accepted hold was passed so far.
-    on_the_way: bool,
 }
 
 impl Procedure<'_> {
-    /// Whether a person accepted the hold `code`, which would otherwise decide.
-    fn accepts(&mut self, code: Code) -> bool {
-        let is_accepted = !self.ask.accepted.is_empty()
-            && hold(code, self.ask.repository.as_ref(), self.evidence)
-                .is_some_and(|id| self.ask.accepted.contains(&id));
-        self.on_the_way |= is_accepted;
-        is_accepted
+    /// Whether a person accepted the hold `code`.
+    fn accepts(&self, code: Code) -> bool {
+        !self.ask.accepted.is_empty()
+            && Hold::of(code, self.ask, self.evidence).is_some_and(|hold| self.ask.accepted.contains(&hold.id))
+    }
+
+    /// The code, unless a person's word led here.
+    fn code(is_accepted: bool, code: Code) -> Code {
+        if is_accepted { Code::AcceptedByOperator } else { code }
     }
 
     fn history(&self) -> History {
-        History::of(&self.evidence.ledger, &self.evidence.repository)
-    }
-
-    /// The history. Where it is unknown and a person accepted the hold, it is what the repository shows.
-    fn accepted_history(&mut self) -> History {
-        match self.history() {
-            History::Unknown(doubt) if !doubt.is_closed() && self.accepts(doubt.code()) => {
-                History::accepted(&self.evidence.repository)
-            }
-            history => history,
-        }
-    }
-
-    /// The closed doubt, if there is one, once an accepted hold was passed.
-    fn closed_after_acceptance(&self) -> Option<Doubt> {
-        match self.history() {
-            History::Unknown(doubt) => (self.on_the_way && doubt.is_closed()).then_some(doubt),
-            History::Fresh | History::Data => None,
-        }
-    }
-
-    fn is_active(&self) -> bool {
-        let Evidence { ledger, repository, .. } = self.evidence;
-        is_active(self.objects.cluster, ledger, repository, self.ask.interval)
+        History::of(self.evidence)
     }
 
     /// Releases the backup, and consumes any image of the restore.
     fn release(&self, row: u8, code: Code) -> Verdict {
-        // The Secret is not created while it is in doubt which repository it points at: the next plan asks (row 18).
-        let in_doubt = matches!(self.history(), History::Unknown(_)) && !self.on_the_way;
         Verdict {
             restore: self.objects.consume_restore(),
             backup: Backup::Release(Released { is_new: true }),
-            applies_secret: !in_doubt,
-            ..keep(row, if self.on_the_way { Code::AcceptedByOperator } else { code })
-        }
-    }
-
-    /// Continues the valid release. It is recorded again only if it needed the acceptance of a hold.
-    fn go_on(&self, row: u8, code: Code) -> Verdict {
-        Verdict {
-            backup: Backup::Release(Released { is_new: self.on_the_way }),
             applies_secret: true,
-            marks_record: true,
-            ..self.release(row, code)
+            ..keep(row, code)
         }
     }
 
@@ -402,75 +319,87 @@ impl Procedure<'_> {
         Verdict { restore: self.objects.consume_restore(), ..withhold(row, code) }
     }
 
+    /// A hold of a claim that is Bound: a person's acceptance releases the backup.
+    fn release_or_hold(&self, row: u8, code: Code) -> Verdict {
+        if self.accepts(code) { self.release(row, Code::AcceptedByOperator) } else { self.hold_bound(row, code) }
+    }
+
     /// Rows 13 to 19.
-    fn released(&mut self, record: &ReleaseRecord) -> Verdict {
-        let Evidence { ledger, .. } = self.evidence;
-        if record.is_of_another_volume(self.objects.claim) && !self.accepts(Code::VolumeReplaced) {
-            return withhold(13, Code::VolumeReplaced);
+    fn released(&self, record: &ReleaseRecord) -> Verdict {
+        if let Some(lapse) = record.lapse(self.evidence) {
+            return self.lapsed(lapse);
         }
-        if record.is_overtaken(Some(self.objects.cluster), ledger) && !self.accepts(Code::Superseded) {
-            return Verdict { marks_record: true, ..withhold(14, Code::Superseded) };
-        }
-        if record.is_elsewhere(self.evidence) && !self.accepts(Code::RepositoryReplaced) {
-            return Verdict { marks_record: true, ..withhold(15, Code::RepositoryReplaced) };
-        }
-        if let Some(doubt) = self.closed_after_acceptance() {
-            return withhold(16, doubt.code());
-        }
-        match self.objects.secret {
-            SecretEvidence::Ours(_) => {
-                if self.evidence.secret_is_other() && !self.accepts(Code::RepositoryMoved) {
-                    return keep(17, Code::RepositoryMoved);
+        match (self.objects.secret, self.history()) {
+            (SecretEvidence::Ours(_), _) if self.evidence.secret_is_other() => return self.moved(),
+            (SecretEvidence::Absent | SecretEvidence::Foreign, History::Unknown(doubt)) => {
+                if !self.accepts(doubt.code()) {
+                    return keep(18, doubt.code());
                 }
-                // A release after an accepted hold is recorded again, which needs the repository to be readable.
-                if let Some(doubt) = self.closed_after_acceptance() {
-                    return keep(16, doubt.code());
-                }
+                return self.release(18, Code::AcceptedByOperator);
             }
-            SecretEvidence::Absent | SecretEvidence::Foreign => match self.accepted_history() {
-                History::Unknown(doubt) => return keep(18, doubt.code()),
-                History::Fresh | History::Data => {}
-            },
+            (SecretEvidence::Ours(_) | SecretEvidence::Absent | SecretEvidence::Foreign, _) => {}
         }
-        self.go_on(19, Code::Released)
+        Verdict {
+            backup: Backup::Release(Released { is_new: false }),
+            marks: Some(Marks::AsSeen),
+            ..self.release(19, Code::Released)
+        }
+    }
+
+    /// Rows 13 to 16: the release is not valid any more.
+    fn lapsed(&self, lapse: Lapse) -> Verdict {
+        let (row, marks) = match lapse {
+            Lapse::OtherVolume => (13, None),
+            Lapse::Overtaken => (14, Some(Marks::AsSeen)),
+            Lapse::Moved | Lapse::Replaced => (15, Some(Marks::AsSeen)),
+            Lapse::EntryLost => (16, None),
+        };
+        if !self.accepts(lapse.code()) {
+            return Verdict { marks, ..withhold(row, lapse.code()) };
+        }
+        // Where the Secret points elsewhere, row 17 asks about that.
+        let applies_secret = !self.evidence.secret_is_other();
+        Verdict { applies_secret, ..self.release(row, Code::AcceptedByOperator) }
+    }
+
+    /// Row 17: the Secret points elsewhere. Once a person accepted that, the backup is stopped before the Secret
+    /// changes; then the release is judged by what is at the new place.
+    fn moved(&self) -> Verdict {
+        if !self.accepts(Code::RepositoryMoved) {
+            return keep(17, Code::RepositoryMoved);
+        }
+        if self.objects.backup.is_some_and(BackupEvidence::is_ours) {
+            return Verdict { backup: Backup::DeleteWhenIdle, ..keep(17, Code::AcceptedByOperator) };
+        }
+        Verdict { applies_secret: true, marks: Some(Marks::Moved), ..withhold(17, Code::AcceptedByOperator) }
     }
 
     /// Rows 20 to 28.
-    fn bound(&mut self) -> Verdict {
+    fn bound(&self) -> Verdict {
         if self.evidence.secret_is_other() {
             return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
-        let verdict = self.bound_as_rendered();
-        self.with_restore_aside(verdict)
+        self.with_restore_aside(self.bound_as_rendered())
     }
 
     /// Rows 21 to 28: the Secret points at the repository that settings say.
-    fn bound_as_rendered(&mut self) -> Verdict {
-        let is_active = self.is_active();
-        let history = self.accepted_history();
-        if is_same_volume(self.objects.claim, &self.evidence.ledger) && !is_active {
-            match history {
-                History::Data
-                | History::Fresh
-                | History::Unknown(Doubt::DataExpected | Doubt::RepositoryRolledBack) => {
-                    return self.release(21, Code::SameVolume);
-                }
-                History::Unknown(_) => {}
+    fn bound_as_rendered(&self) -> Verdict {
+        let Objects { claim, restore, .. } = self.objects;
+        let custody = Custody::of(self.evidence, claim, restore);
+        let is_active = || self.evidence.is_active(self.ask.interval);
+        match custody {
+            // The Secret is not created while it is in doubt which repository it points at: the next plan asks (18).
+            Custody::Own => {
+                let applies_secret = matches!(self.history(), History::Data | History::Fresh);
+                Verdict { applies_secret, ..self.release(21, Code::SameVolume) }
             }
-        }
-        if let History::Unknown(doubt) = history {
-            return self.hold_bound(22, doubt.code());
-        }
-        if is_active && !self.accepts(Code::OtherWriterActive) {
-            return self.hold_bound(23, Code::OtherWriterActive);
-        }
-        if history == History::Fresh {
-            return self.release(24, self.code_of_a_fresh_start());
-        }
-        match (self.objects.claim.data_source, self.objects.restore) {
-            (DataSource::Ours, RestoreEvidence::Done(done)) => self.bound_to(done),
-            (DataSource::Ours | DataSource::None, _) => self.unproven(25, Code::UnrestoredVolume),
-            (DataSource::Foreign, _) => self.unproven(25, Code::ForeignSource),
+            Custody::InDoubt(doubt) => self.release_or_hold(22, doubt.code()),
+            Custody::Nothing | Custody::Restored if is_active() => self.release_or_hold(23, Code::OtherWriterActive),
+            Custody::Nothing => self.release(24, self.code_of_a_fresh_start()),
+            Custody::Unrestored(code) => self.release_or_hold(25, code),
+            Custody::OtherImage => self.release_or_hold(26, Code::PopulatedFromOtherImage),
+            Custody::Unproven(code) => self.release_or_hold(27, code),
+            Custody::Restored => self.release(28, Code::Restored),
         }
     }
 
@@ -481,28 +410,8 @@ impl Procedure<'_> {
         }
     }
 
-    /// A row that is followed by 28 alone: the hold, unless a person accepted it.
-    fn unproven(&mut self, row: u8, code: Code) -> Verdict {
-        if self.accepts(code) { self.release(28, Code::Restored) } else { self.hold_bound(row, code) }
-    }
-
-    /// Rows 26 to 28: the claim is Bound, and its restore is done.
-    fn bound_to(&mut self, done: &FinishedRestore) -> Verdict {
-        let is_the_image = self.objects.claim.populated_from.as_ref() == Some(&done.image);
-        if !is_the_image && !self.accepts(Code::PopulatedFromOtherImage) {
-            return self.hold_bound(26, Code::PopulatedFromOtherImage);
-        }
-        match Proof::of(done, &self.evidence.repository) {
-            Proof::Nothing => self.unproven(27, Code::RestoreCameBackEmpty),
-            Proof::Unread => self.unproven(27, Code::RestoreUnverified),
-            Proof::NotListed => self.unproven(27, Code::RestoredFromElsewhere),
-            Proof::Older => self.unproven(27, Code::RestoredOlder),
-            Proof::Newest => self.release(28, Code::Restored),
-        }
-    }
-
     /// Rows 20 and 29 to 39.
-    fn pending(&mut self) -> Verdict {
+    fn pending(&self) -> Verdict {
         if self.evidence.secret_is_other() {
             let restore = self.objects.delete_restore();
             return Verdict { restore, applies_secret: true, ..withhold(20, Code::SecretOutdated) };
@@ -532,39 +441,43 @@ impl Procedure<'_> {
     }
 
     /// Rows 31 to 34.
-    fn pending_done(&mut self, done: &FinishedRestore) -> Verdict {
-        let history = self.accepted_history();
-        let proof = Proof::of(done, &self.evidence.repository);
-        let fault = match proof {
-            Proof::Nothing => Some(Code::RestoreCameBackEmpty),
-            Proof::NotListed => Some(Code::RestoredFromElsewhere),
-            Proof::Unread | Proof::Older | Proof::Newest => None,
+    fn pending_done(&self, done: &FinishedRestore) -> Verdict {
+        let history = self.history();
+        let fault = match Proof::of(done, &self.evidence.repository) {
+            Proof::Nothing if !self.may_bind_empty(done, history) => Some(Code::RestoreCameBackEmpty),
+            // What the next restore would be held for is asked at once.
+            Proof::NotListed => Some(match history.doubt() {
+                Some(doubt) => doubt.code(),
+                None if self.is_too_small() => Code::CapacityTooSmall,
+                None => Code::RestoredFromElsewhere,
+            }),
+            // The image may be all that is left of the data.
+            Proof::Vanished if done.consumed => history.doubt().map(Doubt::code),
+            Proof::Nothing | Proof::Unread | Proof::Vanished | Proof::Older | Proof::Newest => None,
         };
-        let is_accepted = fault.is_some_and(|code| self.accepts(code));
-        let is_closed = matches!(history, History::Unknown(doubt) if doubt.is_closed());
-        let is_listed = matches!(proof, Proof::Older | Proof::Newest);
-        // A consumed image of unknown content is not usable either.
-        let is_of_no_use = is_listed || is_accepted || history == History::Fresh || proof == Proof::Unread;
-        if done.consumed && !is_closed && is_of_no_use {
+        let code = history.closed().map(Doubt::code);
+        let is_settled = |fault| history == History::Fresh || self.accepts(fault);
+        // An image without data is consumed first, accepted or not: the run that binds must expect nothing.
+        if done.consumed && code.is_none() && fault.is_none_or(is_settled) {
             return self.start_over(31);
         }
-        // An image without data is consumed first, accepted or not: the run that binds must expect nothing.
-        let must_hold = match (done.expects, history) {
-            (Expectation::Data, _) => true,
-            (Expectation::Nothing, History::Data | History::Unknown(_)) => !is_closed && !is_accepted,
-            (Expectation::Nothing, History::Fresh) => false,
-        };
-        if let Some(code) = fault.filter(|_| must_hold) {
-            let code = match history {
-                History::Unknown(doubt) if is_closed => doubt.code(),
-                History::Fresh | History::Data | History::Unknown(_) => code,
-            };
+        if let Some(fault) = fault {
             let restarts_populator = self.objects.is_filling();
-            return Verdict { restarts_populator, ..self.hold_bound(32, code) };
+            return Verdict { restarts_populator, ..self.hold_bound(32, code.unwrap_or(fault)) };
         }
         match self.objects.populator {
             Populator::Filling(image) if *image != done.image || done.consumed => wedged(),
             Populator::Filling(_) | Populator::Idle => withhold(34, Code::Binding),
+        }
+    }
+
+    /// Whether a claim may bind to a restore that found nothing: it was expected, and there is still nothing.
+    fn may_bind_empty(&self, done: &FinishedRestore, history: History) -> bool {
+        let has_snapshots = self.evidence.repository.listing().is_some();
+        match done.expects {
+            Expectation::Data => false,
+            Expectation::Nothing => !has_snapshots && (history == History::Fresh || history.closed().is_some()),
+            Expectation::AcceptedNothing => !has_snapshots || self.accepts(Code::RestoreCameBackEmpty),
         }
     }
 
@@ -578,28 +491,38 @@ impl Procedure<'_> {
     }
 
     /// Rows 33 and 36 to 39: there is no ReplicationDestination.
-    fn pending_unrestored(&mut self) -> Verdict {
+    fn pending_unrestored(&self) -> Verdict {
         if self.objects.is_filling() {
             return wedged();
         }
-        let code = match self.accepted_history() {
-            History::Unknown(doubt) => return withhold(36, doubt.code()),
-            History::Data if self.is_too_small() && !self.accepts(Code::CapacityTooSmall) => {
+        // A person who accepted that the restore finds nothing was shown the doubt, too.
+        let starts_empty = self.accepts(Code::RestoreCameBackEmpty);
+        let is_accepted = |code| starts_empty || self.accepts(code);
+        let (code, is_accepted) = match self.history() {
+            History::Unknown(doubt) if doubt.is_closed() || !is_accepted(doubt.code()) => {
+                return withhold(36, doubt.code());
+            }
+            History::Data if self.is_too_small() && !is_accepted(Code::CapacityTooSmall) => {
                 return withhold(37, Code::CapacityTooSmall);
             }
-            History::Data => Code::RestoreFromBackup,
-            History::Fresh => Code::FreshVolume,
+            History::Unknown(_) => (Code::AcceptedByOperator, true),
+            History::Data => (Code::RestoreFromBackup, starts_empty || self.is_too_small()),
+            History::Fresh => (Code::FreshVolume, false),
         };
         if let Slot::Queued(_) = self.evidence.slot {
             return withhold(38, Code::RestoreQueued);
         }
-        let comes_back_empty = [Code::RestoreCameBackEmpty, Code::RestoredFromElsewhere];
-        let may_be_empty = code == Code::FreshVolume || comes_back_empty.into_iter().any(|code| self.accepts(code));
+        let has_snapshots = self.evidence.repository.listing().is_some();
+        let expects = match (is_accepted, code) {
+            (_, Code::FreshVolume) => Expectation::Nothing,
+            (true, _) if starts_empty || !has_snapshots => Expectation::AcceptedNothing,
+            _ => Expectation::Data,
+        };
         Verdict {
             restore: Restore::Apply,
-            expects: Some(if may_be_empty { Expectation::Nothing } else { Expectation::Data }),
+            expects: Some(expects),
             applies_secret: true,
-            ..withhold(39, if self.on_the_way { Code::AcceptedByOperator } else { code })
+            ..withhold(39, Self::code(is_accepted, code))
         }
     }
 
@@ -611,6 +534,7 @@ impl Procedure<'_> {
     /// Adds the restore beside the claim, with `restore.mode: side`. It proves nothing about the claim's own volume.
     fn with_restore_aside(&self, verdict: Verdict) -> Verdict {
         let is_wanted = self.ask.mode == RestoreMode::Side
+            && self.objects.claim.data_source != DataSource::Ours
             && matches!(self.objects.restore, RestoreEvidence::Absent)
             && self.history() == History::Data
             && self.evidence.slot == Slot::Free;

@@ -142,6 +142,10 @@ pub struct ReleaseRecord {
     /// until the first backup was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Digest>,
+    /// The newest snapshot when the record was written: the name of its object below `snapshots/`. Left out where there
+    /// was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Digest>,
     /// The term of the ledger entry at which this claim became the writer of the repository.
     pub term: u64,
     /// Whether another writer has taken over the repository since the release.
@@ -150,6 +154,10 @@ pub struct ReleaseRecord {
     /// Whether the claim's Secret was seen to point at another repository than the released one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
+    /// Whether a person accepted that the repository moves to the address that would be rendered, and the first backup
+    /// there was not seen yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moved: bool,
     /// The reason that a person gave for accepting the hold that preceded the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -262,8 +270,10 @@ pub enum Expectation {
     /// At least one snapshot.
     #[default]
     Data,
-    /// No snapshot: the claim was never backed up, or a person accepted that the restore finds nothing.
+    /// No snapshot: the claim was never backed up.
     Nothing,
+    /// No snapshot: a person accepted that the claim starts empty.
+    AcceptedNothing,
 }
 
 /// The state of VolSync's volume populator for one claim.
@@ -364,6 +374,10 @@ pub struct EmptyRepository {
     /// When the oldest lock in the repository was written (`LastModified`); left out where there is no lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_lock: Option<Timestamp>,
+    /// When the newest lock in the repository was written (`LastModified`); left out where there is no lock, or only
+    /// the oldest is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_lock: Option<Timestamp>,
 }
 
 /// What is known of a repository with snapshots.
@@ -378,6 +392,10 @@ pub struct Listing {
     /// When the oldest lock in the repository was written (`LastModified`); left out where there is no lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_lock: Option<Timestamp>,
+    /// When the newest lock in the repository was written (`LastModified`); left out where there is no lock, or only
+    /// the oldest is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_lock: Option<Timestamp>,
     /// The number of snapshots in the repository.
     pub count: u64,
     /// The id of the newest snapshot: the name of its object below `snapshots/`.
@@ -387,7 +405,7 @@ pub struct Listing {
     /// Whether the repository contains the snapshot that was restored into the claim's volume.
     #[serde(default)]
     pub lists_restored: bool,
-    /// Whether the repository contains the snapshot that the claim's ReplicationSource saved last, told by its log.
+    /// Whether the newest snapshot is the one that the claim's ReplicationSource saved last, told by its log.
     #[serde(default)]
     pub lists_saved: bool,
 }
@@ -632,16 +650,11 @@ impl Evidence {
     }
 
     /// The repository that the Secret points at, where that is not the one that would be rendered.
-    fn other_address(&self) -> Option<&Digest> {
+    pub(crate) fn other_address(&self) -> Option<&Digest> {
         match &self.secret {
             Some(SecretEvidence::Ours(content)) => content.repository.other(),
             Some(SecretEvidence::Absent | SecretEvidence::Foreign) | None => None,
         }
-    }
-
-    /// The repository that the Secret points at, where that is not the one that would be rendered or remembered.
-    pub(crate) fn secret_address(&self) -> Option<&Digest> {
-        self.other_address().or_else(|| self.ledger.entry()?.repository.other())
     }
 }
 
@@ -679,7 +692,7 @@ impl BackupEvidence {
 
 impl Address {
     /// The observed address, where the two addresses differ.
-    fn other(&self) -> Option<&Digest> {
+    pub(crate) fn other(&self) -> Option<&Digest> {
         match self {
             Address::Same => None,
             Address::Other(address) => Some(address),
@@ -698,7 +711,14 @@ impl Expectation {
         match self {
             Expectation::Data => "data",
             Expectation::Nothing => "nothing",
+            Expectation::AcceptedNothing => "accepted-nothing",
         }
+    }
+
+    /// Parses the value of the annotation. Any other value counts as [`Expectation::Data`].
+    pub(crate) fn parse(annotation: Option<&str>) -> Self {
+        let is_it = |expects: &Expectation| annotation == Some(expects.as_str());
+        [Expectation::Nothing, Expectation::AcceptedNothing].into_iter().find(is_it).unwrap_or_default()
     }
 }
 
@@ -747,6 +767,28 @@ impl Repository {
             Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
             Repository::Initialised(opened) | Repository::Emptied(opened) => opened.oldest_lock,
             Repository::Holds(listing) => listing.oldest_lock,
+        }
+    }
+
+    /// When the repository's newest lock was written, where it has one; the oldest, where only that is known.
+    pub(crate) fn newest_lock(&self) -> Option<Timestamp> {
+        let newest = match self {
+            Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
+            Repository::Initialised(opened) | Repository::Emptied(opened) => opened.newest_lock,
+            Repository::Holds(listing) => listing.newest_lock,
+        };
+        newest.or_else(|| self.oldest_lock())
+    }
+
+    /// The name of the state, as it is written in JSON.
+    pub(crate) fn state(&self) -> &'static str {
+        match self {
+            Repository::Unread(_) => "unread",
+            Repository::Absent(_) => "absent",
+            Repository::Initialised(_) => "initialised",
+            Repository::Emptied(_) => "emptied",
+            Repository::Damaged(_) => "damaged",
+            Repository::Holds(_) => "holds snapshots",
         }
     }
 }

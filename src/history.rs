@@ -1,10 +1,8 @@
-//! History: whether a claim's repository holds data, never did, or whether that is unknown; and who writes to it,
-//! according to the ledger.
+//! History: whether a claim's repository holds data, never did, or whether that is unknown.
 
 use crate::code::Code;
-use crate::evidence::{
-    BackupEvidence, ClaimEvidence, Entry, Evidence, Ledger, Phase, ReleaseRecord, Repository, Volume,
-};
+use crate::evidence::{Entry, Evidence, Ledger, Repository, RestoreEvidence};
+use crate::mover::restic::Outcome;
 
 /// What the ledger and the repository say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +74,9 @@ impl Doubt {
 
 impl History {
     /// The first condition that holds decides.
-    pub(crate) fn of(ledger: &Ledger, repository: &Repository) -> History {
+    pub(crate) fn of(evidence: &Evidence) -> History {
         use History::{Data, Fresh, Unknown};
+        let Evidence { ledger, repository, .. } = evidence;
         // 1
         match ledger {
             Ledger::Uninitialised => return Unknown(Doubt::LedgerUninitialised),
@@ -85,23 +84,29 @@ impl History {
             Ledger::Unread(_) => return Unknown(Doubt::LedgerUnread),
             Ledger::None | Ledger::Entry(_) => {}
         }
-        match (repository, ledger.memory()) {
+        let memory = ledger.memory().map(|(_, memory)| memory);
+        match (repository, memory) {
             // 2
             (Repository::Unread(_), _) => Unknown(Doubt::RepositoryUnread),
             (Repository::Damaged(_), _) => Unknown(Doubt::RepositoryDamaged),
             (Repository::Emptied(_), _) => Unknown(Doubt::SnapshotsGone),
             // 3
-            (_, Some((entry, _))) if entry.repository.is_other() => Unknown(Doubt::RepositoryMoved),
+            _ if ledger.living_entry().is_some_and(|entry| entry.is_elsewhere(repository)) => {
+                Unknown(Doubt::RepositoryMoved)
+            }
             // 4
             (Repository::Absent(_) | Repository::Initialised(_), Some(_)) => Unknown(Doubt::DataExpected),
+            (Repository::Absent(_) | Repository::Initialised(_), None) if evidence.restored_a_snapshot() => {
+                Unknown(Doubt::DataExpected)
+            }
             // 5
             (Repository::Absent(_) | Repository::Initialised(_), None) => Fresh,
             // 6
-            (Repository::Holds(listing), Some((_, memory))) if listing.fingerprint != memory.fingerprint => {
+            (Repository::Holds(listing), Some(memory)) if listing.fingerprint != memory.fingerprint => {
                 Unknown(Doubt::RepositoryReplaced)
             }
             // 7
-            (Repository::Holds(listing), Some((_, memory))) if listing.newest_at < memory.newest_at => {
+            (Repository::Holds(listing), Some(memory)) if listing.newest_at < memory.newest_at => {
                 Unknown(Doubt::RepositoryRolledBack)
             }
             // 8
@@ -109,96 +114,43 @@ impl History {
         }
     }
 
-    /// The history once a person accepted the hold because of a doubt.
-    pub(crate) fn accepted(repository: &Repository) -> History {
-        match repository {
-            Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => History::Fresh,
-            Repository::Unread(_) | Repository::Damaged(_) | Repository::Holds(_) => History::Data,
+    /// Why the history is unknown, where it is.
+    pub(crate) fn doubt(self) -> Option<Doubt> {
+        match self {
+            History::Unknown(doubt) => Some(doubt),
+            History::Fresh | History::Data => None,
         }
+    }
+
+    /// The doubt that nobody can accept, where there is one.
+    pub(crate) fn closed(self) -> Option<Doubt> {
+        self.doubt().filter(|doubt| doubt.is_closed())
     }
 }
 
-/// Whether another writer may be backing up to the repository: a claim of another cluster, or a writer that the ledger
-/// does not know, which wrote within the last two of its intervals. `interval` is the claim's own, in seconds.
-pub(crate) fn is_active(cluster: &str, ledger: &Ledger, repository: &Repository, interval: u64) -> bool {
-    let listed = repository.listing().map(|listing| listing.newest_at);
-    let (wrote, interval) = match (ledger.living_entry(), listed) {
-        (Some(entry), _) if entry.writer.cluster == cluster => return false,
-        (Some(Entry { writer, memory, .. }), _) => {
-            let remembered = memory.as_ref().map(|memory| memory.newest_at);
-            ([remembered, listed].into_iter().flatten().fold(writer.since, Ord::max), writer.interval)
-        }
-        (None, Some(newest_at)) => (newest_at, interval),
-        (None, None) => return false,
-    };
-    // If the repository was not read, another writer may be active.
-    repository.as_of().is_none_or(|as_of| as_of.since(wrote) < interval.saturating_mul(2))
-}
-
-/// Whether the claim's volume is the one that is already backed up.
-pub(crate) fn is_same_volume(claim: &ClaimEvidence, ledger: &Ledger) -> bool {
-    match (&claim.volume, ledger.living_entry()) {
-        (Some(Volume::Of(volume)), Some(entry)) => entry.writer.volume == *volume,
-        (Some(Volume::None) | None, _) | (Some(Volume::Of(_)), None) => false,
-    }
-}
-
-impl ReleaseRecord {
-    /// Whether the release was for another volume than the claim's.
-    pub(crate) fn is_of_another_volume(&self, claim: &ClaimEvidence) -> bool {
-        match (claim.phase, &claim.volume) {
-            (Phase::Pending, _) => true,
-            (Phase::Bound | Phase::Lost, Some(Volume::Of(volume))) => self.volume != *volume,
-            // What cannot be read does not invalidate a release.
-            (Phase::Bound | Phase::Lost, Some(Volume::None) | None) => false,
-        }
-    }
-
-    /// Whether another writer has taken over since the release: the record is marked so, or a ledger entry of another
-    /// writer has the same or a higher term. A lower term may be a stale read; the same term is possible where the
-    /// ledger was lost and started again.
-    pub(crate) fn is_overtaken(&self, cluster: Option<&str>, ledger: &Ledger) -> bool {
-        self.overtaken || {
-            let taken_over = |(cluster, entry): (&str, &Entry)| {
-                entry.writer.term >= self.term && !entry.writer.is(cluster, &self.uid)
-            };
-            cluster.zip(ledger.entry()).is_some_and(taken_over)
-        }
-    }
-
-    /// Whether the release was for another repository than the one that the Secret points at.
-    pub(crate) fn is_elsewhere(&self, evidence: &Evidence) -> bool {
-        let Evidence { ledger, repository, .. } = evidence;
-        match (&self.fingerprint, repository.fingerprint()) {
-            // What was read decides, whatever the mark says.
-            (Some(released), Some(read)) => released != read,
-            (Some(_), None) => self.elsewhere,
-            // The first backup was not seen yet. It cannot be in a store without a ledger or with that of another
-            // store, nor in a repository that a Secret names which differs from the rendered one.
-            (None, _) => {
-                let is_strange = matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore);
-                self.elsewhere || repository.listing().is_some() && (is_strange || !evidence.secret_is_as_rendered())
-            }
-        }
+impl Entry {
+    /// Whether the entry is for another repository than the one that was read. An address of another name is the same
+    /// place where the repository and its newest snapshot are those that the entry remembers.
+    pub(crate) fn is_elsewhere(&self, repository: &Repository) -> bool {
+        let is_remembered = repository.listing().zip(self.memory.as_ref()).is_some_and(|(listing, memory)| {
+            listing.fingerprint == memory.fingerprint && listing.newest_key == memory.newest_key
+        });
+        self.repository.is_other() && !is_remembered
     }
 }
 
 impl Evidence {
-    /// The claim's release record: its own or its ReplicationSource's, whichever has the higher term; at equal terms
-    /// its own, which is written first. A record with another uid is ignored.
-    pub(crate) fn release(&self) -> Option<&ReleaseRecord> {
-        let claim = self.claim.as_ref()?;
-        let source = self.backup.as_ref().and_then(BackupEvidence::ours).and_then(|backup| backup.released.as_ref());
-        // `max_by_key` returns the last of equal elements.
-        source.into_iter().chain(&claim.released).filter(|record| record.uid == claim.uid).max_by_key(|it| it.term)
-    }
-
-    /// Whether there is a release and it is valid, so that the backup of this volume may run.
-    pub(crate) fn release_stands(&self) -> bool {
-        self.claim.as_ref().zip(self.release()).is_some_and(|(claim, record)| {
-            !record.is_of_another_volume(claim)
-                && !record.is_overtaken(self.cluster.as_deref(), &self.ledger)
-                && !record.is_elsewhere(self)
-        })
+    /// Whether the claim's restore has restored a snapshot. This is remembered where the ledger remembers nothing.
+    fn restored_a_snapshot(&self) -> bool {
+        match &self.restore {
+            Some(RestoreEvidence::Done(done)) => matches!(done.outcome, Outcome::Restored(_)),
+            Some(
+                RestoreEvidence::Absent
+                | RestoreEvidence::Foreign
+                | RestoreEvidence::Stale
+                | RestoreEvidence::Running(_),
+            )
+            | None => false,
+        }
     }
 }

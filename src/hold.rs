@@ -1,169 +1,161 @@
-//! Holds: what holds back a backup or a restore until a person accepts it, and how a person accepts it.
+//! Holds: what holds back a backup or a restore until a person accepts it, and what they accept with it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::code::Code;
-use crate::evidence::{Digest, Evidence, Volume, VolumeId};
-use crate::names::{hexadecimal, is_hexadecimal};
+use crate::acceptance::HoldId;
+use crate::ask::Ask;
+use crate::code::{Acceptance, Code};
+use crate::evidence::{
+    ClaimEvidence, DataSource, Digest, Entry, Evidence, FinishedRestore, Phase, RestoreEvidence, Volume, VolumeId,
+    Writer,
+};
+use crate::history::History;
+use crate::mover::restic::Outcome;
 
-/// The id of a hold, by which a person accepts it: eight hexadecimal digits, in lower case. It is derived from the
-/// claim's uid, the reason code, and the facts that must not have changed since the person looked.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(try_from = "String")]
+/// A hold that a person may accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The id, by which a person accepts it.
+    pub id: HoldId,
+    /// What was seen, and is accepted with the hold. If any of it changes, the hold has another id.
+    pub covers: Vec<Fact>,
+}
+
+/// Something that was seen, and that the id of a hold covers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
+pub struct Fact {
+    /// What it is about, such as `repository` or `writer`.
+    pub topic: Cow<'static, str>,
+    /// What was seen, in words. Digests are cut to eight digits.
+    pub text: String,
+    /// What the id is derived from, where that is more than the words.
+    #[serde(skip)]
+    exact: Vec<String>,
+}
 
-impl HoldId {
-    /// The id of the hold with this code of the claim with this uid; `basis` are the facts that must not change.
-    pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in [uid, code.as_str()].iter().chain(basis) {
-            // The length before each part ensures that two lists of parts never give the same bytes.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+impl Hold {
+    /// The hold with this code, where a person may accept it.
+    ///
+    /// Its id covers everything that a person is shown and that does not change by itself. While another writer is at
+    /// work, or the claim's own backup still runs, that leaves out the newest snapshot. There is no hold to accept
+    /// where a fact could not be read.
+    pub fn of(code: Code, ask: &Ask, evidence: &Evidence) -> Option<Hold> {
+        let claim = evidence.claim.as_ref()?;
+        if code.acceptance() == Acceptance::None || History::of(evidence).closed().is_some() {
+            return None;
         }
-        HoldId(hexadecimal(hash.finalize().iter().take(4)))
-    }
-
-    /// Parses eight lower case hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for HoldId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        HoldId::parse(&text).ok_or("expected 8 lower case hexadecimal digits")
-    }
-}
-
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The annotation `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
-pub(crate) struct Accepted {
-    pub holds: Vec<HoldId>,
-    pub reason: String,
-}
-
-impl Accepted {
-    /// Parses the annotation. One that is not written in this form accepts nothing.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
-        let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
-        // The release record has to fit into an annotation.
-        let reason: String = reason.trim().chars().take(256).collect();
-        (!reason.is_empty()).then_some(Accepted { holds, reason })
+        // There is no other volume that could be accepted.
+        if code == Code::VolumeReplaced && claim.volume == Some(Volume::None) {
+            return None;
+        }
+        let mut covers = vec![claim.fact()?];
+        // A restore beside the claim says nothing about its volume.
+        let is_restored = claim.phase == Phase::Bound && claim.data_source == DataSource::Ours;
+        if is_restored || code == Code::RestoredFromElsewhere {
+            covers.extend(restore_fact(evidence));
+        }
+        covers.push(repository_fact(evidence));
+        let is_moving = code == Code::Superseded
+            || evidence.is_active(ask.interval)
+            || evidence.secret_is_other() && evidence.release_stands();
+        covers.extend(newest_fact(evidence).filter(|_| !is_moving));
+        let is_active = evidence.is_active(ask.interval) && code != Code::Superseded;
+        covers.push(writer_fact(evidence, is_active));
+        covers.extend(address_fact(ask, evidence));
+        let basis = covers.iter().flat_map(|fact| [&*fact.topic, &fact.text].into_iter().chain(fact.exact()));
+        let basis: Vec<&str> = basis.collect();
+        Some(Hold { id: HoldId::of(&claim.uid, code, &basis), covers })
     }
 }
 
-/// The id of the hold with this code, where a person may accept it. It is derived from the facts that must not have
-/// changed since they looked, so there is none where those could not be read. `rendered` is the SHA-256 of the address
-/// of the repository in the rendered Secret; `None` where an ExternalSecret creates the Secret.
-pub fn hold(code: Code, rendered: Option<&Digest>, evidence: &Evidence) -> Option<HoldId> {
-    let Evidence { claim, ledger, repository, .. } = evidence;
-    let claim = claim.as_ref()?;
-    let id = |basis: &[&str]| Some(HoldId::of(&claim.uid, code, basis));
-    let by_newest_key = || {
-        let listed = repository.listing().map(|listing| listing.newest_key.as_str());
-        let remembered = || ledger.memory().map(|(_, memory)| memory.newest_key.as_str());
-        id(&[listed.or_else(remembered).unwrap_or_default()])
+impl Fact {
+    fn new(topic: &'static str, text: impl Into<String>) -> Self {
+        Fact { topic: topic.into(), text: text.into(), exact: Vec::new() }
+    }
+
+    /// Adds a digest that the words show cut.
+    fn exactly(mut self, digest: Option<&Digest>) -> Self {
+        self.exact.push(digest.map(Digest::as_str).unwrap_or_default().to_owned());
+        self
+    }
+
+    fn exact(&self) -> impl Iterator<Item = &str> {
+        self.exact.iter().map(String::as_str)
+    }
+}
+
+impl ClaimEvidence {
+    /// The claim and its volume; `None` where the volume could not be read.
+    fn fact(&self) -> Option<Fact> {
+        let text = match (&self.volume, &self.populated_from) {
+            (None, _) => return None,
+            (Some(Volume::None), _) => "Pending, without a volume".to_owned(),
+            (Some(Volume::Of(volume)), None) => format!("volume {volume}, not populated by VolSync"),
+            (Some(Volume::Of(volume)), Some(image)) => format!("volume {volume}, populated from the image {image}"),
+        };
+        Some(Fact::new("claim", text))
+    }
+}
+
+/// What the claim's restore has restored.
+fn restore_fact(evidence: &Evidence) -> Option<Fact> {
+    let Some(RestoreEvidence::Done(FinishedRestore { image, outcome, .. })) = &evidence.restore else { return None };
+    let what = match outcome {
+        Outcome::Restored(id) => format!("snapshot {}", id.as_str()),
+        Outcome::Nothing => "nothing".to_owned(),
+        Outcome::Unread => "unknown, because the log could not be read".to_owned(),
     };
-    match code {
-        Code::VolumeReplaced => match &claim.volume {
-            Some(Volume::Of(VolumeId { driver, handle })) => id(&[driver, handle]),
-            Some(Volume::None) | None => None,
-        },
-        // Not by the newest snapshot, which changes with every backup of the other writer.
-        Code::Superseded | Code::OtherWriterActive => match (ledger.entry(), repository.fingerprint()) {
-            (Some(entry), _) => id(&[&entry.writer.term.to_string()]),
-            (None, Some(fingerprint)) if code == Code::OtherWriterActive => id(&["", fingerprint.as_str()]),
-            (None, _) => None,
-        },
-        Code::RepositoryReplaced => id(&[repository.fingerprint()?.as_str()]),
-        Code::RepositoryMoved => {
-            id(&[evidence.secret_address(), rendered].map(|it| it.map(Digest::as_str).unwrap_or_default()))
-        }
-        Code::DataExpected
-        | Code::RepositoryDamaged
-        | Code::RepositoryRolledBack
-        | Code::SnapshotsGone
-        | Code::UnrestoredVolume
-        | Code::ForeignSource
-        | Code::PopulatedFromOtherImage
-        | Code::RestoreCameBackEmpty
-        | Code::RestoreUnverified
-        | Code::RestoredFromElsewhere
-        | Code::RestoredOlder
-        | Code::CapacityTooSmall => by_newest_key(),
-        Code::NotSelected
-        | Code::StrayBackup
-        | Code::ClaimTerminating
-        | Code::LabelInvalid
-        | Code::VolumeUnsupported
-        | Code::NameUnknown
-        | Code::NoEvidence
-        | Code::Ungated
-        | Code::ObjectsUnread
-        | Code::OptOutPending
-        | Code::OptedOut
-        | Code::NamespaceExcluded
-        | Code::NotOurs
-        | Code::CredentialsMissing
-        | Code::VolumeLost
-        | Code::LedgerUninitialised
-        | Code::LedgerMismatch
-        | Code::LedgerUnread
-        | Code::RepositoryUnread
-        | Code::Released
-        | Code::SecretOutdated
-        | Code::SameVolume
-        | Code::StartedFresh
-        | Code::AdoptedVolume
-        | Code::Restored
-        | Code::MissedAdmission
-        | Code::AwaitingBind
-        | Code::StaleRestore
-        | Code::PopulatorWedged
-        | Code::Binding
-        | Code::Restoring
-        | Code::RestoreFailing
-        | Code::RestoreQueued
-        | Code::RestoreFromBackup
-        | Code::FreshVolume
-        | Code::AcceptedByOperator => None,
-    }
+    Some(Fact::new("restored", format!("{what}, in the image {image}")))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn repository_fact(evidence: &Evidence) -> Fact {
+    let repository = &evidence.repository;
+    let state = repository.state();
+    let text = match repository.fingerprint() {
+        Some(fingerprint) => format!("{state}, fingerprint {}", short(fingerprint)),
+        None => state.to_owned(),
+    };
+    Fact::new("repository", text).exactly(repository.fingerprint())
+}
 
-    #[test]
-    fn a_hold_has_another_name_for_another_claim_code_or_basis() {
-        let ids = [
-            HoldId::of("u", Code::DataExpected, &[]),
-            HoldId::of("v", Code::DataExpected, &[]),
-            HoldId::of("u", Code::SnapshotsGone, &[]),
-            HoldId::of("u", Code::DataExpected, &[""]),
-            HoldId::of("u", Code::DataExpected, &["ab"]),
-            HoldId::of("u", Code::DataExpected, &["a", "b"]),
-            HoldId::of("u", Code::DataExpected, &["b", "a"]),
-        ];
-        for (index, id) in ids.iter().enumerate() {
-            assert_eq!(HoldId::parse(&id.to_string()).as_ref(), Some(id));
-            assert!(!ids.iter().take(index).any(|other| other == id), "{id}");
-        }
-        for wrong in ["", "0123456", "012345678", "0123456g", "ABCDEF01"] {
-            assert_eq!(HoldId::parse(wrong), None, "{wrong:?}");
-        }
+fn newest_fact(evidence: &Evidence) -> Option<Fact> {
+    let listing = evidence.repository.listing()?;
+    let text = format!("snapshot {} of {}", short(&listing.newest_key), listing.newest_at);
+    Some(Fact::new("newest", text).exactly(Some(&listing.newest_key)))
+}
+
+/// The claim that backs up to the repository, by the ledger, and whether it may still be at work.
+fn writer_fact(evidence: &Evidence, is_active: bool) -> Fact {
+    let at_work = if is_active { "; it may still be at work" } else { "" };
+    let Some(Entry { writer: Writer { cluster, uid, volume, term, .. }, retired, .. }) = evidence.ledger.entry() else {
+        return Fact::new("writer", format!("unknown, because the ledger has no entry{at_work}"));
+    };
+    let retired = if *retired { ", retired" } else { "" };
+    Fact::new("writer", format!("claim {uid} of cluster {cluster}, volume {volume}, term {term}{retired}{at_work}"))
+}
+
+/// The repositories that the Secret and the ledger entry name, where they differ from the rendered one.
+fn address_fact(ask: &Ask, evidence: &Evidence) -> Option<Fact> {
+    let secret = evidence.other_address().map(|address| ("the Secret", address));
+    let entry = evidence.ledger.entry().and_then(|entry| entry.repository.other());
+    let named = [secret, entry.map(|address| ("the ledger entry", address))];
+    let (who, address) = named.into_iter().flatten().next()?;
+    let text = format!("{who} names another repository, with the SHA-256 {}", short(address));
+    Some(Fact::new("address", text).exactly(Some(address)).exactly(ask.repository.as_ref()))
+}
+
+/// As restic abbreviates the id of a snapshot.
+fn short(digest: &Digest) -> &str {
+    digest.as_str().get(..8).unwrap_or_default()
+}
+
+impl fmt::Display for VolumeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VolumeId { driver, handle } = self;
+        write!(f, "{handle} of {driver}")
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::again::Again;
-use crate::decision::Ask;
+use crate::ask::Ask;
 use crate::document::parse;
 use crate::evidence::Evidence;
 use crate::manifests::SecretManifest;

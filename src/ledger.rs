@@ -156,9 +156,11 @@ mod tests {
             uid: "u-1".to_owned(),
             volume: entry(Address::Same).writer.volume,
             fingerprint: Some(digest('2')),
+            newest: Some(digest('3')),
             term: 2,
             overtaken: false,
             elsewhere: false,
+            moved: false,
             reason: Some("the volume is the right one".to_owned()),
         }
     }

@@ -26,6 +26,7 @@
 //! let released = volsync_policy::Released { is_new: true };
 //! ```
 
+mod acceptance;
 mod address;
 mod again;
 mod ask;
@@ -33,6 +34,7 @@ mod claim;
 mod code;
 pub mod compare;
 mod credentials;
+mod custody;
 mod decision;
 mod document;
 mod eligibility;
@@ -70,15 +72,17 @@ mod template;
 mod vec_map;
 mod writes;
 
+pub use acceptance::HoldId;
 pub use address::{ObjectRef, StoreRef, Through};
 pub use again::Again;
+pub use ask::Ask;
 pub use code::{Acceptance, Code};
 pub use credentials::Need;
-pub use decision::{Ask, Backup, Released, Restore, Verdict, decide};
+pub use decision::{Backup, Marks, Released, Restore, Verdict, decide};
 pub use document::LONGEST_REVIEW;
 pub use eligibility::{Eligibility, Refusal, Unselected};
 pub use evidence::Evidence;
-pub use hold::{HoldId, hold};
+pub use hold::{Fact, Hold};
 pub use host::{HostPart, HostPlan, Inspection, plan_for_host, reads};
 pub use manifests::{Manifests, Part};
 pub use mover::restic::{Cause, Outcome, Retain, SnapshotId, saved};

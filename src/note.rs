@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use crate::acceptance::Accepted;
 use crate::code::Code;
 use crate::credentials::{Credentials, Need};
 use crate::decision::Verdict;
 use crate::evidence::{Evidence, Failure, Ledger, Repository, RestoreEvidence, Slot};
-use crate::hold::Accepted;
+use crate::history::History;
 use crate::manifests::{Manifests, SecretManifest};
 use crate::mover::restic::Cause;
 use crate::mover::restic::Flaw;
@@ -39,6 +40,8 @@ pub enum Note {
     AcceptMalformed,
     /// A part of the store could not be read, and why.
     StoreUnread(&'static str, Failure),
+    /// Why the history of the claim is in doubt, beside what holds it back.
+    InDoubt(Code),
     /// The restore fails: how many times it has failed, and why.
     RestoreFails(u32, Cause),
     /// The number of restores that are ahead of this one.
@@ -105,6 +108,16 @@ impl Note {
             {
                 Some(Note::RestoreFails(running.failures, running.cause))
             }
+            (
+                Code::UnrestoredVolume
+                | Code::ForeignSource
+                | Code::PopulatedFromOtherImage
+                | Code::RestoreCameBackEmpty
+                | Code::RestoreUnverified
+                | Code::RestoredFromElsewhere
+                | Code::RestoredOlder,
+                ..,
+            ) => History::of(evidence).doubt().map(|doubt| Note::InDoubt(doubt.code())),
             (Code::RestoreQueued, _, _, _) => match evidence.slot {
                 Slot::Queued(ahead) => Some(Note::Queued(ahead)),
                 Slot::Free => None,
@@ -126,6 +139,7 @@ impl Note {
             Note::NameUnknown => "NameUnknown",
             Note::AcceptMalformed => "AcceptMalformed",
             Note::StoreUnread(..) => "StoreUnread",
+            Note::InDoubt(_) => "InDoubt",
             Note::RestoreFails(..) => "RestoreFails",
             Note::Queued(_) => "Queued",
             Note::PasswordKept => "PasswordKept",
@@ -142,6 +156,7 @@ impl Note {
             | Note::RestoredAside
             | Note::NotRestored
             | Note::StoreUnread(..)
+            | Note::InDoubt(_)
             | Note::RestoreFails(..)
             | Note::Queued(_)
             | Note::PasswordKept => false,
@@ -178,6 +193,7 @@ impl fmt::Display for Note {
                 write!(f, "the annotation `{key}` is invalid; write `<hold-id>[,<hold-id>] <reason>`")
             }
             Note::StoreUnread(what, why) => write!(f, "the {what} could not be read: {}", why.sentence()),
+            Note::InDoubt(code) => write!(f, "{}: {}", code.as_str(), code.sentence()),
             Note::RestoreFails(1, cause) => write!(f, "the restore failed once: {}", cause.sentence()),
             Note::RestoreFails(failures, cause) => {
                 write!(f, "the restore failed {failures} times: {}", cause.sentence())

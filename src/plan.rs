@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::decision::Verdict;
-use crate::hold::HoldId;
+use crate::hold::Hold;
 use crate::manifests::{Manifests, SecretManifest};
 use crate::note::Note;
 use crate::patch::DataSourcePatch;
@@ -18,8 +18,8 @@ use crate::step::Step;
 pub struct Plan {
     /// The decision, and the reason for it.
     pub verdict: Verdict,
-    /// The id of the hold, where a person may accept it.
-    pub hold: Option<HoldId>,
+    /// The hold, where a person may accept it.
+    pub hold: Option<Hold>,
     /// The problem with the claim, where there is one.
     pub problem: Option<Problem>,
     /// Whether the API server should admit the request.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::acceptance::HoldId;
 use crate::code::Code;
 use crate::credentials::Need;
 use crate::decision::{Backup, Restore, Verdict};
-use crate::hold::HoldId;
+use crate::hold::Fact;
 use crate::manifests::{Manifests, Part, RevealedObject};
 use crate::mover::restic::MoverKey;
 use crate::note::Note;
@@ -66,6 +67,8 @@ pub struct VerdictDocument<'a> {
     pub way_out: Option<Cow<'a, str>>,
     /// The id of the hold, by which a person accepts it; null where nobody can accept it or nothing is held back.
     pub hold: Option<Cow<'a, HoldId>>,
+    /// What was seen, and is accepted with the hold. If any of it changes, the hold has another id.
+    pub covers: Cow<'a, [Fact]>,
     /// Whether the API server should admit the request.
     pub admission: Admission,
     /// What to do with the ReplicationDestination.
@@ -170,7 +173,8 @@ impl<'a> PlanDocument<'a, RevealedObject<'a>> {
                 message: verdict.code.sentence().into(),
                 problem: plan.problem.as_ref().map(Cow::Borrowed),
                 way_out: verdict.code.way_out().map(Cow::Borrowed),
-                hold: plan.hold.as_ref().map(Cow::Borrowed),
+                hold: plan.hold.as_ref().map(|hold| Cow::Borrowed(&hold.id)),
+                covers: plan.hold.as_ref().map_or_else(Cow::default, |hold| hold.covers.as_slice().into()),
                 admission: plan.admission,
                 restore: verdict.restore,
                 backup: (&verdict.backup).into(),

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{ObjectRef, StoreRef};
-use crate::decision::Ask;
+use crate::ask::Ask;
 use crate::document::at;
 use crate::eligibility::Eligibility;
 use crate::evidence::{DataSource, Evidence, Phase};

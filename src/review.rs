@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::credentials::Credentials;
 use crate::document::{parse, read};
-use crate::evidence::{ClaimEvidence, DataSource, Evidence};
+use crate::evidence::{ClaimEvidence, DataSource, Evidence, Phase};
 use crate::patch::DataSourcePatch;
 use crate::problem::{Problem, keyed, known_key};
 use crate::protection::{self, Protection};
-use crate::request::Request;
+use crate::request::{Operation, Request};
 use crate::settings::{Gate, Settings};
 
 /// The input of one plan.
@@ -173,7 +173,16 @@ pub(crate) fn useless(key: &'static str) -> Problem {
 /// Rejects evidence that is about another claim than the request's.
 fn check_claim(request: &Request, seen: &ClaimEvidence, settings: &Settings) -> Result<(), Problem> {
     let Some(claim) = request.subject.eligible() else { return Ok(()) };
-    let Some(uid) = &claim.uid else { return Ok(()) };
+    let Some(uid) = &claim.uid else {
+        // An API server that is about to create a claim has none yet; a manifest may be that of a claim that exists.
+        let is_creation = request.operation == Operation::Create && request.uid.is_some();
+        return match seen.phase {
+            Phase::Bound | Phase::Lost if is_creation => {
+                Err(Problem::new("evidence.claim", "is about an earlier claim than the one that the request creates"))
+            }
+            Phase::Pending | Phase::Bound | Phase::Lost => Ok(()),
+        };
+    };
     if *uid != seen.uid {
         return Err(Problem::new("evidence.claim.uid", "differs from that of the request's claim"));
     }

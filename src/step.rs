@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ask::Ask;
 use crate::code::Code;
-use crate::decision::{Ask, Backup, Restore, Verdict, decide};
+use crate::decision::{Backup, Marks, Restore, Verdict, decide};
 use crate::eligibility::Eligibility;
 use crate::evidence::{
     Address, BackupEvidence, BackupState, Entry, Evidence, Ledger, Listing, Memory, OurBackup, ReleaseRecord,
     Repository, RestoreEvidence, Timestamp, Volume, Writer,
 };
-use crate::hold::{HoldId, hold};
+use crate::hold::Hold;
 use crate::manifests::Part;
 use crate::mover::restic::Cause;
 use crate::mover::restic::layout::DEAD_LOCK;
@@ -71,8 +72,8 @@ pub struct LedgerWrite {
 pub struct Decision {
     /// The decision, and the reason for it.
     pub verdict: Verdict,
-    /// The id of the hold, where a person may accept it.
-    pub hold: Option<HoldId>,
+    /// The hold, where a person may accept it.
+    pub hold: Option<Hold>,
     /// The steps to carry out, in order. A crash between any two of them is safe.
     pub steps: Vec<Step>,
     /// The release record on the ReplicationSource, where its backup is released on evidence.
@@ -83,8 +84,7 @@ impl Decision {
     /// Decides what to do with the claim that `asked` is about.
     pub fn of(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Self {
         let verdict = decide(asked, evidence);
-        let hold = (asked.eligible().zip(evidence))
-            .and_then(|(ask, evidence)| hold(verdict.code, ask.repository.as_ref(), evidence));
+        let hold = (asked.eligible().zip(evidence)).and_then(|(ask, evidence)| Hold::of(verdict.code, ask, evidence));
         let steps = Step::of(&verdict, asked, evidence);
         let record = LedgerWrite::record(&verdict, &steps, evidence);
         Decision { verdict, hold, steps, record }
@@ -157,7 +157,7 @@ impl Step {
         let nothing = Evidence::default();
         let evidence = evidence.unwrap_or(&nothing);
         let mut steps = Vec::new();
-        steps.extend(verdict.marks_record.then(|| mark(evidence)).flatten());
+        steps.extend(verdict.marks.and_then(|marks| mark(marks, evidence)));
         steps.extend(delete_source(verdict, evidence));
         steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));
         // The image goes before VolSync starts over; otherwise it would fill the claim from the same image again.
@@ -185,15 +185,24 @@ impl Step {
     }
 }
 
-/// The step that writes the release record with the marks that follow from evidence, where the claim's record differs.
-fn mark(evidence: &Evidence) -> Option<Step> {
+/// The step that writes the release record with its marks, where the claim's record differs.
+fn mark(marks: Marks, evidence: &Evidence) -> Option<Step> {
     let claim = evidence.claim.as_ref()?;
     let record = evidence.release()?;
-    let Evidence { cluster, ledger, .. } = evidence;
-    let marked = ReleaseRecord {
-        overtaken: record.is_overtaken(cluster.as_deref(), ledger),
-        elsewhere: record.is_elsewhere(evidence),
-        ..record.clone()
+    let marked = match marks {
+        Marks::AsSeen => ReleaseRecord {
+            overtaken: record.is_overtaken(evidence),
+            elsewhere: record.elsewhere(evidence).is_some(),
+            ..record.clone()
+        },
+        Marks::Moved => ReleaseRecord {
+            fingerprint: None,
+            newest: None,
+            overtaken: false,
+            elsewhere: false,
+            moved: true,
+            ..record.clone()
+        },
     };
     (claim.released.as_ref() != Some(&marked)).then_some(Step::MarkRelease(marked))
 }
@@ -272,19 +281,24 @@ impl LedgerWrite {
             since: repository.as_of()?,
             term,
         };
+        let remembered = || entry.and_then(|entry| entry.memory.clone());
         let memory = match repository {
             Repository::Holds(listing) => Some(Memory::of(listing)),
-            // A repository that cannot be listed does not erase what the ledger remembers.
-            Repository::Damaged(_) | Repository::Unread(_) => entry.and_then(|entry| entry.memory.clone()),
-            Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => None,
+            // What was known is not forgotten, unless a person accepted that it is gone.
+            Repository::Damaged(_) | Repository::Unread(_) => remembered(),
+            Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => {
+                remembered().filter(|_| verdict.code != Code::AcceptedByOperator)
+            }
         };
         let record = ReleaseRecord {
             uid: claim.uid.clone(),
             volume: volume.clone(),
             fingerprint: repository.listing().map(|listing| listing.fingerprint.clone()),
+            newest: repository.listing().map(|listing| listing.newest_key.clone()),
             term,
             overtaken: false,
             elsewhere: false,
+            moved: false,
             reason: ask.reason.clone().filter(|_| verdict.code == Code::AcceptedByOperator),
         };
         let entry = Entry { repository: Address::Same, writer, memory, capacity: ask.request.clone(), retired: false };
@@ -301,21 +315,21 @@ impl LedgerWrite {
         let record = evidence.release().filter(|_| goes_on)?;
         let since = match ledger {
             Ledger::Entry(entry) if entry.retired => listing.lists_saved.then_some(listing.as_of),
-            Ledger::Entry(entry) if entry.writer.is(cluster, &claim.uid) && !entry.repository.is_other() => {
+            Ledger::Entry(entry) => {
                 let is_new = match &entry.memory {
-                    None => listing.lists_saved,
-                    Some(memory) => {
-                        memory.fingerprint == listing.fingerprint
-                            && memory.newest_key != listing.newest_key
-                            && memory.newest_at <= listing.newest_at
+                    // Whatever appears under the claim's own entry is its own; a log is not needed.
+                    None => true,
+                    Some(memory) if memory.fingerprint == listing.fingerprint => {
+                        memory.newest_key != listing.newest_key && memory.newest_at <= listing.newest_at
                     }
+                    // The repository was lost, and this claim's backup began it anew.
+                    Some(_) => listing.lists_saved,
                 };
-                is_new.then_some(entry.writer.since)
+                (is_new || entry.repository.is_other()).then_some(entry.writer.since)
             }
-            // The entry was lost: one for a release to this very repository is written again.
-            Ledger::None => (listing.lists_saved || record.fingerprint.as_ref() == Some(&listing.fingerprint))
-                .then_some(listing.as_of),
-            Ledger::Entry(_) | Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore => None,
+            // The entry was lost, and the newest snapshot is this claim's.
+            Ledger::None => Some(listing.as_of),
+            Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore => None,
         }?;
         let term = ledger.entry().map_or(record.term, |entry| entry.writer.term.max(record.term));
         let entry = Entry {
@@ -333,9 +347,12 @@ impl LedgerWrite {
             retired: false,
         };
         let record = ReleaseRecord {
-            fingerprint: Some(record.fingerprint.clone().unwrap_or_else(|| listing.fingerprint.clone())),
-            elsewhere: false,
+            fingerprint: Some(listing.fingerprint.clone()),
+            newest: Some(listing.newest_key.clone()),
             term,
+            overtaken: false,
+            elsewhere: false,
+            moved: false,
             ..record.clone()
         };
         Some(LedgerWrite { entry, record })
@@ -351,7 +368,7 @@ impl LedgerWrite {
         });
         written.or_else(|| {
             let record = evidence.release()?.clone();
-            Some(ReleaseRecord { elsewhere: record.is_elsewhere(evidence), ..record })
+            Some(ReleaseRecord { overtaken: false, elsewhere: false, ..record })
         })
     }
 }

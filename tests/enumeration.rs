@@ -1,5 +1,5 @@
-//! Every combination of evidence: the invariants hold, every row is reached, and every hold has a way out that leads
-//! out. It prints how many combinations there were.
+//! Every combination of evidence: the invariants hold, every row is reached, every hold has a way out that leads out
+//! with one acceptance, and none counts once what was accepted has changed. It prints how many combinations there were.
 //!
 //! Where evidence holds numbers, times or names, those stand for all that make a difference: equal or not, before or
 //! after, within two intervals or not. What ledger and repository say together is first reduced to the pairs that
@@ -18,8 +18,8 @@ use volsync_policy::evidence::{
     ValueMatch, Volume, VolumeId, Writer,
 };
 use volsync_policy::{
-    Acceptance, Ask, Backup, Cause, Code, Eligibility, Gate, HoldId, Outcome, Problem, Quantity, Refusal, Restore,
-    RestoreMode, SnapshotId, Unselected, Verdict, decide, hold,
+    Acceptance, Ask, Backup, Cause, Code, Eligibility, Gate, Hold, HoldId, Marks, Outcome, Problem, Quantity, Refusal,
+    Restore, RestoreMode, SnapshotId, Unselected, Verdict, decide,
 };
 use volsync_policy_tests::invariants::{Decided, INVARIANTS};
 
@@ -67,9 +67,11 @@ fn claims() -> Vec<Option<ClaimEvidence>> {
         uid: uid.to_owned(),
         volume: volume(handle),
         fingerprint: fingerprint.map(|index| fingerprints()[index].clone()),
+        newest: None,
         term: 2,
         overtaken: false,
         elsewhere: false,
+        moved: false,
         reason: None,
     };
     let records = [
@@ -77,11 +79,11 @@ fn claims() -> Vec<Option<ClaimEvidence>> {
         Some(record(UID_BEFORE, "now", Some(0))),
         Some(record(UID, "now", None)),
         Some(record(UID, "now", Some(0))),
-        Some(record(UID, "now", Some(1))),
         Some(ReleaseRecord { overtaken: true, ..record(UID, "now", Some(0)) }),
         Some(ReleaseRecord { elsewhere: true, ..record(UID, "now", Some(0)) }),
-        Some(ReleaseRecord { elsewhere: true, ..record(UID, "now", None) }),
         Some(record(UID, "before", Some(0))),
+        Some(ReleaseRecord { newest: Some(digest('b')), ..record(UID, "now", Some(0)) }),
+        Some(ReleaseRecord { moved: true, ..record(UID, "now", None) }),
     ];
     let of = |handle| Some(Volume::Of(volume(handle)));
     let volumes = [
@@ -137,12 +139,19 @@ fn restores() -> Vec<Option<RestoreEvidence>> {
         running(2),
         running(3),
     ];
+    // What was expected matters where nothing came.
+    let ends = [
+        (Outcome::Restored(restored()), Expectation::Data),
+        (Outcome::Unread, Expectation::Data),
+        (Outcome::Unread, Expectation::Nothing),
+        (Outcome::Nothing, Expectation::Data),
+        (Outcome::Nothing, Expectation::Nothing),
+        (Outcome::Nothing, Expectation::AcceptedNothing),
+    ];
     for consumed in [false, true] {
-        for outcome in [Outcome::Restored(restored()), Outcome::Nothing, Outcome::Unread] {
-            for expects in [Expectation::Data, Expectation::Nothing] {
-                let (image, outcome) = ("image".to_owned(), outcome.clone());
-                restores.push(Some(RestoreEvidence::Done(FinishedRestore { image, consumed, outcome, expects })));
-            }
+        for (outcome, expects) in ends.clone() {
+            let image = "image".to_owned();
+            restores.push(Some(RestoreEvidence::Done(FinishedRestore { image, consumed, outcome, expects })));
         }
     }
     restores
@@ -186,19 +195,23 @@ fn repositories() -> Vec<Repository> {
         repositories.push(Repository::Absent(NoRepository { as_of }));
         repositories.push(Repository::Damaged(NoRepository { as_of }));
         for fingerprint in fingerprints() {
-            let opened = EmptyRepository { as_of, fingerprint: fingerprint.clone(), oldest_lock: None };
+            let opened =
+                EmptyRepository { as_of, fingerprint: fingerprint.clone(), oldest_lock: None, newest_lock: None };
             repositories.extend([Repository::Initialised(opened.clone()), Repository::Emptied(opened)]);
-            for (newest_key, lists_restored) in [('a', true), ('b', true), ('b', false)] {
+            for (newest_key, lists_restored, lists_saved) in
+                [('a', true, false), ('b', true, false), ('b', false, false), ('b', false, true)]
+            {
                 for newest_at in [49, 50, 51] {
                     repositories.push(Repository::Holds(Box::new(Listing {
                         as_of,
                         fingerprint: fingerprint.clone(),
                         oldest_lock: None,
+                        newest_lock: None,
                         count: 14,
                         newest_key: digest(newest_key),
                         newest_at: Timestamp::from_unix(newest_at * HOUR),
                         lists_restored,
-                        lists_saved: false,
+                        lists_saved,
                     })));
                 }
             }
@@ -265,7 +278,10 @@ impl Store {
         let repository = (
             kind,
             self.repository.fingerprint().cloned(),
-            listing.map(|listing| (listing.newest_key.clone(), listing.lists_restored, age(listing.newest_at))),
+            listing.map(|listing| {
+                let Listing { newest_key, lists_restored, lists_saved, .. } = listing;
+                (newest_key.clone(), *lists_restored, *lists_saved, age(listing.newest_at))
+            }),
         );
         let ledger = match &self.ledger {
             Ledger::Unread(_) => (0, None),
@@ -279,10 +295,10 @@ impl Store {
                 });
                 let writer =
                     (entry.writer.cluster.clone(), entry.writer.uid.clone(), entry.writer.volume.handle.clone());
-                let address = remembered.is_some() && entry.repository != Address::Same;
+                let address = entry.repository != Address::Same;
                 // Of a tombstone the term alone is left, and whose it was.
                 let content = (!entry.retired).then_some((remembered, address, writer.2));
-                (4, Some((content, entry.writer.term >= 2, writer.0, writer.1)))
+                (4, Some((content, entry.writer.term > 2, writer.0, writer.1)))
             }
         };
         (repository, ledger)
@@ -408,10 +424,98 @@ fn besides(walk: &mut Walk) {
     }
 }
 
+/// A person accepts a hold, and then one thing changes: the acceptance counts only while everything that they were
+/// shown is still so. Returns how many changes were tried.
+fn accept_and_change(asked: &Eligibility<Ask>, seen: &Evidence, stores: &[Store]) -> u64 {
+    let Eligibility::Eligible(ask) = asked else { return 0 };
+    let code = decide(asked, Some(seen)).code;
+    let Some(hold) = Hold::of(code, ask, seen) else { return 0 };
+    let accepted = Ask { accepted: vec![hold.id], ..ask.as_ref().clone() };
+    let accepted = Eligibility::Eligible(Box::new(accepted));
+    let change = |apply: &dyn Fn(&mut Evidence)| {
+        let mut changed = seen.clone();
+        apply(&mut changed);
+        changed
+    };
+    let of_claims = claims().into_iter().map(|claim| change(&|it| it.claim = claim.clone()));
+    let of_secrets = secrets().into_iter().map(|secret| change(&|it| it.secret = secret.clone()));
+    let of_restores = restores().into_iter().map(|restore| change(&|it| it.restore = restore.clone()));
+    let of_ledgers = stores.iter().map(|store| change(&|it| it.ledger = store.ledger.clone()));
+    let of_repositories = stores.iter().map(|store| change(&|it| it.repository = store.repository.clone()));
+    let changes = of_claims.chain(of_secrets).chain(of_restores).chain(of_ledgers).chain(of_repositories);
+    let mut tried = 0;
+    for changed in changes {
+        let verdict = decide(&accepted, Some(&changed));
+        check(&accepted, &changed, &verdict);
+        tried += 1;
+        let counts = verdict.code == Code::AcceptedByOperator;
+        assert!(
+            !counts || shows_the_same(code, seen, &changed),
+            "{code:?} was accepted of {}\nand counts for {}",
+            json!(seen),
+            json!(changed)
+        );
+    }
+    tried
+}
+
+/// Whether what a person was shown of a hold is still so: the claim and its volume, what was restored into it, the
+/// repository and its newest snapshot, its writer, and the addresses. The newest snapshot may be another where another
+/// writer, or the claim's own backup, goes on writing.
+fn shows_the_same(code: Code, one: &Evidence, other: &Evidence) -> bool {
+    let claim = |seen: &Evidence| {
+        let claim = seen.claim.clone().expect("a hold is of a claim");
+        (claim.uid, claim.phase, claim.volume, claim.populated_from)
+    };
+    let restored = |seen: &Evidence| {
+        let is_its_own = seen.claim.as_ref().is_some_and(|claim| claim.data_source == DataSource::Ours);
+        match &seen.restore {
+            Some(RestoreEvidence::Done(done)) if is_its_own => Some((done.image.clone(), done.outcome.clone())),
+            _ => None,
+        }
+    };
+    let repository = |seen: &Evidence| {
+        let kind = std::mem::discriminant(&seen.repository);
+        (kind, seen.repository.fingerprint().cloned())
+    };
+    let newest = |seen: &Evidence| seen.repository.listing().map(|listing| listing.newest_key.clone());
+    let writer = |seen: &Evidence| {
+        seen.ledger.entry().map(|entry| {
+            let Writer { cluster, uid, volume, term, .. } = entry.writer.clone();
+            (cluster, uid, volume, term, entry.retired)
+        })
+    };
+    let addresses = |seen: &Evidence| {
+        let secret = match &seen.secret {
+            Some(SecretEvidence::Ours(content)) => Some(content.repository.clone()).filter(|it| *it != Address::Same),
+            _ => None,
+        };
+        // What the entry says matters where the Secret says nothing.
+        let entry = seen.ledger.entry().map(|entry| entry.repository.clone()).filter(|it| *it != Address::Same);
+        secret.or(entry)
+    };
+    let is_bound = one.claim.as_ref().is_some_and(|claim| claim.phase == Phase::Bound);
+    let writes_on = code == Code::Superseded
+        || one.ledger.entry().is_none_or(|entry| entry.retired || entry.writer.cluster != HERE)
+        || matches!(&one.secret, Some(SecretEvidence::Ours(content)) if content.repository != Address::Same);
+    claim(one) == claim(other)
+        && (!is_bound || restored(one) == restored(other))
+        && repository(one) == repository(other)
+        && (writes_on || newest(one) == newest(other))
+        && writer(one) == writer(other)
+        && addresses(one) == addresses(other)
+}
+
 /// No decision depends on what exactly is wrong.
 fn problem() -> Problem {
     Problem { path: "metadata".to_owned(), message: "is wrong".to_owned(), hint: None }
 }
+
+/// The row of a released claim whose Secret points elsewhere.
+const MOVED: u8 = 17;
+
+/// Of each hold so many combinations are accepted, and then changed.
+const CHANGED: usize = 100;
 
 /// So many plans lead out of any hold.
 const MOST_PLANS: usize = 40;
@@ -421,7 +525,13 @@ const MOST_PLANS: usize = 40;
 /// again where that is the first way named and it was not tried before.
 fn lead_out(asked: &Eligibility<Ask>, evidence: &Evidence) {
     for creates_again in [false, true] {
-        let mut way = Way { asked: asked.clone(), evidence: evidence.clone(), creates_again, story: Vec::new() };
+        let mut way = Way {
+            asked: asked.clone(),
+            evidence: evidence.clone(),
+            creates_again,
+            story: Vec::new(),
+            accepted: Vec::new(),
+        };
         while !way.step() {
             assert!(way.story.len() < MOST_PLANS, "{:?}\nfrom {asked:?}\nand {}", way.story, json!(evidence));
         }
@@ -433,6 +543,8 @@ struct Way {
     evidence: Evidence,
     creates_again: bool,
     story: Vec<(u8, Code)>,
+    /// What was accepted so far: of which claim, in which phase, and whether that was a move to other settings.
+    accepted: Vec<(String, Phase, bool)>,
 }
 
 impl Way {
@@ -459,6 +571,11 @@ impl Way {
     /// What the host does.
     fn carry_out(&mut self, verdict: &Verdict) {
         let evidence = &mut self.evidence;
+        if let (Some(Marks::Moved), Some(claim)) = (verdict.marks, &mut evidence.claim)
+            && let Some(record) = &mut claim.released
+        {
+            *record = ReleaseRecord { fingerprint: None, newest: None, moved: true, ..record.clone() };
+        }
         if verdict.applies_secret {
             let content = SecretContent { repository: Address::Same, password: ValueMatch::Same };
             evidence.secret = Some(SecretEvidence::Ours(content));
@@ -493,8 +610,12 @@ impl Way {
             }
             Repository::Absent(blank) => {
                 let (as_of, fingerprint) = (blank.as_of, digest('1'));
-                evidence.repository =
-                    Repository::Initialised(EmptyRepository { as_of, fingerprint, oldest_lock: None });
+                evidence.repository = Repository::Initialised(EmptyRepository {
+                    as_of,
+                    fingerprint,
+                    oldest_lock: None,
+                    newest_lock: None,
+                });
                 Outcome::Nothing
             }
             _ => Outcome::Nothing,
@@ -516,9 +637,11 @@ impl Way {
                 uid: claim.uid.clone(),
                 volume: volume.clone(),
                 fingerprint: listing.map(|listing| listing.fingerprint.clone()),
+                newest: listing.map(|listing| listing.newest_key.clone()),
                 term,
                 overtaken: false,
                 elsewhere: false,
+                moved: false,
                 reason: None,
             });
             let memory = listing.map(|listing| Memory {
@@ -546,10 +669,13 @@ impl Way {
         let says_again = code.way_out().is_some_and(|way_out| way_out.contains("create it again"));
         if code.acceptance() == Acceptance::Possible {
             let ask = self.ask().clone();
-            let id = hold(code, ask.repository.as_ref(), &self.evidence);
+            let id = Hold::of(code, &ask, &self.evidence).map(|hold| hold.id);
             match id {
                 Some(id) if !(self.creates_again && says_again && is_first) => self.accept(id),
-                Some(_) | None => self.create_again(),
+                Some(_) => self.create_again(),
+                // What could not be read is read again.
+                None if self.store_is_unread() => self.read_the_store(),
+                None => self.create_again(),
             }
             return;
         }
@@ -583,6 +709,11 @@ impl Way {
     }
 
     fn accept(&mut self, id: HoldId) {
+        let claim = self.evidence.claim.as_ref().expect("a hold is of a claim");
+        let moves = self.story.last().is_some_and(|(row, _)| *row == MOVED);
+        let act = (claim.uid.clone(), claim.phase, moves);
+        assert!(!self.accepted.contains(&act), "a second acceptance is needed: {:?}", self.story);
+        self.accepted.push(act);
         // A hold that was accepted is over: it never comes back under the same name.
         assert!(!self.ask().accepted.contains(&id) || self.story.len() < 2, "{:?}", self.story);
         let before = decide(&self.asked, Some(&self.evidence));
@@ -591,6 +722,21 @@ impl Way {
         assert_eq!(decide(&self.asked, Some(&self.evidence)), before, "any id was accepted");
         self.ask().accepted.pop();
         self.ask().accepted.push(id);
+    }
+
+    fn store_is_unread(&self) -> bool {
+        let ledger_is_read = matches!(self.evidence.ledger, Ledger::None | Ledger::Entry(_));
+        !ledger_is_read || matches!(self.evidence.repository, Repository::Unread(_))
+    }
+
+    fn read_the_store(&mut self) {
+        let Evidence { ledger, repository, .. } = &mut self.evidence;
+        if !matches!(ledger, Ledger::None | Ledger::Entry(_)) {
+            *ledger = Ledger::None;
+        }
+        if matches!(repository, Repository::Unread(_)) {
+            *repository = Repository::Absent(NoRepository { as_of: NOW });
+        }
     }
 
     fn bind(&mut self, image: Option<String>) {
@@ -658,7 +804,7 @@ impl Way {
 fn visit_accepted(walk: &mut Walk, mut ask: Ask, evidence: &Evidence) {
     loop {
         let code = decide(&Eligibility::Eligible(Box::new(ask.clone())), Some(evidence)).code;
-        let Some(id) = hold(code, ask.repository.as_ref(), evidence) else { break };
+        let Some(id) = Hold::of(code, &ask, evidence).map(|hold| hold.id) else { break };
         // Row 32 alone goes on under its own name: its image is consumed first.
         if ask.accepted.contains(&id) {
             break;
@@ -703,10 +849,12 @@ fn every_combination_keeps_the_promise() {
     let missed: Vec<u8> = Verdict::ROWS.filter(|row| *row != 5 && !rows.contains(row)).collect();
     assert!(missed.is_empty(), "rows that nothing reaches: {missed:?}");
     let led_out = walk.holds.values().flatten().map(|(asked, evidence)| lead_out(asked, evidence)).count();
+    let some = walk.holds.values().flat_map(|holds| holds.iter().step_by(holds.len().div_ceil(CHANGED).max(1)));
+    let changes: u64 = some.map(|(asked, evidence)| accept_and_change(asked, evidence, &stores)).sum();
     // Past the capture of what tests print: the figures belong into every log.
     let figures = format!(
         "{} million combinations of evidence; {pairs} pairs of ledger and repository, {} that differ; {} rows and \
-         codes reached; {led_out} holds led out",
+         codes reached; {led_out} holds led out; {changes} changes after an acceptance",
         walk.combinations / 1_000_000,
         stores.len(),
         walk.reached.len(),

@@ -136,10 +136,7 @@ impl Observer<'_> {
                 image: image.to_owned(),
                 consumed: latest.is_none(),
                 outcome: Outcome::of_restore(mover_log(destination)),
-                expects: match annotation(destination, EXPECTS) {
-                    Some(expects) if expects == Expectation::Nothing.as_str() => Expectation::Nothing,
-                    Some(_) | None => Expectation::Data,
-                },
+                expects: Expectation::parse(annotation(destination, EXPECTS)),
             }),
             None => RestoreEvidence::Running(self.running(destination)),
         })

@@ -51,11 +51,10 @@ impl Observer<'_> {
             Found::Absent => return Err(Failure::Malformed),
             Found::Unread(failure) => return Err(failure),
         };
-        let oldest_lock = match root.has_folder(layout::LOCKS) {
-            true => self.listing(Role::Locks).ok().and_then(|locks| locks.objects.iter().map(|(_, at)| *at).min()),
-            false => None,
-        };
-        let opened = EmptyRepository { as_of, fingerprint, oldest_lock };
+        let locks = if root.has_folder(layout::LOCKS) { self.listing(Role::Locks).ok() } else { None };
+        let locked_at = || locks.iter().flat_map(|locks| locks.objects.iter().map(|(_, at)| *at));
+        let (oldest_lock, newest_lock) = (locked_at().min(), locked_at().max());
+        let opened = EmptyRepository { as_of, fingerprint, oldest_lock, newest_lock };
         if root.has_folder(layout::SNAPSHOTS) {
             let snapshots = self.listing(Role::Snapshots)?;
             // An object with another kind of name is not a snapshot; restic ignores it.
@@ -108,11 +107,12 @@ impl Observer<'_> {
             as_of: opened.as_of,
             fingerprint: opened.fingerprint.clone(),
             oldest_lock: opened.oldest_lock,
+            newest_lock: opened.newest_lock,
             count: snapshots.len() as u64,
             newest_key: newest_key.clone(),
             newest_at: *newest_at,
             lists_restored: restored.is_some_and(lists),
-            lists_saved: self.saved().as_ref().is_some_and(lists),
+            lists_saved: self.saved().is_some_and(|id| newest_key.as_str().starts_with(id.as_str())),
         })
     }
 

@@ -43,7 +43,8 @@ fn gate(d: &Decided<'_>) -> bool {
 
 /// Evidence that could not be read never releases a backup and never lets a claim bind empty.
 fn unknown_is_not_fresh(d: &Decided<'_>) -> bool {
-    let binds_empty = d.verdict.restore == Restore::Apply && d.verdict.expects == Some(Expectation::Nothing);
+    let expects_nothing = matches!(d.verdict.expects, Some(Expectation::Nothing | Expectation::AcceptedNothing));
+    let binds_empty = d.verdict.restore == Restore::Apply && expects_nothing;
     let store_is_read = d.ledger_is_read() && !matches!(d.seen.repository, Repository::Unread(_));
     let is_new = matches!(&d.verdict.backup, Backup::Release(released) if released.is_new());
     // Of a claim that is Pending the ReplicationSource need not be read: it is never released.
@@ -70,7 +71,7 @@ fn memory(d: &Decided<'_>) -> bool {
     };
     let is_as_new = matches!(d.verdict.code, Code::FreshVolume | Code::StartedFresh | Code::AdoptedVolume);
     let goes_on = d.releases() || d.verdict.restore == Restore::Apply;
-    !is_gone || !is_as_new && (!goes_on || d.is_released() || d.is_backed_up() || d.is_accepted())
+    !is_gone || !is_as_new && (!goes_on || d.is_released() || d.is_backed_up() || d.was_restored() || d.is_accepted())
 }
 
 /// Once released for a volume, a backup stays released: an outage never stops backups, deletes objects or re-runs a
@@ -79,8 +80,13 @@ fn no_flapping(d: &Decided<'_>) -> bool {
     let is_selected = matches!(d.asked, Eligibility::Eligible(_) | Eligibility::Refused(_));
     let is_of_another = d.own_backup().is_some_and(|backup| backup.uid.as_deref() != d.claim_uid());
     let must_stay = d.is_released() && is_selected && !is_of_another;
-    let stays = matches!(d.verdict.backup, Backup::Release(_) | Backup::Keep)
-        && matches!(d.verdict.restore, Restore::Keep | Restore::Consume);
+    let restore_stays = match d.verdict.restore {
+        Restore::Keep | Restore::Consume => true,
+        // That of an earlier claim is no restore of this one.
+        Restore::Delete => matches!(d.seen.restore, Some(RestoreEvidence::Stale)),
+        Restore::Apply => false,
+    };
+    let stays = restore_stays && matches!(d.verdict.backup, Backup::Release(_) | Backup::Keep) || d.is_accepted();
     !must_stay || stays
 }
 
@@ -119,8 +125,8 @@ fn ownership(d: &Decided<'_>) -> bool {
 /// Every hold names what a person can do. That the ways lead out is shown by taking them: `enumeration.rs`.
 fn a_way_out(d: &Decided<'_>) -> bool {
     let waits = matches!(d.verdict.backup, Backup::Withhold | Backup::Keep);
-    let goes_on =
-        d.verdict.restore == Restore::Apply || matches!(d.verdict.code, Code::NotSelected | Code::ClaimTerminating);
+    let goes_on = d.verdict.restore == Restore::Apply
+        || matches!(d.verdict.code, Code::NotSelected | Code::ClaimTerminating | Code::AcceptedByOperator);
     !waits || goes_on || d.verdict.code.way_out().is_some()
 }
 
@@ -173,36 +179,52 @@ impl Decided<'_> {
         claim.phase != Phase::Pending && is_of_its_volume && !self.is_taken_over(record) && !self.is_elsewhere(record)
     }
 
+    /// The entry names another cluster, claim or volume; or the mark says so, and no newer entry of this claim's.
     fn is_taken_over(&self, record: &ReleaseRecord) -> bool {
-        let by_another = match (&self.seen.ledger, &self.seen.cluster) {
-            (Ledger::Entry(entry), Some(cluster)) => {
-                let is_own = entry.writer.cluster == *cluster && entry.writer.uid == record.uid;
-                entry.writer.term >= record.term && !is_own
-            }
-            _ => false,
+        let (Some(entry), Some(cluster)) = (self.living_entry(), &self.seen.cluster) else { return record.overtaken };
+        let has_volume = match self.claim().and_then(|claim| claim.volume.as_ref()) {
+            Some(Volume::Of(volume)) => entry.writer.volume == *volume,
+            Some(Volume::None) => false,
+            None => true,
         };
-        record.overtaken || by_another
+        let is_own = entry.writer.cluster == *cluster && entry.writer.uid == record.uid && has_volume;
+        let is_newer = entry.writer.term > record.term || self.entry_is_up_to_date(entry);
+        !is_own || record.overtaken && !is_newer
+    }
+
+    /// No snapshot is newer than the one that the entry remembers.
+    fn entry_is_up_to_date(&self, entry: &Entry) -> bool {
+        let Repository::Holds(listing) = &self.seen.repository else { return true };
+        entry.memory.as_ref().is_some_and(|memory| memory.newest_key == listing.newest_key)
     }
 
     fn is_elsewhere(&self, record: &ReleaseRecord) -> bool {
-        let read = match &self.seen.repository {
-            Repository::Initialised(opened) | Repository::Emptied(opened) => Some(&opened.fingerprint),
-            Repository::Holds(listing) => Some(&listing.fingerprint),
-            Repository::Unread(_) | Repository::Absent(_) | Repository::Damaged(_) => None,
+        let listing = match &self.seen.repository {
+            Repository::Unread(_) | Repository::Damaged(_) => return record.elsewhere,
+            Repository::Absent(_) => return false,
+            Repository::Initialised(opened) | Repository::Emptied(opened) => {
+                return record.fingerprint.as_ref().is_some_and(|released| *released != opened.fingerprint);
+            }
+            Repository::Holds(listing) => listing,
         };
+        let entry_is_elsewhere = self.living_entry().is_some_and(|entry| {
+            let is_same_repository =
+                entry.memory.as_ref().is_some_and(|memory| memory.fingerprint == listing.fingerprint);
+            entry.repository != Address::Same && !(is_same_repository && self.entry_is_up_to_date(entry))
+        });
         let points_elsewhere = match &self.seen.secret {
             Some(SecretEvidence::Ours(content)) => content.repository != Address::Same,
             Some(SecretEvidence::Foreign) => true,
             Some(SecretEvidence::Absent) | None => false,
         };
-        let is_strange_store = (points_elsewhere
-            || matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore))
-            && matches!(self.seen.repository, Repository::Holds(_));
-        match (&record.fingerprint, read) {
-            (Some(released), Some(read)) => released != read,
-            (Some(_), None) => record.elsewhere,
-            (None, _) => record.elsewhere || is_strange_store,
-        }
+        let has_no_ledger = matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore);
+        let wrote_the_newest = listing.lists_saved || record.newest.as_ref() == Some(&listing.newest_key);
+        entry_is_elsewhere && !(record.moved && listing.lists_saved)
+            || match &record.fingerprint {
+                Some(released) => *released != listing.fingerprint,
+                None => points_elsewhere || has_no_ledger,
+            }
+            || self.seen.ledger == Ledger::None && !wrote_the_newest
     }
 
     /// The volume was populated from the image of its own restore, and that restored the newest snapshot there is.
@@ -229,12 +251,22 @@ impl Decided<'_> {
         is_empty && self.ledger_is_read() && !has_memory
     }
 
-    /// The ledger names this very volume as the one that is backed up.
+    /// The ledger names this very volume of this very cluster as the one that is backed up; where it names an earlier
+    /// claim, nothing newer was written since.
     fn is_backed_up(&self) -> bool {
-        match (self.claim().and_then(|claim| claim.volume.as_ref()), self.living_entry()) {
-            (Some(Volume::Of(volume)), Some(entry)) => entry.writer.volume == *volume,
-            _ => false,
-        }
+        let volume = self.claim().and_then(|claim| claim.volume.as_ref());
+        let (Some(Volume::Of(volume)), Some(entry)) = (volume, self.living_entry()) else { return false };
+        entry.writer.volume == *volume
+            && self.seen.cluster.as_ref() == Some(&entry.writer.cluster)
+            && (self.claim_uid() == Some(entry.writer.uid.as_str())
+                || self.entry_is_up_to_date(entry)
+                || self.shows_fewer(entry))
+    }
+
+    /// The newest snapshot is older than the one that the entry remembers.
+    fn shows_fewer(&self, entry: &Entry) -> bool {
+        let Repository::Holds(listing) = &self.seen.repository else { return false };
+        entry.memory.as_ref().is_some_and(|memory| listing.newest_at < memory.newest_at)
     }
 
     /// A person accepted a hold, and the verdict says so. Which hold it was is shown where ways out are taken.

@@ -135,9 +135,11 @@ impl Preset {
             uid: uid.to_owned(),
             volume: volume("of-this-claim"),
             fingerprint: store.memory().map(|memory| memory.fingerprint),
+            newest: store.memory().map(|memory| memory.newest_key),
             term: 2,
             overtaken: false,
             elsewhere: false,
+            moved: false,
             reason: None,
         });
         Evidence {
@@ -196,13 +198,17 @@ impl Store {
         match self {
             Store::Fresh | Store::Lost => Repository::Absent(NoRepository { as_of }),
             Store::Unreachable => Repository::Unread(Failure::Unreachable),
-            Store::Emptied => {
-                Repository::Emptied(EmptyRepository { as_of, fingerprint: fingerprint(), oldest_lock: None })
-            }
+            Store::Emptied => Repository::Emptied(EmptyRepository {
+                as_of,
+                fingerprint: fingerprint(),
+                oldest_lock: None,
+                newest_lock: None,
+            }),
             Store::Snapshots(count) => Repository::Holds(Box::new(Listing {
                 as_of,
                 fingerprint: fingerprint(),
                 oldest_lock: None,
+                newest_lock: None,
                 count,
                 newest_key: newest_key(),
                 newest_at: Timestamp::from_unix(NEWEST),

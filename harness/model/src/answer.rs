@@ -46,7 +46,11 @@ impl Answer {
         let inspection = seen.write(|it| Inspection::under(shared(base), it.as_bytes()));
         let planned = plan_for_host(&inspection.expect("an inspection"));
         let HostPlan { plan, writes, .. } = &planned;
-        Answer { tasks: tasks(plan, writes), code: plan.verdict.code, hold: plan.hold.clone() }
+        Answer {
+            tasks: tasks(plan, writes),
+            code: plan.verdict.code,
+            hold: plan.hold.as_ref().map(|hold| hold.id.clone()),
+        }
     }
 }
 

@@ -63,12 +63,16 @@ pub struct Record {
     pub volume: Id,
     /// Its repository.
     pub config: Option<Id>,
+    /// Its newest snapshot when the record was written.
+    pub newest: Option<Id>,
     /// The term of the entry.
     pub term: u8,
     /// Marked overtaken.
     pub overtaken: bool,
     /// Marked elsewhere.
     pub elsewhere: bool,
+    /// Marked moved.
+    pub moved: bool,
     /// Whether it says why a person accepted the hold before it.
     pub is_reasoned: bool,
 }

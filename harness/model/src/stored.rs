@@ -26,9 +26,11 @@ pub(crate) fn write_record(record: &Record) -> String {
         uid: uid(record.uid),
         volume: volume(record.volume),
         fingerprint: record.config.map(fingerprint),
+        newest: record.newest.map(|newest| snapshot(newest).try_into().expect("a digest")),
         term: u64::from(record.term),
         overtaken: record.overtaken,
         elsewhere: record.elsewhere,
+        moved: record.moved,
         reason: record.is_reasoned.then(|| REASON.to_owned()),
     })
 }
@@ -40,9 +42,11 @@ pub(crate) fn read_record(annotation: &str) -> Record {
         uid: number(&stored.uid),
         volume: number(&stored.volume.handle),
         config: stored.fingerprint.as_ref().map(config_of),
+        newest: stored.newest.as_ref().map(snapshot_of),
         term: u8::try_from(stored.term).expect("a small term"),
         overtaken: stored.overtaken,
         elsewhere: stored.elsewhere,
+        moved: stored.moved,
         is_reasoned: stored.reason.is_some(),
     };
     assert_eq!(write_record(&record), annotation, "nothing of it is lost");

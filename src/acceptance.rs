@@ -1,0 +1,90 @@
+//! Acceptance: how a person accepts a hold.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::code::Code;
+use crate::names::{hexadecimal, is_hexadecimal};
+
+/// The id of a hold, by which a person accepts it: eight hexadecimal digits, in lower case. It is derived from the
+/// claim's uid, the reason code, and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HoldId(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{8}$")))] String);
+
+impl HoldId {
+    /// The id of the hold with this code of the claim with this uid; `basis` are the facts that must not change.
+    pub(crate) fn of(uid: &str, code: Code, basis: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [uid, code.as_str()].iter().chain(basis) {
+            // The length before each part ensures that two lists of parts never give the same bytes.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        HoldId(hexadecimal(hash.finalize().iter().take(4)))
+    }
+
+    /// Parses eight lower case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for HoldId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        HoldId::parse(&text).ok_or("expected 8 lower case hexadecimal digits")
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The annotation `volsync-policy.io/accept: <hold-id>[,<hold-id>] <reason>`.
+pub(crate) struct Accepted {
+    pub holds: Vec<HoldId>,
+    pub reason: String,
+}
+
+impl Accepted {
+    /// Parses the annotation. One that is not written in this form accepts nothing.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (holds, reason) = text.trim().split_once(char::is_whitespace)?;
+        let holds = holds.split(',').map(HoldId::parse).collect::<Option<Vec<HoldId>>>()?;
+        // The release record has to fit into an annotation.
+        let reason: String = reason.trim().chars().take(256).collect();
+        (!reason.is_empty()).then_some(Accepted { holds, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_has_another_name_for_another_claim_code_or_basis() {
+        let ids = [
+            HoldId::of("u", Code::DataExpected, &[]),
+            HoldId::of("v", Code::DataExpected, &[]),
+            HoldId::of("u", Code::SnapshotsGone, &[]),
+            HoldId::of("u", Code::DataExpected, &[""]),
+            HoldId::of("u", Code::DataExpected, &["ab"]),
+            HoldId::of("u", Code::DataExpected, &["a", "b"]),
+            HoldId::of("u", Code::DataExpected, &["b", "a"]),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert_eq!(HoldId::parse(&id.to_string()).as_ref(), Some(id));
+            assert!(!ids.iter().take(index).any(|other| other == id), "{id}");
+        }
+        for wrong in ["", "0123456", "012345678", "0123456g", "ABCDEF01"] {
+            assert_eq!(HoldId::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -85,6 +85,7 @@ fn a_program_in_typescript_plans_the_claim_of_the_seed() {
     assert_eq!(printed["schemas"], json!(["Evidence", "Plan", "Report", "Review", "Settings"]));
     let report = json!({"file": "case.yaml", "line": 1, "name": "without a label", "passed": true, "faults": []});
     assert_eq!(printed["report"], report);
+    assert_eq!(printed["dump"], json!([true, "ObjectsUnread", "unread"]));
 }
 
 /// What the module that is imported from `specifier` answers to calls of operations.

@@ -20,7 +20,7 @@ const AXE = require.resolve("axe-core/axe.min.js");
 const PATIENCE = 60_000;
 
 const BUILT = new URL("../target/wasm", import.meta.url).pathname;
-const cases = JSON.parse(readFileSync(process.env.ANSWERS, "utf-8"));
+const { cases, dump } = JSON.parse(readFileSync(process.env.ANSWERS, "utf-8"));
 const folder = mkdtempSync(join(tmpdir(), "playground-"));
 
 let server;
@@ -76,6 +76,15 @@ async function type(page, part, text) {
   await page.keyboard.press("Delete");
   await page.keyboard.insertText(text);
 }
+
+/** Drops files, each with its name and its text, into the editor of the claim. */
+const drop = (page, files) =>
+  page.evaluate((files) => {
+    const dataTransfer = new DataTransfer();
+    for (const [name, text] of Object.entries(files)) dataTransfer.items.add(new File([text], name));
+    const editor = document.querySelector("#claim .editor").shadowRoot.querySelector(".cm-content");
+    editor.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true, composed: true }));
+  }, files);
 
 /** The folder of the stories, as the cases are labelled. */
 const GALLERY = "gallery/";
@@ -324,6 +333,10 @@ for (const colorScheme of ["light", "dark"]) {
         await page.locator("#story ol button").nth(step).click();
         await check();
       }
+      await drop(page, DUMP);
+      await page.locator("#dump").waitFor();
+      await page.locator("#dump-claim").selectOption("shop/restored");
+      await check();
       await page.locator("#view").selectOption("before");
       await page.locator("#evidence").evaluate((details) => (details.open = true));
       await type(page, "settings", "gate: x");
@@ -384,19 +397,155 @@ test("keys of settings are completed from the schema", async (t) => {
 
 test("files that are dropped go where they belong", async (t) => {
   const page = await open(t);
-  const drop = (texts) =>
-    page.evaluate((texts) => {
-      const dataTransfer = new DataTransfer();
-      for (const text of texts) dataTransfer.items.add(new File([text], "a.yaml"));
-      const editor = document.querySelector("#claim .editor").shadowRoot.querySelector(".cm-content");
-      editor.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true, composed: true }));
-    }, texts);
   const example = (name) => readFileSync(new URL(`../examples/${name}.yaml`, import.meta.url), "utf-8");
-  await drop([example("claim"), example("credentials"), example("settings"), "kind: Pod\n"]);
+  const [claim, credentials, settings] = ["claim", "credentials", "settings"].map(example);
+  await drop(page, { "a.yaml": claim, "b.yaml": credentials, "c.yaml": settings, "d.yaml": "kind: Pod\n" });
   await page.locator("#told", { hasText: "Loaded: Claim, Base credentials, Settings. Not recognised: 1." }).waitFor();
-  assert.deepEqual(parse(await textOf(page, "claim")), parse(example("claim")));
-  await drop([readFileSync(new URL("cases/gallery/store-down.yaml", import.meta.url), "utf-8")]);
+  assert.deepEqual(parse(await textOf(page, "claim")), parse(claim));
+  await drop(page, { "a.yaml": readFileSync(new URL("cases/gallery/store-down.yaml", import.meta.url), "utf-8") });
   await page.locator("#code", { hasText: "LedgerUnread" }).waitFor();
+});
+
+const [credentials, settings] = dump.given;
+const DUMP = { "dump.json": dump.text, "credentials.yaml": credentials, "settings.yaml": settings };
+const MODULE = "dump_bg.wasm";
+
+/** How often the module that reads dumps was fetched. */
+const fetched = (page) => page.requested.filter((url) => url.endsWith(MODULE)).length;
+
+/** Everything that is in the document, with what is in the shadow roots of the editors. */
+const whole = (page) =>
+  page.evaluate(() => {
+    const hosts = [...document.querySelectorAll("*")].filter(({ shadowRoot }) => shadowRoot);
+    const contents = hosts.map(({ shadowRoot }) => shadowRoot.querySelector(".cm-content"));
+    const texts = contents.map((content) => content.cmTile.view.state.doc.toString());
+    return [document.documentElement.outerHTML, ...hosts.map((host) => host.shadowRoot.innerHTML), ...texts].join("\n");
+  });
+
+const nameOf = ({ metadata: { namespace, name } }) => `${namespace}/${name}`;
+const missing = (page) =>
+  page
+    .locator("#dump-missing")
+    .evaluateAll((lists) =>
+      lists.flatMap((list) =>
+        [...list.querySelectorAll("dt")].map((dt) => [dt, dt.nextSibling].map((it) => it.textContent)),
+      ),
+    );
+
+test("a dump that is dropped is explained as the command does, and no value of its Secrets is shown", async (t) => {
+  const page = await open(t);
+  assert.equal(fetched(page), 0);
+  await drop(page, DUMP);
+  await page.locator("#dump-title", { hasText: "Dump: dump.json" }).waitFor();
+  await page.locator("#told", { hasText: "Loaded: Base credentials, Settings." }).waitFor();
+  const groups = await page
+    .locator("#dump-claim optgroup")
+    .evaluateAll((groups) => groups.map(({ label, textContent }) => [label, textContent]));
+  assert.deepEqual(groups, [
+    ["Labelled (4)", "shop/freshshop/heldshop/releasedshop/restored"],
+    ["Without the label, or in an excluded namespace (1)", "shop/scratch"],
+  ]);
+  const codes = [];
+  for (const [assumes, explained] of dump.explained.entries()) {
+    await page.locator("#dump-assumes").setChecked(assumes === 1);
+    for (const { claim, plan, missing: expected } of explained) {
+      await page.locator("#dump-claim").selectOption(nameOf(claim));
+      assert.equal(await code(page), plan.verdict.code);
+      assert.deepEqual(
+        await missing(page),
+        expected.map(([topic, sentence]) => [topic, sentence.replaceAll("`", "")]),
+      );
+      assert.deepEqual(parse(await textOf(page, "claim")), claim);
+      for (const tab of ["source", "destination", "secret", "patch", "steps", "plan"]) {
+        await page.locator(`#tab-${tab}`).click();
+        for (const canary of dump.canaries)
+          assert.ok(!(await whole(page)).includes(canary), `${claim.metadata.name} ${tab}`);
+      }
+      assert.deepEqual(JSON.parse(await page.locator("#panel pre").textContent()), plan);
+      codes.push(plan.verdict.code);
+    }
+  }
+  // In the words of `harness/cli/tests/seen.rs`, of a dump that is redacted.
+  const held = ["FreshVolume", "UnrestoredVolume"];
+  assert.deepEqual(codes.slice(0, 5), [...held, "ObjectsUnread", "ObjectsUnread", "NotSelected"]);
+  assert.deepEqual(codes.slice(5), [...held, "Released", "Restored", "NotSelected"]);
+  await page.locator("#dump-claim").selectOption("shop/held");
+  assert.match(await page.locator("#verdict .command").textContent(), /^kubectl annotate pvc held -n shop /);
+  assert.ok(fetched(page) > 0);
+  for (const text of [...page.requested, ...page.said])
+    for (const canary of dump.canaries) assert.ok(!text.includes(canary));
+  assert.deepEqual(page.said, []);
+});
+
+test("a dump is opened from the keyboard, and follows the settings until something else is changed", async (t) => {
+  const page = await open(t);
+  const chooser = page.waitForEvent("filechooser");
+  await page.locator("#open-dump").focus();
+  await page.keyboard.press("Enter");
+  const file = { name: "cluster.json", mimeType: "application/json", buffer: Buffer.from(dump.text) };
+  await (await chooser).setFiles(file);
+  await page.locator("#dump-title", { hasText: "Dump: cluster.json" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "dump-claim");
+  await type(page, "credentials", credentials);
+  await type(page, "settings", settings);
+  assert.equal(await code(page), "FreshVolume");
+  await page.locator("#dump-claim").focus();
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await code(page), "UnrestoredVolume");
+
+  await type(page, "settings", "gate: x");
+  await page.locator("#verdict.faults").waitFor();
+  assert.deepEqual(await missing(page), [["problem", "settings.gate: expected evidence or none"]]);
+  await type(page, "settings", "label: other.example/backup");
+  await page.locator("#code", { hasText: "NotSelected" }).waitFor();
+  assert.match(await page.locator("#dump-claim optgroup").getAttribute("label"), /^Without the label.* \(5\)$/);
+  await type(page, "settings", settings);
+  assert.equal(await code(page), "UnrestoredVolume");
+
+  await page.getByLabel("The repository", { exact: true }).selectOption("unread unreachable");
+  assert.equal(await page.locator("#dump-claim").inputValue(), "");
+  assert.equal(await code(page), "RepositoryUnread");
+  await page.locator("#dump-close").click();
+  assert.equal(await page.locator("#dump").isVisible(), false);
+  assert.equal(await code(page), "RepositoryUnread");
+});
+
+test("what is no dump is told with its place, and changes nothing", async (t) => {
+  const page = await open(t);
+  const expected = await code(page);
+  const told = (words) => page.locator("#told", { hasText: words }).waitFor();
+  await page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(64_000_001)], "large.json"));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+  });
+  await told(/^large.json: too large: it has 65 MB, and a page takes 64 MB; /);
+  assert.equal(fetched(page), 0);
+  for (const [name, text, words] of [
+    ["cut.json", '{\n  "apiVersion": "v1",\n  "items": [\n', /^cut.json:\d: this is neither JSON nor YAML/],
+    [
+      "other.yaml",
+      "kind: List\nitems: []\n---\na: hunter2\n",
+      /^other.yaml:4: is neither an object of Kubernetes, a List /,
+    ],
+    ["text.txt", "hunter2\n", /^text.txt:1: is neither an object of Kubernetes, a List of them nor /],
+    [
+      "empty.json",
+      '{"kind": "List", "apiVersion": "v1", "items": []}',
+      /^empty.json: no claim is in it; kubectl get pvc /,
+    ],
+  ]) {
+    await drop(page, { [name]: text });
+    await told(words);
+    await page
+      .locator("#dump-files")
+      .setInputFiles([{ name: `opened-${name}`, mimeType: "", buffer: Buffer.from(text) }]);
+    await told(new RegExp(words.source.replace("^", "^opened-")));
+  }
+  assert.ok(!(await whole(page)).includes("hunter2"));
+  assert.equal(await page.locator("#dump").isVisible(), false);
+  assert.equal(await code(page), expected);
+  assert.deepEqual(page.said, []);
 });
 
 test("what is shown is copied whole", async (t) => {
@@ -445,6 +594,22 @@ test("after the first load it works without a network", async (t) => {
   await answered(page);
   await page.locator('[data-story="store-down"]').click();
   assert.equal(await code(page), "LedgerUnread");
+});
+
+test("what reads dumps is fetched with the first, and others are read without a network", async (t) => {
+  const page = await open(t);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  const isKept = () => page.evaluate(async (file) => (await caches.match(file)) !== undefined, MODULE);
+  assert.deepEqual([fetched(page), await isKept()], [0, false]);
+  await drop(page, DUMP);
+  await page.locator("#code", { hasText: "FreshVolume" }).waitFor();
+  assert.equal(await isKept(), true);
+  await page.context().setOffline(true);
+  await page.reload();
+  await answered(page);
+  await drop(page, DUMP);
+  await page.locator("#code", { hasText: "FreshVolume" }).waitFor();
 });
 
 test("the first answer waits for the page, its style, its script and the module, and for nothing else", async (t) => {

@@ -1,8 +1,12 @@
 //! The playground, in a real Chromium: `playground.mjs` drives it, and compares with what the native engine says here.
 
+use std::io::Cursor;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use volsync_policy_cases::{Documents, Dump, redact};
 use volsync_policy_engine::{Engine, Native};
 use volsync_policy_tests::{Question, questions, root};
 
@@ -19,11 +23,46 @@ fn answers() -> Value {
     answered.collect()
 }
 
+/// What is in no answer, though it is in the dump.
+const CANARY: &str = "canary-of-the-cluster";
+
+/// A dump with values of Secrets, what is given beside it, and what `explain --seen` makes of it once it is redacted:
+/// its claims, first as they are and then with `--assume-secrets`.
+fn dump() -> Value {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let parts = ["cluster.json", "listed-twice.yaml", "objects.yaml"];
+    let parts = parts.map(|name| read(&format!("harness/cli/tests/dump/{name}")));
+    let [password, canary] = ["made-up-password", CANARY].map(|value| STANDARD.encode(value));
+    let text = parts.join("---\n").replace(&password, &canary);
+    assert!(text.contains(&canary));
+    let given = ["examples/credentials.yaml", "harness/cli/tests/dump/settings.yaml"].map(read);
+    let [credentials, settings] = given.each_ref().map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let shared = Map::from_iter([("credentials".to_owned(), credentials), ("settings".to_owned(), settings)]);
+
+    let mut dump = Dump::default();
+    for document in Documents::new("dump".to_owned(), Box::new(Cursor::new(text.clone()))) {
+        let mut value = document.unwrap().value;
+        redact(&mut value);
+        dump.add(value).unwrap();
+    }
+    let explained = |assumes_secrets: bool| -> Value {
+        let explained = dump.claims().map(|claim| {
+            let (inspection, missing) = dump.inspection(claim, &shared, assumes_secrets);
+            let plan = Native.call("plan", Value::Object(inspection).to_string().as_bytes()).unwrap();
+            let missing: Value = missing.iter().map(|it| json!([it.topic(), it.to_string()])).collect();
+            json!({"claim": claim, "plan": serde_json::from_slice::<Value>(&plan).unwrap(), "missing": missing})
+        });
+        explained.collect()
+    };
+    let explained = [false, true].map(explained);
+    json!({"text": text, "given": given, "canaries": [CANARY, canary], "explained": explained})
+}
+
 #[test]
 fn the_page_does_in_chromium_what_it_promises() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("answers.json");
-    std::fs::write(&file, answers().to_string()).unwrap();
+    std::fs::write(&file, json!({"cases": answers(), "dump": dump()}).to_string()).unwrap();
     let output = Command::new("node")
         .args(["--test", "--test-reporter=spec", "tests/playground.mjs"])
         .env("ANSWERS", &file)

@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs";
 import {
   plan,
+  readDump,
   runCase,
   schema,
   validateSettings,
   type CaseReport,
+  type ClaimOfDump,
   type Evidence,
   type Plan,
   type PolicyError,
@@ -37,6 +39,15 @@ const { name, message, path, hint, problems, stack } = fault({ request: {}, sett
 const test = "{name: without a label, request: {kind: PersistentVolumeClaim}, expect: {code: NotSelected}}";
 const report: CaseReport = await runCase(test);
 
+const claim = {
+  kind: "PersistentVolumeClaim",
+  metadata: { namespace: "shop", name: "data", labels: { backup: "hourly" } },
+  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+};
+const dump = await readDump([{ name: "dump.json", text: JSON.stringify({ kind: "List", items: [claim] }) }]);
+const [of]: ClaimOfDump[] = dump.claims({});
+const { plan: planned, missing } = dump.explain(of!.request, { settings }, false);
+
 const text = readFileSync(0, "utf-8");
 const answer: Plan = plan(text);
 const same: Plan = plan(JSON.parse(text) as Review);
@@ -49,6 +60,7 @@ console.log(
     missing: fault(empty).path,
     fault: { isError: stack !== undefined, name, message, path, hint, problems },
     report,
+    dump: [of!.isSelected, planned.verdict.code, missing[0]!.topic],
     schemas: (["evidence", "plan", "report", "review", "settings"] as const).map((of) => schema(of)["title"]),
   }),
 );

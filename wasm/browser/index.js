@@ -9,5 +9,13 @@ export async function runCase(test) {
   return cases.runCase(test);
 }
 
+export async function readDump(files) {
+  const dumps = await import("./dump.js");
+  await dumps.default({ module_or_path: new URL("./dump_bg.wasm", import.meta.url) });
+  const dump = new dumps.Dump();
+  for (const { name, text } of files) dump.add(name, text);
+  return dump;
+}
+
 export { call, plan, validateSettings } from "./policy.js";
 export { schema } from "./schema.js";

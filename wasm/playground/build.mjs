@@ -11,7 +11,10 @@ const [, , from, to] = process.argv;
 const [here, into] = [dirname(fileURLToPath(import.meta.url)), resolve(to)];
 
 /** What a page of tools may weigh on the wire, in bytes of gzip. */
-const BUDGETS = { "playground.js": 250_000, "policy_bg.wasm": 160_000 };
+const BUDGETS = { "playground.js": 250_000, "policy_bg.wasm": 160_000, "dump_bg.wasm": 450_000 };
+
+/** What is fetched when a dump is read, and not before. */
+const LATER = ["dump_bg.wasm"];
 
 rmSync(into, { recursive: true, force: true });
 mkdirSync(into, { recursive: true });
@@ -32,13 +35,18 @@ const bundle = (entry, options) =>
 
 await bundle("main.ts", { outfile: join(into, "playground.js") });
 for (const file of ["index.html", "playground.css", "icon.svg"]) cpSync(join(here, file), join(into, file));
-cpSync(join(from, "policy_bg.wasm"), join(into, "policy_bg.wasm"));
+for (const file of ["policy_bg.wasm", ...LATER]) cpSync(join(from, file), join(into, file));
 
 // The worker is called after what it holds: other contents make another worker, which fetches all of them anew.
 const files = readdirSync(into).sort();
 const hash = createHash("sha256");
 for (const file of files) hash.update(file).update(readFileSync(join(into, file)));
-const define = { FILES: JSON.stringify(["./", ...files]), VERSION: JSON.stringify(hash.digest("hex").slice(0, 16)) };
+const now = files.filter((file) => !LATER.includes(file));
+const define = {
+  FILES: JSON.stringify(["./", ...now]),
+  LATER: JSON.stringify(LATER),
+  VERSION: JSON.stringify(hash.digest("hex").slice(0, 16)),
+};
 await bundle("worker.ts", { outfile: join(into, "worker.js"), define });
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} KB`;

@@ -101,17 +101,17 @@ enum Scope {
 }
 
 impl Missing {
-    /// Whether something is assumed in its place; else it is unread.
-    pub fn is_assumed(&self) -> bool {
+    /// In a word what comes of it: it is `unread`, or something is `assumed` in its place.
+    pub fn topic(&self) -> &'static str {
         match self {
-            Missing::AssumedValues(_) | Missing::Date => true,
+            Missing::AssumedValues(_) | Missing::Date => "assumed",
             Missing::Object(_)
             | Missing::Log(_)
             | Missing::Values(_)
             | Missing::OtherStore
             | Missing::Listing
             | Missing::SecondListing
-            | Missing::Bytes(_) => false,
+            | Missing::Bytes(_) => "unread",
         }
     }
 }
@@ -187,6 +187,21 @@ impl Dump {
                 seen.insert(read.role.as_str().to_owned(), answer);
             }
         }
+    }
+
+    /// The inspection of the claim that `request` is about, and what the dump does not tell of it; `shared` holds
+    /// settings and credentials. What `assumes_values` does, [`Dump::observe`] says.
+    pub fn inspection(
+        &self,
+        request: &Value,
+        shared: &Map<String, Value>,
+        assumes_values: bool,
+    ) -> (Map<String, Value>, Vec<Missing>) {
+        let mut inspection = shared.clone();
+        inspection.insert("request".to_owned(), request.clone());
+        let Observation { seen, missing } = self.observe(&inspection, assumes_values);
+        inspection.insert("seen".to_owned(), seen);
+        (inspection, missing)
     }
 
     fn add_list(&mut self, kind: &str, list: &Value, items: Vec<Value>) -> anyhow::Result<()> {
@@ -351,7 +366,8 @@ impl fmt::Display for Missing {
             Missing::AssumedValues(name) => {
                 write!(
                     f,
-                    "the values of the Secret {name} are not in the dump; they are taken for those of --credentials"
+                    "the values of the Secret {name} are not in the dump; they are taken for those of the base \
+                     credentials"
                 )
             }
             Missing::OtherStore => f.write_str(

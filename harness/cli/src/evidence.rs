@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
-use volsync_policy_cases::{Dump, Missing, Observation, Preset};
+use volsync_policy_cases::{Dump, Missing, Preset};
 
 use crate::documents::{self, Document};
 
@@ -62,10 +62,6 @@ impl DumpFile {
         request: &Value,
         shared: &Map<String, Value>,
     ) -> (Map<String, Value>, Vec<Missing>) {
-        let mut inspection = shared.clone();
-        inspection.insert("request".to_owned(), request.clone());
-        let Observation { seen, missing } = self.dump.observe(&inspection, self.assumes_secrets);
-        inspection.insert("seen".to_owned(), seen);
-        (inspection, missing)
+        self.dump.inspection(request, shared, self.assumes_secrets)
     }
 }

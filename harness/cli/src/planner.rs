@@ -68,12 +68,11 @@ impl Planned {
     /// What a dump does not tell of the claim, in sentences, each with what comes of that.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, String)> {
         self.missing.iter().map(|missing| {
-            let topic = if missing.is_assumed() { "assumed" } else { "unread" };
             let help = match missing {
                 Missing::Values(_) => "; --assume-secrets takes them for those that --credentials would make",
                 _ => "",
             };
-            (topic, format!("{missing}{help}"))
+            (missing.topic(), format!("{missing}{help}"))
         })
     }
 

@@ -17,11 +17,13 @@ const SOURCES: [&str; 8] =
 /// A module by its name in the package: the crate that it is built from, and that crate's features.
 type Module = (&'static str, &'static str, &'static [&'static str]);
 
-/// Its modules. What serves a host, and policy tests, have modules of their own: only those load them who use them.
-const MODULES: [Module; 3] = [
+/// Its modules. What serves a host, policy tests and dumps have modules of their own: only those load them who use
+/// them.
+const MODULES: [Module; 4] = [
     ("policy", "volsync-policy-browser", &[]),
     ("policy_for_hosts", "volsync-policy-browser", &["host"]),
     ("cases", "volsync-policy-browser-cases", &[]),
+    ("dump", "volsync-policy-browser-dump", &[]),
 ];
 
 /// Small before fast, because every page load pays for the bytes. No profile of its own: in that, cargo would compile

@@ -15,8 +15,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     ensure!(unformatted.is_empty(), "gofmt would change {}", String::from_utf8_lossy(&unformatted));
     crate::run(Command::new("wasm/node_modules/.bin/prettier").args(["--check", "--print-width=120"]).args(scripts))?;
     crate::run(cargo().arg("clippy").args(WORKSPACE).args(["--all-targets", "--", "-D", "warnings"]))?;
-    let modules = ["volsync-policy-wapc", "volsync-policy-browser", "volsync-policy-browser-cases"];
-    let modules = modules.into_iter().flat_map(|module| ["--package", module]);
+    let modules = ["wapc", "browser", "browser-cases", "browser-dump"];
+    let modules = modules.map(|module| format!("--package=volsync-policy-{module}"));
     let target = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
     crate::run(cargo().args(["clippy", "--locked"]).args(modules).args(target))?;
     let docs = ["--no-deps", "--document-private-items"];

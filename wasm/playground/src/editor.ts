@@ -64,7 +64,7 @@ export class Editor {
       keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
       placeholder("nothing"),
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       EditorView.updateListener.of((update) => {
         if (update.transactions.some((it) => it.docChanged && it.annotation(Transaction.userEvent))) changed();
       }),

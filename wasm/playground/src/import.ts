@@ -26,9 +26,10 @@ export function sort(texts: string[]): Sorted {
 }
 
 function documents(text: string): Fields[] {
-  const parsed = [...parseAllDocuments(text)].map((document) =>
-    document.errors.length > 0 ? {} : ((document.toJS() ?? {}) as Fields),
-  );
+  const parsed = [...parseAllDocuments(text)].map((document) => {
+    const value: unknown = document.errors.length > 0 ? undefined : document.toJS();
+    return typeof value === "object" && value !== null ? (value as Fields) : {};
+  });
   return parsed.some(isCase) ? parsed.slice(0, 1) : parsed;
 }
 

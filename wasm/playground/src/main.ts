@@ -8,11 +8,13 @@ import {
   type PolicyError,
   type Problem,
   type Review,
+  type Shared,
 } from "volsync-policy";
 import { showFaults, showPlan, signed, type Fault } from "./answer.js";
 import { completion } from "./completion.js";
 import { byId, copy, element, tell } from "./dom.js";
 import { changed, read, sentence, steps, write, type Mark, type Read } from "./documents.js";
+import { isDump, Opened, textOf } from "./dump.js";
 import { Editor } from "./editor.js";
 import { begin, capacityOf, type About } from "./evidence.js";
 import { Form } from "./form.js";
@@ -31,6 +33,9 @@ const PARTS: { [part in Part]: string } = {
   evidence: "Evidence",
 };
 const parts = Object.keys(PARTS) as Part[];
+
+/** A change of these changes what a dump tells of a claim; after any other it is no longer told of that claim. */
+const TOLD_BY = ["credentials", "settings", "dump"];
 
 /** The part of a review that an editor holds. */
 const keyOf = (part: Part) => (part === "claim" ? "request" : part);
@@ -62,6 +67,10 @@ const form = new Form(byId("questions"), (change) => changeEvidence((evidence) =
 const map = new DecisionMap(byId("axes"), byId("cells"), (change) =>
   changeEvidence((evidence) => change(evidence, about())),
 );
+const dump = new Opened(() => {
+  gallery.clear();
+  replan("dump");
+});
 const looked = byId<HTMLInputElement>("looked");
 
 /** What was read last, the plan that came of it, the one to compare it with, and what was changed to come there. */
@@ -72,7 +81,15 @@ let changedLast: string | undefined;
 
 /** Plans anew. `what` was changed: while one thing is being typed, the answer before is the one before that. */
 function replan(what: string): void {
-  reads = Object.fromEntries(parts.map((part) => [part, read(editors[part].text)])) as typeof reads;
+  const readAll = () => Object.fromEntries(parts.map((part) => [part, read(editors[part].text)])) as typeof reads;
+  reads = readAll();
+  if (!TOLD_BY.includes(what)) dump.leave();
+  const told = dump.tell(shared());
+  if (told) {
+    editors.claim.text = write(told.request);
+    editors.evidence.text = write(told.plan?.evidence ?? undefined);
+    reads = readAll();
+  }
   if (what !== changedLast && current) before = current;
   changedLast = what;
   looked.checked = reads.evidence.value !== undefined;
@@ -82,8 +99,8 @@ function replan(what: string): void {
   const marks = Object.fromEntries(parts.map((part) => [part, [...reads[part].faults]])) as { [part in Part]: Mark[] };
   const isYaml = parts.every((part) => marks[part].length === 0);
   const started = performance.now();
-  const answer = isYaml ? attempt(review()) : { problems: [] };
-  const milliseconds = performance.now() - started;
+  const answer = !isYaml ? { problems: [] } : told?.plan ? answered(told.plan) : attempt(review());
+  const milliseconds = told?.milliseconds ?? performance.now() - started;
   for (const problem of answer.problems) {
     const part = partOf(problem);
     marks[part].push({ ...reads[part].place(stepsIn(problem)), message: sentence(problem) });
@@ -112,13 +129,21 @@ function announce(what: string): void {
 /** A plan, with what is wrong with its claim, or all that is wrong with the review. */
 function attempt(review: Review): { plan?: Plan; problems: Problem[] } {
   try {
-    const made = plan(review);
-    return { plan: made, problems: made.verdict.problem ? [made.verdict.problem] : [] };
+    return answered(plan(review));
   } catch (error) {
     const { problems, message } = error as PolicyError;
     return { problems: problems ?? [{ path: "", message }] };
   }
 }
+
+/** A plan, with what is wrong with its claim. */
+const answered = (plan: Plan): { plan: Plan; problems: Problem[] } => ({
+  plan,
+  problems: plan.verdict.problem ? [plan.verdict.problem] : [],
+});
+
+/** What all claims of a dump are planned with. */
+const shared = () => ({ credentials: reads.credentials.value, settings: reads.settings.value }) as Shared;
 
 function review(): Review {
   const values = parts.map((part) => [keyOf(part), reads[part].value]).filter(([, value]) => value !== undefined);
@@ -224,19 +249,40 @@ byId("download").addEventListener("click", () => {
   tell("Apply them with `kubectl apply --server-side`.");
 });
 
-async function take(files: Iterable<File>): Promise<void> {
-  const texts = await Promise.all([...files].map((file) => file.text()));
-  const { values, strange } = sort(texts);
-  load(values, "files");
-  const loaded = parts.filter((part) => part in values).map((part) => PARTS[part]);
-  const what = loaded.length > 0 ? `Loaded: ${loaded.join(", ")}.` : "Nothing was loaded.";
-  const known = "a claim, a Secret, settings, evidence or a test case";
-  tell(strange === 0 ? what : `${what} Not recognised: ${strange}. What is: ${known}.`);
+/** Takes files, each for what is in it, or all of them for a dump. */
+async function take(files: Iterable<File>, areDump = false): Promise<void> {
+  try {
+    const texts = await Promise.all([...files].map(textOf));
+    const dumps = texts.filter(({ text }) => areDump || isDump(text));
+    const { values, strange } = sort(texts.filter((file) => !dumps.includes(file)).map(({ text }) => text));
+    const loaded = parts.filter((part) => part in values);
+    // Where nothing is known, the dump's errors name the place.
+    if (loaded.length === 0 && dumps.length === 0) dumps.push(...texts);
+    if (loaded.length > 0) load(values, loaded.every((part) => TOLD_BY.includes(part)) ? "settings" : "files");
+    if (dumps.length > 0) {
+      tell(`Reading ${dumps.map(({ name }) => name).join(", ")}…`);
+      await dump.open(dumps, shared());
+    }
+    const what = loaded.length > 0 ? `Loaded: ${loaded.map((part) => PARTS[part]).join(", ")}.` : "";
+    const known = "a claim, a Secret, settings, evidence, a test case or a dump";
+    tell(loaded.length === 0 || strange === 0 ? what : `${what} Not recognised: ${strange}. What is: ${known}.`);
+  } catch (error) {
+    tell((error as Error).message);
+  }
 }
 
-const files = byId<HTMLInputElement>("files");
-byId("open").addEventListener("click", () => files.click());
-files.addEventListener("change", () => void take(files.files ?? []));
+for (const [button, input, areDump] of [
+  ["open", "files", false],
+  ["open-dump", "dump-files", true],
+] as const) {
+  const files = byId<HTMLInputElement>(input);
+  byId(button).addEventListener("click", () => files.click());
+  files.addEventListener("change", () => {
+    void take(files.files ?? [], areDump);
+    // The same file may be opened again, with other contents.
+    files.value = "";
+  });
+}
 document.addEventListener("dragover", (event) => event.preventDefault());
 // Before the editors see it: they would insert the files where they were dropped.
 document.addEventListener(

@@ -1,5 +1,6 @@
-// Keeps the page for when there is no network: all of it, or nothing.
+// Keeps the page for when there is no network: all of it, or nothing; and what is fetched later, once it was.
 declare const FILES: string[];
+declare const LATER: string[];
 declare const VERSION: string;
 const worker = self as unknown as ServiceWorkerGlobalScope;
 
@@ -22,7 +23,12 @@ const removeOld = async () => {
 
 const answer = async (request: Request) => {
   const cache = await caches.open(CACHE);
-  return (await cache.match(request, { ignoreSearch: true })) ?? fetch(request);
+  const kept = await cache.match(request, { ignoreSearch: true });
+  if (kept) return kept;
+  const response = await fetch(request);
+  const isLater = LATER.some((file) => request.url === new URL(file, worker.registration.scope).href);
+  if (isLater && response.ok) await cache.put(request, response.clone());
+  return response;
 };
 
 worker.addEventListener("install", (event) => event.waitUntil(fetchAll()));

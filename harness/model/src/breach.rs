@@ -1,7 +1,9 @@
 //! Breaches: what a plan must not do, in the words of the field, not of the procedure.
 
+use volsync_policy::{Code, HoldId};
+
 use crate::answer::Answer;
-use crate::objects::{Record, Secret};
+use crate::objects::{Claim, Entry, Hold, Id, Log, Mover, Record, Saw, Secret, Snapshot};
 use crate::task::Task;
 use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, View};
 use crate::world::{Broken, World};
@@ -22,7 +24,128 @@ impl Answer {
     }
 }
 
+/// The codes of the holds that a person can accept.
+fn is_hold(code: Code) -> bool {
+    matches!(
+        code,
+        Code::VolumeReplaced
+            | Code::Superseded
+            | Code::RepositoryReplaced
+            | Code::RepositoryMoved
+            | Code::RepositoryDamaged
+            | Code::RepositoryRolledBack
+            | Code::DataExpected
+            | Code::SnapshotsGone
+            | Code::OtherWriterActive
+            | Code::UnrestoredVolume
+            | Code::ForeignSource
+            | Code::PopulatedFromOtherImage
+            | Code::RestoreCameBackEmpty
+            | Code::RestoreUnverified
+            | Code::RestoredFromElsewhere
+            | Code::RestoredOlder
+            | Code::CapacityTooSmall
+    )
+}
+
+impl Claim {
+    /// Whether a person has accepted that this writer is taken over from.
+    pub(crate) fn accepts_writer(&self, writer: Option<(Id, Id, Id, u8)>) -> bool {
+        let is_about = |code| matches!(code, Code::Superseded | Code::OtherWriterActive);
+        self.accepted.iter().any(|hold| is_about(hold.code) && hold.saw.writer == writer)
+    }
+}
+
+impl World {
+    /// Whether the view shows backups that the claim's volume wrote under its own entry.
+    pub(crate) fn shows_backups(&self, at: usize, view: &View) -> bool {
+        let is_here = |entry: &Entry| self.place(entry.path) == self.place(view.shown.path);
+        let by = view.claim.volume.map(|volume| Mover { cluster: at as Id, volume });
+        let is_good = |it: &Snapshot| it.by == by && !it.stray && view.shown.snapshots.contains(&(it.id, it.at));
+        let is_written_down = view.has_entry() && view.shelf.entry.as_ref().is_some_and(is_here);
+        is_written_down && self.repository(view.shown.path).snapshots.iter().any(is_good)
+    }
+
+    /// Whether the view shows that the claim's own restore has brought something back, and not a stranger's.
+    pub(crate) fn shows_restored(&self, view: &View) -> bool {
+        let all = || self.repositories.iter().flat_map(|it| &it.snapshots);
+        let is_strangers = |id: Id| all().any(|snapshot| snapshot.id == id && snapshot.by.is_none());
+        let is_own = |log: Log| matches!(log, Log::Restored(id) if !is_strangers(id));
+        let destination = view.destination.as_ref().filter(|it| it.claim == view.claim.uid);
+        destination.is_some_and(|it| it.log.is_some_and(is_own))
+    }
+
+    /// What a plan on everything, as it is now, does to a person, or to what a person has said.
+    pub(crate) fn nuisance(&self, at: usize, view: &View, answer: &Answer) -> Option<Broken> {
+        // Without a ledger there is nothing to accept, and it says so.
+        if is_hold(answer.code) && answer.hold.is_none() && view.shelf.is_initialised {
+            return Some(Broken::Stuck);
+        }
+        let answered = self.clusters[at].objects.claim.as_ref().and_then(|claim| claim.answered);
+        let is_new = |id: &HoldId| view.claim.accepted.iter().all(|hold| hold.id != *id);
+        if answered == Some(answer.code) && answer.hold.as_ref().is_some_and(is_new) {
+            return Some(Broken::Asked);
+        }
+        // The same fingerprint, and the same newest snapshot: that is what is remembered, whatever its address.
+        let shown = (view.shown.config, view.shown.newest());
+        let is_remembered = |(config, newest, at)| shown == (config, Some((newest, at)));
+        let memory = view.shelf.entry.as_ref().and_then(|it| it.memory);
+        let is_pending = view.claim.volume.is_none();
+        if answer.code == Code::RepositoryMoved && is_pending && memory.is_some_and(is_remembered) {
+            return Some(Broken::Asked);
+        }
+        // A person has said that the claim goes on at another place, and what it wrote there is held against it.
+        let claim = &view.claim;
+        let has_moved = |hold: &Hold| {
+            let is_away = hold.saw.is_released && hold.saw.path != view.base;
+            hold.code == Code::RepositoryMoved && hold.saw.volume == claim.volume && is_away
+        };
+        let wrote = self.repository(view.shown.path).snapshots.last().and_then(|it| it.by.filter(|_| !it.stray));
+        let is_own = wrote == claim.volume.map(|volume| Mover { cluster: at as Id, volume });
+        let is_withdrawn = answer.tasks.iter().any(|it| matches!(it, Task::DeleteSource(_)));
+        let is_ours = view.source.as_ref().is_some_and(|it| it.claim == claim.uid && !it.is_foreign);
+        let is_writer = view.shelf.entry.as_ref().is_some_and(|it| (it.cluster, it.uid) == (view.cluster, claim.uid));
+        let is_as_rendered = view.secret.as_ref().is_some_and(|it| it.path == view.base);
+        let stands = is_own && is_ours && is_writer && is_as_rendered && claim.is_labelled;
+        (is_withdrawn && stands && claim.accepted.iter().any(has_moved)).then_some(Broken::Flapping)
+    }
+}
+
 impl View {
+    /// Whether a person has accepted a hold while the repository showed what it shows now.
+    fn accepts_what_is_shown(&self) -> bool {
+        let shown = |saw: &Saw| (saw.path, saw.config, saw.newest, saw.is_emptied);
+        let now = shown(&self.saw());
+        self.claim.accepted.iter().any(|hold| shown(&hold.saw) == now)
+    }
+
+    /// Whether the entry says that this very claim, on this very volume, is the writer.
+    fn has_entry(&self) -> bool {
+        let own = Some((self.cluster, self.claim.uid, self.claim.volume));
+        self.shelf.entry.as_ref().map(|it| (it.cluster, it.uid, Some(it.volume))) == own
+    }
+
+    /// Whether a person has accepted that the writer in the ledger is taken over from.
+    pub(crate) fn accepts_writer(&self) -> bool {
+        self.claim.accepts_writer(self.saw().writer)
+    }
+
+    /// Whether a person has accepted that there is nothing: they saw that the repository has no snapshot, and it has
+    /// none, or that nothing came back of what it still shows.
+    fn accepts_nothing(&self) -> bool {
+        let now = self.saw();
+        self.claim.accepted.iter().any(|Hold { code, saw, .. }| {
+            let is_same = saw.path == now.path && saw.newest == now.newest && saw.is_emptied == now.is_emptied;
+            is_same && (saw.snapshots == 0 || *code == Code::RestoreCameBackEmpty)
+        })
+    }
+
+    /// Whether the plan writes an entry without a memory, and a person has said that there is nothing to remember.
+    pub(crate) fn forgets_by_a_persons_word(&self, answer: &Answer) -> bool {
+        let forgets = |task: &Task| matches!(task, Task::PutEntry { entry, .. } if entry.memory.is_none());
+        answer.tasks.iter().any(forgets) && self.accepts_nothing()
+    }
+
     /// Whether the claim has a record that names its own volume and nobody has taken over from.
     fn was_released(&self) -> bool {
         let source = self.source.as_ref().and_then(|it| it.record.as_ref());
@@ -38,7 +161,6 @@ impl View {
         let expects_nothing =
             answer.tasks.iter().any(|it| matches!(it, Task::CreateDestination { expects_nothing: true, .. }));
         let deletes = |task: fn(&Task) -> bool| answer.tasks.iter().any(task);
-        let is_accepted = !self.claim.accepted.is_empty();
         // Unknown is not fresh.
         let is_unknown = !self.reads(NO_REPOSITORY | NO_LEDGER | NO_MARKER) || !self.shelf.is_initialised;
         if is_unknown && (restores || runs && !self.was_released()) {
@@ -51,9 +173,8 @@ impl View {
             return Some(Broken::Unknown);
         }
         // Memory: it had backups, and now shows none, fewer, or another repository's.
-        if let (Some((config, _, newest)), false, false) =
-            (self.shelf.entry.as_ref().and_then(|it| it.memory), is_unknown, is_accepted)
-        {
+        let memory = self.shelf.entry.as_ref().and_then(|it| it.memory);
+        if let (Some((config, _, newest)), false, false) = (memory, is_unknown, self.accepts_what_is_shown()) {
             let contradicts = self.shown.config != config || self.shown.newest().is_none_or(|(_, at)| at < newest);
             let is_writer = self.shelf.entry.as_ref().is_some_and(|it| Some(it.volume) == self.claim.volume);
             if contradicts && (restores || expects_nothing || runs && !is_writer && !self.was_released()) {
@@ -66,8 +187,25 @@ impl View {
             _ => false,
         });
         let is_silent = self.shown.newest().is_none_or(|(_, at)| self.now >= at + 2);
-        if takes_over && !is_silent && !is_accepted {
+        if takes_over && !is_silent && !self.accepts_writer() {
             return Some(Broken::Writer);
+        }
+        // And so is whoever keeps a lock fresh: a first backup takes days, and no snapshot shows it.
+        let is_anyones = self.shelf.entry.as_ref().is_none_or(|it| it.cluster != self.cluster);
+        let writes_entry = answer.tasks.iter().any(|it| matches!(it, Task::PutEntry { .. }));
+        let is_locked = self.shown.is_locked
+            && (0..world.clusters.len()).any(|other| other != at && world.is_uploading(other, self.shown.path));
+        if is_locked && is_anyones && writes_entry && !self.accepts_writer() {
+            return Some(Broken::Writer);
+        }
+        // What had backups, and a host has seen them, is not new: only a person can say so who has seen that there is
+        // nothing, or that nothing came back.
+        let is_current = self.shelf.entry == world.ledger(self.base).entry && !is_unknown;
+        let is_known = world.ledger(self.base).is_known || self.claim.is_known;
+        let goes_on = self.was_released() || self.has_entry();
+        let starts_anew = expects_nothing || runs && self.shown.snapshots.is_empty() && !goes_on;
+        if is_current && is_known && starts_anew && !self.accepts_nothing() {
+            return Some(Broken::Forgotten);
         }
         // No flapping: what a plan that read everything left running stays until something changes. Before the first
         // backup is seen, a Secret that is not as we rendered it is such a change for as long as it is there.

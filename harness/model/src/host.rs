@@ -1,6 +1,6 @@
 //! The host: it reads, asks the core, and carries out its writes one by one. It holds no rule.
 
-use crate::objects::{Destination, Id, Secret, Source};
+use crate::objects::{Destination, Hold, Id, Secret, Source};
 use crate::task::Task;
 use crate::version::{Expected, Stored};
 use crate::view::{Blind, Parts, View, is_in_order};
@@ -49,11 +49,20 @@ impl World {
             self.break_(broken);
         }
         let covers = view.blind == 0 && is_whole;
+        if let Some(broken) = self.nuisance(at, view, &answer).filter(|_| covers) {
+            self.break_(broken);
+        }
+        if view.forgets_by_a_persons_word(&answer) {
+            self.ledger_mut(view.base).is_known = false;
+        }
         let cluster = &mut self.clusters[at];
         if covers && let Some(claim) = &mut cluster.objects.claim {
-            claim.hold = answer.hold.clone().map(|id| (answer.code, id));
+            claim.hold = answer.hold.clone().map(|id| Hold { code: answer.code, id, saw: view.saw() });
         }
-        cluster.host = Host { tasks: answer.tasks.clone(), covers, kept: None };
+        let (saw_backups, saw_restored) = (self.shows_backups(at, view), self.shows_restored(view));
+        let takes_over = view.accepts_writer();
+        let host = &mut self.clusters[at].host;
+        *host = Host { tasks: answer.tasks.clone(), covers, kept: None, saw_backups, saw_restored, takes_over };
         self.settle(at);
         Some(())
     }
@@ -64,12 +73,18 @@ impl World {
         if !cluster.host.tasks.is_empty() {
             return;
         }
-        if cluster.host.covers
-            && let Some(source) = &mut cluster.objects.source
-        {
-            source.unseen = false;
+        if cluster.host.covers {
+            if let Some(source) = &mut cluster.objects.source {
+                source.unseen = false;
+            }
+            if let Some(claim) = &mut cluster.objects.claim {
+                claim.is_known |= cluster.host.saw_restored;
+            }
+            let (base, saw_backups) = (cluster.base, cluster.host.saw_backups);
+            self.ledger_mut(base).is_known |= saw_backups;
         }
-        cluster.host.covers = false;
+        let host = &mut self.clusters[at].host;
+        (host.covers, host.saw_backups, host.saw_restored) = (false, false, false);
     }
 
     /// The host carries out one task.
@@ -94,7 +109,8 @@ impl World {
         let objects = &mut cluster.objects;
         match task {
             Task::PutEntry { base, tag, entry } => {
-                let shelf = &mut self.ledgers[base as usize];
+                let place = if self.is_renamed { 0 } else { base as usize };
+                let shelf = &mut self.ledgers[place];
                 if self.outage || shelf.entry.as_ref().map(|it| it.tag()) != tag {
                     return None;
                 }
@@ -102,13 +118,14 @@ impl World {
                 let is_takeover = taken_from.is_some();
                 // Whoever has taken over within two intervals is at work, even if nobody has read that yet.
                 let is_at_work = taken_from.is_some_and(|it| self.clock < it.since + 2);
-                let is_accepted = objects.claim.as_ref().is_some_and(|it| !it.accepted.is_empty());
+                let is_accepted = cluster.host.takes_over;
                 // Where the entry was lost, another may still take itself for the writer.
                 let is_new_writer = is_takeover || shelf.entry.is_none();
                 if is_takeover {
                     // What the other wrote since the host read is lost to it: S3 has no lock that holds both.
                     let newest = entry.memory.map_or(0, |(_, newest, _)| newest);
-                    for snapshot in &mut self.repositories[entry.path as usize].snapshots {
+                    let place = if self.is_renamed { 0 } else { entry.path as usize };
+                    for snapshot in &mut self.repositories[place].snapshots {
                         snapshot.stray |= snapshot.id > newest;
                     }
                 }

@@ -42,20 +42,38 @@ pub enum Mishap {
     SaveEtcd,
     /// Etcd is restored.
     RestoreEtcd,
-    /// The storage is lost and made anew under the same claim.
+    /// The storage is lost, or put aside, and made anew under the same claim.
     ReplaceVolume,
+    /// What was put aside comes back under the same claim.
+    VolumeComesBack,
     /// The label is removed, or put back.
     Label,
     /// The hold that stands is accepted.
     Accept,
-    /// All snapshots are removed.
+    /// All snapshots are removed below the base that settings name.
     Wipe,
-    /// The repository is removed.
+    /// The repository below the base that settings name is removed.
     Vanish,
     /// The record is removed from the claim.
     LoseRecord,
     /// The ledger's entry is removed.
     LoseEntry,
+    /// The ledger is backed up.
+    SaveLedger,
+    /// The ledger is put back to what it was then.
+    RestoreLedger,
+    /// The bucket is copied.
+    CopyBucket,
+    /// The bucket is copied, but the repository is not among what arrives.
+    CopyLedger,
+    /// The endpoint gets another name, and the settings say that one.
+    RenameEndpoint,
+    /// Settings are pointed at the other base, and whoever makes the Secret follows at once.
+    RepointAll,
+    /// Logs of movers cannot be read any more.
+    LoseLogs,
+    /// The mover of a backup that was cut begins, and has much to upload.
+    LongBackup,
     /// Someone else's ReplicationSource is made.
     ForeignSource,
     /// Someone else's Secret is made.
@@ -185,6 +203,12 @@ impl World {
                 world.suffer(at, mishap)
             }
         }?;
+        // What anybody else does may be a reason to ask a person again.
+        for (at, cluster) in world.clusters.iter_mut().enumerate() {
+            if let Some(claim) = cluster.objects.claim.as_mut().filter(|_| !action.is_of_host(at)) {
+                claim.answered = None;
+            }
+        }
         (world != *self).then_some(world)
     }
 
@@ -198,6 +222,7 @@ impl World {
             Mishap::SaveEtcd => cluster.etcd = Some(Box::new(cluster.objects.clone())),
             Mishap::RestoreEtcd => self.restore_etcd(at)?,
             Mishap::ReplaceVolume => self.replace_volume(at)?,
+            Mishap::VolumeComesBack => self.bring_volume_back(at)?,
             Mishap::Label => {
                 let claim = cluster.objects.claim.as_mut()?;
                 claim.is_labelled = !claim.is_labelled;
@@ -205,13 +230,17 @@ impl World {
             }
             Mishap::Accept => self.accept(at)?,
             Mishap::Wipe | Mishap::Vanish => {
-                let repository = self.repositories.first_mut().filter(|it| !it.snapshots.is_empty())?;
+                let base = cluster.base;
+                let repository = self.repository_mut(base);
+                if repository.snapshots.is_empty() {
+                    return None;
+                }
                 repository.snapshots.clear();
                 repository.is_emptied = true;
                 if mishap == Mishap::Vanish {
                     *repository = Repository::default();
                 }
-                (0..self.clusters.len()).for_each(|at| self.changed(at));
+                self.all_changed();
             }
             Mishap::LoseRecord => {
                 cluster.objects.claim.as_mut()?.record.take()?;
@@ -219,8 +248,23 @@ impl World {
             }
             Mishap::LoseEntry => {
                 self.ledgers[0].entry.take()?;
-                (0..self.clusters.len()).for_each(|at| self.changed(at));
+                self.ledgers[0].is_known = false;
+                self.all_changed();
             }
+            Mishap::SaveLedger => self.saved = Some(Box::new(self.ledgers.clone())),
+            Mishap::RestoreLedger => {
+                self.ledgers = *self.saved.take()?;
+                self.all_changed();
+            }
+            Mishap::CopyBucket | Mishap::CopyLedger => self.copy_bucket(mishap == Mishap::CopyBucket)?,
+            Mishap::RenameEndpoint => self.rename(at)?,
+            Mishap::RepointAll => {
+                let path = cluster.base.other();
+                cluster.objects.secret.as_mut()?.path = path;
+                self.repoint_base(at);
+            }
+            Mishap::LoseLogs => cluster.is_logless = true,
+            Mishap::LongBackup => self.upload(at)?,
             Mishap::ForeignSource => {
                 if cluster.objects.source.is_some() {
                     return None;
@@ -278,6 +322,22 @@ impl World {
     /// Whether one of the clusters has taken over from another.
     pub fn has_taken_over(&self) -> bool {
         self.ledgers[0].entry.as_ref().is_some_and(|it| it.cluster < 9 && it.term > 1)
+    }
+}
+
+impl Action {
+    /// Whether it is the host of that cluster who acts.
+    fn is_of_host(self, cluster: usize) -> bool {
+        match self {
+            Action::Plan(at, _)
+            | Action::Keep(at)
+            | Action::PlanOnKept(at, _)
+            | Action::CarryOut(at)
+            | Action::CarryOutAll(at)
+            | Action::Crash(at)
+            | Action::Mishap(at, Mishap::Accept) => at == cluster,
+            _ => false,
+        }
     }
 }
 
@@ -343,6 +403,12 @@ impl Model for Trial {
             Property::always("good backups are aged out only by what was restored from them", |_, world: &World| {
                 world.broken != Some(Broken::Promise)
             }),
+            Property::always("a backup goes on from the newest snapshot", |_, world: &World| {
+                world.broken != Some(Broken::Overwritten)
+            }),
+            Property::always("what had backups is not new", |_, world: &World| world.broken != Some(Broken::Forgotten)),
+            Property::always("a person is asked once", |_, world: &World| world.broken != Some(Broken::Asked)),
+            Property::always("every hold can be accepted", |_, world: &World| world.broken != Some(Broken::Stuck)),
             Property::always("unknown is not fresh", |_, world: &World| world.broken != Some(Broken::Unknown)),
             Property::always("what contradicts the memory is not new", |_, world: &World| {
                 world.broken != Some(Broken::Memory)

@@ -41,6 +41,17 @@ pub struct Snapshot {
     pub ancestry: u64,
     /// Whether nobody could have kept it out (see [`Source::unseen`]): it is not missed.
     pub stray: bool,
+    /// Who wrote it. Nobody reads that in a repository: it is what is true.
+    pub by: Option<Mover>,
+}
+
+/// The one volume of the world whose content a backup is of: handles can be equal in two clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mover {
+    /// The cluster.
+    pub cluster: Id,
+    /// The volume in it.
+    pub volume: Id,
 }
 
 /// A repository.
@@ -103,6 +114,59 @@ pub struct Shelf {
     pub is_initialised: bool,
     /// The claim's entry.
     pub entry: Option<Entry>,
+    /// Whether a host has seen backups of the claim, and had the time to write that down. It goes where the entry goes.
+    /// Not an object's field: what the properties ask for.
+    pub is_known: bool,
+}
+
+/// What a host showed to a person, and what was true of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Saw {
+    /// The claim's volume, if it was Bound.
+    pub volume: Option<Id>,
+    /// Whether the claim was released.
+    pub is_released: bool,
+    /// Where the repository was read.
+    pub path: Path,
+    /// Its `config`.
+    pub config: Id,
+    /// Whether a person had removed all snapshots.
+    pub is_emptied: bool,
+    /// The snapshots that were listed, a bit for each.
+    pub snapshots: u64,
+    /// The newest of them.
+    pub newest: Option<Id>,
+    /// The writer in the ledger: cluster, claim, volume, term.
+    pub writer: Option<(Id, Id, Id, u8)>,
+}
+
+/// A hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// Its code.
+    pub code: Code,
+    /// Its name.
+    pub id: HoldId,
+    /// What a person was shown.
+    pub saw: Saw,
+}
+
+/// What a person has agreed that backups of a volume are written over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Excuse {
+    /// The snapshots that they were shown, a bit for each.
+    pub snapshots: u64,
+    /// The other writer that they were shown, and the newest snapshot at that time: what it writes later is agreed to,
+    /// because nobody can look again after each of its backups.
+    pub writer: Option<(Mover, Id)>,
+}
+
+impl Excuse {
+    /// Whether they have agreed that this one is written over.
+    pub fn covers(&self, snapshot: &Snapshot) -> bool {
+        let is_of_writer = |(writer, newest): (Mover, Id)| snapshot.by == Some(writer) && snapshot.id > newest;
+        self.snapshots >> snapshot.id & 1 == 1 || self.writer.is_some_and(is_of_writer)
+    }
 }
 
 /// The claim.
@@ -121,9 +185,13 @@ pub struct Claim {
     /// The record of its release.
     pub record: Option<Record>,
     /// The hold that stands on it, where a person can accept one.
-    pub hold: Option<(Code, HoldId)>,
-    /// The holds that a person accepted.
-    pub accepted: Vec<HoldId>,
+    pub hold: Option<Hold>,
+    /// The holds that a person accepted. They stay, whatever changes.
+    pub accepted: Vec<Hold>,
+    /// The code that a person has just accepted, until anything but the claim's own host does something.
+    pub answered: Option<Code>,
+    /// Whether a host has seen that it was restored from a backup, and had the time to act on it.
+    pub is_known: bool,
 }
 
 /// The claim's Secret.
@@ -172,12 +240,14 @@ pub struct Destination {
 pub struct Cut {
     /// What was on the volume when it was cut.
     pub content: Content,
-    /// Whether a person has accepted that volume.
-    pub is_accepted: bool,
+    /// What a person has agreed to of that volume.
+    pub excuse: Excuse,
     /// The volume.
     pub volume: Id,
     /// Where it goes.
     pub path: Path,
+    /// Whether the mover is at work, and keeps its lock in the repository fresh.
+    pub is_uploading: bool,
     /// [`Source::unseen`] when it was cut: the Secret may have been put right since.
     pub unseen: bool,
 }
@@ -216,8 +286,14 @@ impl Destination {
 impl Source {
     /// What of it stands in its fields: of a backup under way, that it is.
     pub(crate) fn shown(self) -> Self {
-        let cut =
-            self.cut.map(|_| Cut { content: None, is_accepted: false, volume: 0, path: Path::Right, unseen: false });
+        let cut = self.cut.map(|_| Cut {
+            content: None,
+            excuse: Excuse::default(),
+            volume: 0,
+            path: Path::Right,
+            is_uploading: false,
+            unseen: false,
+        });
         Source { cut, unseen: false, ..self }
     }
 }
@@ -249,8 +325,10 @@ pub struct Volume {
     pub id: Id,
     /// What is on it.
     pub content: Content,
-    /// Whether a person has accepted a hold on it.
-    pub is_accepted: bool,
+    /// The image it was filled from.
+    pub populated_from: Option<Id>,
+    /// What a person has agreed that its backups are written over.
+    pub excuse: Excuse,
 }
 
 /// What etcd holds of one claim.

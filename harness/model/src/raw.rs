@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use volsync_policy::names::{
     ACCEPT, CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, POPULATED_FROM, RELEASED, SNAPSHOT_VERSION, populator,
 };
-use volsync_policy::{HoldId, Part, Plan, Review, plan};
+use volsync_policy::{Part, Plan, Review, plan};
 
 use crate::answer::shared;
 use crate::naming::{CLAIM, DRIVER, NAMESPACE, number, path_where, repository, uid, uid_of_prime};
@@ -51,6 +51,8 @@ fn rendered(part: Part, claim: Id) -> Value {
             record: None,
             hold: None,
             accepted: Vec::new(),
+            answered: None,
+            is_known: false,
         };
         let review = json!({"request": self::claim(&claim)});
         manifests(&plan(&Review::under(shared(Path::Right), review.to_string().as_bytes()).expect("a review")))
@@ -160,7 +162,7 @@ pub(crate) fn claim(claim: &Claim) -> Value {
         object["metadata"]["annotations"][RELEASED] = write_record(record).into();
     }
     if !claim.accepted.is_empty() {
-        let holds = claim.accepted.iter().map(HoldId::to_string).collect::<Vec<String>>().join(",");
+        let holds = claim.accepted.iter().map(|hold| hold.id.to_string()).collect::<Vec<String>>().join(",");
         object["metadata"]["annotations"][ACCEPT] = format!("{holds} {REASON}").into();
     }
     stored(object, claim, false)

@@ -160,12 +160,17 @@ fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
     let key = |name: &str| format!("{}/{NAMESPACE}/{CLAIM}/{name}", folder(shown.path));
     let file = |name: &str, at: Tick| json!({"key": key(name), "lastModified": time(at)});
     let has_snapshots = !shown.snapshots.is_empty();
-    let folders = [("keys/", true), ("data/", has_snapshots || shown.is_emptied), ("snapshots/", has_snapshots)];
+    let has_data = has_snapshots || shown.is_emptied;
+    let folders = [("keys/", true), ("locks/", shown.is_locked), ("data/", has_data), ("snapshots/", has_snapshots)];
     let folders: Vec<String> = folders.iter().filter(|(_, is)| *is).map(|(name, _)| key(name)).collect();
     let mut answers = vec![
         (Role::Repository, listing(vec![file("config", 0)], &folders, at, 0)),
         (Role::Config, bytes(Some((&config(shown.config), 1)), at)),
     ];
+    if shown.is_locked {
+        // A mover that is at work refreshes its lock every few minutes.
+        answers.push((Role::Locks, listing(vec![file(&format!("locks/{}", snapshot(0)), at)], &[], at, 0)));
+    }
     if has_snapshots {
         let files = shown.snapshots.iter().map(|(id, at)| file(&format!("snapshots/{}", snapshot(*id)), *at));
         answers.push((Role::Snapshots, listing(files.collect(), &[], at, 0)));

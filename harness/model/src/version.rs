@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use volsync_policy::HoldId;
+
 use crate::objects::{Claim, Destination, Entry, Id, Secret, Source};
 
 /// A resourceVersion, or an entity tag of the store: another one where anything that is shown differs.
@@ -45,7 +47,8 @@ impl Stored for Claim {
     }
 
     fn version(&self) -> Version {
-        let Claim { uid, is_sourced, is_labelled, volume, populated_from: _, record, hold: _, accepted } = self;
+        let Claim { uid, is_sourced, is_labelled, volume, record, accepted, .. } = self;
+        let accepted: Vec<&HoldId> = accepted.iter().map(|hold| &hold.id).collect();
         version((uid, is_sourced, is_labelled, volume, record, accepted))
     }
 }

@@ -1,6 +1,6 @@
 //! What a host reads of the world, and when.
 
-use crate::objects::{Claim, Destination, Id, Image, Path, Prime, Secret, Shelf, Source, Tick};
+use crate::objects::{Claim, Destination, Id, Image, Path, Prime, Saw, Secret, Shelf, Source, Tick};
 use crate::world::World;
 
 /// What cannot be read, as bits.
@@ -51,6 +51,8 @@ pub struct Shown {
     pub(crate) path: Path,
     pub(crate) config: Id,
     pub(crate) is_emptied: bool,
+    /// Whether there is a lock in it, as old as the listing.
+    pub(crate) is_locked: bool,
     /// The snapshots in it, and when each was written; oldest first.
     pub(crate) snapshots: Vec<(Id, Tick)>,
 }
@@ -62,6 +64,7 @@ impl Shown {
             path,
             config: repository.config,
             is_emptied: repository.is_emptied,
+            is_locked: (0..world.clusters.len()).any(|at| world.is_uploading(at, path)),
             snapshots: repository.snapshots.iter().map(|it| (it.id, it.at)).collect(),
         }
     }
@@ -100,7 +103,7 @@ impl View {
     pub fn of(world: &World, at: usize, blind: Blind) -> Option<View> {
         let cluster = &world.clusters[at];
         let objects = &cluster.objects;
-        let claim = Claim { hold: None, ..objects.claim.clone()? };
+        let claim = Claim { hold: None, answered: None, ..objects.claim.clone()? };
         let secret = objects.secret.clone();
         let blind = blind | if world.outage { NO_STORE } else { 0 };
         let destination = objects.destination.clone();
@@ -153,6 +156,21 @@ impl View {
             self.shown = Shown::of(world, judged(self.secret.as_ref(), self.base));
         }
         self
+    }
+
+    /// What a person is shown of it, and what is true of that.
+    pub(crate) fn saw(&self) -> Saw {
+        let writer = self.shelf.entry.as_ref().map(|it| (it.cluster, it.uid, it.volume, it.term));
+        Saw {
+            volume: self.claim.volume,
+            is_released: self.claim.record.as_ref().is_some_and(|it| it.uid == self.claim.uid),
+            path: self.shown.path,
+            config: self.shown.config,
+            is_emptied: self.shown.is_emptied,
+            snapshots: self.shown.snapshots.iter().fold(0, |all, (id, _)| all | 1 << id),
+            newest: self.shown.newest().map(|(id, _)| id),
+            writer,
+        }
     }
 
     pub(crate) fn reads(&self, part: Blind) -> bool {

@@ -67,7 +67,7 @@ impl Trial {
             moves.push(action);
             seen(&world);
             if let Some(broken) = world.broken {
-                return Some(Story { start, moves, broken }.shrunk());
+                return Some(Story { start, moves, broken });
             }
         }
         None
@@ -76,7 +76,7 @@ impl Trial {
 
 impl Story {
     /// The same, without the moves that it does not need.
-    fn shrunk(mut self) -> Self {
+    pub fn shrunk(mut self) -> Self {
         while let Some(fewer) = self.with_fewer() {
             self.moves = fewer;
         }
@@ -115,7 +115,7 @@ fn detail(action: Action, before: &World, after: &World) -> String {
     match action {
         Action::Plan(at, _) | Action::PlanOnKept(at, _) => {
             let cluster = &after.clusters[at];
-            let hold = cluster.objects.claim.as_ref().and_then(|claim| claim.hold.as_ref()).map(|(code, _)| code);
+            let hold = cluster.objects.claim.as_ref().and_then(|claim| claim.hold.as_ref()).map(|hold| hold.code);
             format!(": {:?}, hold {hold:?}", cluster.host.tasks)
         }
         Action::CarryOut(at) => format!(": {:?}", before.clusters[at].host.tasks.first()),

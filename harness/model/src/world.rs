@@ -3,8 +3,11 @@
 //! Facts are those of VolSync 0.16 on Kubernetes 1.36. Where the real thing is slower or does less, the model may do
 //! more: every extra move is one more chance for a property to break.
 
+use volsync_policy::Code;
+
 use crate::objects::{
-    Claim, Content, Cut, Entry, Id, Image, Log, Objects, Path, Prime, Repository, Shelf, Snapshot, Tick, Volume,
+    Claim, Content, Cut, Entry, Excuse, Id, Image, Log, Mover, Objects, Path, Prime, Repository, Saw, Shelf, Snapshot,
+    Tick, Volume,
 };
 use crate::task::Task;
 use crate::view::View;
@@ -21,6 +24,12 @@ pub struct Host {
     pub covers: bool,
     /// What it has read, to plan with a part of it later.
     pub kept: Option<Box<Kept>>,
+    /// Whether the plan came from a reading that shows backups of the claim, written under its own entry.
+    pub saw_backups: bool,
+    /// Whether a person has accepted that it takes over from the writer that it has read.
+    pub takes_over: bool,
+    /// Whether it came from a reading that shows that the claim's restore brought something back.
+    pub saw_restored: bool,
 }
 
 /// An earlier reading.
@@ -47,6 +56,12 @@ pub struct Cluster {
     pub host: Host,
     /// A backup of etcd.
     pub etcd: Option<Box<Objects>>,
+    /// Whether a volume outlives its claim.
+    pub retains: bool,
+    /// The handles that its storage has given out, where it counts them for itself: another cluster's can be equal.
+    pub handles: Option<Id>,
+    /// Whether no log of a mover can be read.
+    pub is_logless: bool,
 }
 
 /// The numbers that were given out.
@@ -71,6 +86,14 @@ pub struct Made {
 pub enum Broken {
     /// Good backups were aged out by a volume that was not restored from them.
     Promise,
+    /// A backup was written over a repository whose newest snapshot its volume does not continue from.
+    Overwritten,
+    /// A claim that had backups was treated as new.
+    Forgotten,
+    /// A person was asked the same again, or what was known.
+    Asked,
+    /// A hold stands that nobody can accept.
+    Stuck,
     /// The repository was taken over from a cluster that backs up to it.
     Writer,
     /// What could not be read released a backup, or started a restore.
@@ -98,6 +121,10 @@ pub struct World {
     pub repositories: [Repository; 2],
     /// The ledger below each base.
     pub ledgers: [Shelf; 2],
+    /// A backup of both.
+    pub saved: Option<Box<[Shelf; 2]>>,
+    /// Whether both addresses lead to the same place.
+    pub is_renamed: bool,
     /// The numbers that were given out.
     pub made: Made,
     /// The first property that broke.
@@ -119,13 +146,18 @@ impl World {
             volumes: Vec::new(),
             host: Host::default(),
             etcd: None,
+            retains: false,
+            handles: None,
+            is_logless: false,
         };
         World {
             clock: 4,
             outage: false,
             clusters: vec![cluster; clusters],
             repositories: [Repository::default(), Repository::default()],
-            ledgers: [Shelf { is_initialised: true, entry: None }, Shelf::default()],
+            ledgers: [Shelf { is_initialised: true, ..Shelf::default() }, Shelf::default()],
+            saved: None,
+            is_renamed: false,
             made: Made::default(),
             broken: None,
         }
@@ -134,13 +166,32 @@ impl World {
     /// The same, with two good backups that a cluster long gone has made.
     pub fn with_backups(clusters: usize) -> Self {
         let mut world = World::new(clusters);
-        let snapshot = |id: Id| Snapshot { id, at: id - 1, ancestry: (1 << id) | 1 << 1, stray: false };
+        let by = Some(Mover { cluster: 9, volume: 1 });
+        let snapshot = |id: Id| Snapshot { id, at: id - 1, ancestry: (1 << id) | 1 << 1, stray: false, by };
         world.repositories[0] = Repository { config: 1, snapshots: vec![snapshot(1), snapshot(2)], is_emptied: false };
         world.made = Made { uids: 1, volumes: 1, images: 0, snapshots: 2, configs: 1, mishaps: 0 };
         let memory = Some((1, 2, 1));
         let entry = Entry { path: Path::Right, cluster: 9, uid: 1, volume: 1, since: 0, term: 1, memory };
-        world.ledgers[0].entry = Some(entry);
+        world.ledgers[0] = Shelf { entry: Some(entry), is_known: true, ..world.ledgers[0].clone() };
         world
+    }
+
+    /// The same, where the storage keeps a volume that its claim has left.
+    pub fn with_storage_that_keeps(mut self) -> Self {
+        self.clusters.iter_mut().for_each(|cluster| cluster.retains = true);
+        self
+    }
+
+    /// The same, where each cluster's storage counts its handles for itself, as the one did that is long gone.
+    pub fn with_equal_handles(mut self) -> Self {
+        self.clusters.iter_mut().for_each(|cluster| cluster.handles = Some(0));
+        self
+    }
+
+    /// The same, where no log of a mover can be read.
+    pub fn without_logs(mut self) -> Self {
+        self.clusters.iter_mut().for_each(|cluster| cluster.is_logless = true);
+        self
     }
 
     /// The same, with a stranger's backup where the wrong path leads.
@@ -148,17 +199,38 @@ impl World {
         self.made.snapshots += 1;
         self.made.configs += 1;
         let id = self.made.snapshots;
-        let snapshots = vec![Snapshot { id, at: 0, ancestry: 1 << id, stray: false }];
+        let snapshots = vec![Snapshot { id, at: 0, ancestry: 1 << id, stray: false, by: None }];
         self.repositories[1] = Repository { config: self.made.configs, snapshots, is_emptied: false };
         self
     }
 
+    /// Where an address leads.
+    pub(crate) fn place(&self, path: Path) -> usize {
+        if self.is_renamed { Path::Right as usize } else { path as usize }
+    }
+
     pub(crate) fn repository(&self, path: Path) -> &Repository {
-        &self.repositories[path as usize]
+        &self.repositories[self.place(path)]
+    }
+
+    pub(crate) fn repository_mut(&mut self, path: Path) -> &mut Repository {
+        let place = self.place(path);
+        &mut self.repositories[place]
     }
 
     pub(crate) fn ledger(&self, base: Path) -> &Shelf {
-        &self.ledgers[base as usize]
+        &self.ledgers[self.place(base)]
+    }
+
+    pub(crate) fn ledger_mut(&mut self, base: Path) -> &mut Shelf {
+        let place = self.place(base);
+        &mut self.ledgers[place]
+    }
+
+    /// Whether the cluster's mover is at work in the repository at that path.
+    pub(crate) fn is_uploading(&self, at: usize, path: Path) -> bool {
+        let cut = self.clusters[at].objects.source.as_ref().and_then(|it| it.cut.as_ref());
+        cut.is_some_and(|cut| cut.is_uploading && self.place(cut.path) == self.place(path))
     }
 
     pub(crate) fn break_(&mut self, broken: Broken) {
@@ -180,19 +252,26 @@ impl World {
     /// Where there was nothing, there is a repository now: under every ReplicationSource whose Secret points there.
     fn repository_made(&mut self, path: Path) {
         for at in 0..self.clusters.len() {
-            if self.clusters[at].objects.secret.as_ref().is_some_and(|it| it.path == path) {
+            let points_there = |path_of: Path| self.place(path_of) == self.place(path);
+            if self.clusters[at].objects.secret.as_ref().is_some_and(|it| points_there(it.path)) {
                 self.changed(at);
             }
         }
+    }
+
+    /// Something changed under every ReplicationSource.
+    pub(crate) fn all_changed(&mut self) {
+        (0..self.clusters.len()).for_each(|at| self.changed(at));
     }
 
     pub(crate) fn new_uid(&mut self) -> Id {
         next(&mut self.made.uids)
     }
 
-    fn new_volume(&mut self, cluster: usize, content: Content, is_accepted: bool) -> Id {
-        let id = next(&mut self.made.volumes);
-        self.clusters[cluster].volumes.push(Volume { id, content, is_accepted });
+    fn new_volume(&mut self, cluster: usize, content: Content, populated_from: Option<Id>) -> Id {
+        let cluster = &mut self.clusters[cluster];
+        let id = next(cluster.handles.as_mut().unwrap_or(&mut self.made.volumes));
+        cluster.volumes.push(Volume { id, content, populated_from, excuse: Excuse::default() });
         id
     }
 
@@ -212,16 +291,19 @@ impl World {
             record: None,
             hold: None,
             accepted: Vec::new(),
+            answered: None,
+            is_known: false,
         });
         self.changed(at);
         Some(())
     }
 
-    /// Someone deletes the claim, and its volume with it. What it owns stays until the garbage collector comes.
+    /// Someone deletes the claim, and its volume with it, unless the storage keeps that. What it owns stays until the
+    /// garbage collector comes.
     pub(crate) fn delete(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let claim = cluster.objects.claim.take()?;
-        cluster.volumes.retain(|volume| Some(volume.id) != claim.volume);
+        cluster.volumes.retain(|volume| cluster.retains || Some(volume.id) != claim.volume);
         self.changed(at);
         Some(())
     }
@@ -255,7 +337,7 @@ impl World {
         if claim.is_sourced || claim.volume.is_some() {
             return None;
         }
-        let id = self.new_volume(at, None, false);
+        let id = self.new_volume(at, None, None);
         self.clusters[at].objects.claim.as_mut()?.volume = Some(id);
         self.changed(at);
         Some(())
@@ -281,16 +363,14 @@ impl World {
         }
         let destination = self.clusters[at].objects.destination.as_ref().filter(|it| it.log.is_none())?;
         let (uid, path) = (destination.uid, destination.started?);
-        let repository = &mut self.repositories[path as usize];
-        let is_new = repository.config == 0;
-        if is_new {
-            repository.config = next(&mut self.made.configs);
-        }
+        let is_new = self.make_repository(path);
+        let repository = self.repository(path);
         let newest = repository.snapshots.last();
         let all = repository.snapshots.iter().fold(0, |all, snapshot| all | snapshot.ancestry | 1 << snapshot.id);
         // The newest is what a mover restores, whoever wrote it.
         let content = newest.map(|snapshot| if snapshot.stray { all } else { snapshot.ancestry });
         let log = newest.map_or(Log::Nothing, |snapshot| Log::Restored(snapshot.id));
+        let loses_log = loses_log || self.clusters[at].is_logless;
         let id = next(&mut self.made.images);
         let objects = &mut self.clusters[at].objects;
         objects.images.push(Image { id, owner: uid, content });
@@ -321,9 +401,9 @@ impl World {
         let claim = objects.claim.as_ref().filter(|claim| claim.volume.is_none())?;
         let prime = objects.prime.as_ref().filter(|prime| prime.claim == claim.uid)?;
         let image = objects.images.iter().find(|image| image.id == prime.image)?;
-        let (id, content, is_accepted) = (image.id, image.content, !claim.accepted.is_empty());
+        let (id, content) = (image.id, image.content);
         objects.prime = None;
-        let volume = self.new_volume(at, content, is_accepted);
+        let volume = self.new_volume(at, content, Some(id));
         let claim = self.clusters[at].objects.claim.as_mut()?;
         claim.volume = Some(volume);
         claim.populated_from = Some(id);
@@ -339,49 +419,83 @@ impl World {
         let source = cluster.objects.source.as_mut().filter(|it| !it.is_foreign && it.cut.is_none())?;
         source.cut = Some(Cut {
             content: volume.content,
-            is_accepted: volume.is_accepted,
+            excuse: volume.excuse.clone(),
             volume: id,
             path,
+            is_uploading: false,
             unseen: source.unseen,
         });
+        Some(())
+    }
+
+    /// Makes the repository, where there is none.
+    fn make_repository(&mut self, path: Path) -> bool {
+        let is_new = self.repository(path).config == 0;
+        if is_new {
+            self.repository_mut(path).config = next(&mut self.made.configs);
+        }
+        is_new
+    }
+
+    /// The mover of a backup that was cut begins: it makes the repository where there is none, and locks it. There is
+    /// much to upload, so that time passes until [`World::end_backup`].
+    pub(crate) fn upload(&mut self, at: usize) -> Option<()> {
+        if self.outage {
+            return None;
+        }
+        let source = self.clusters[at].objects.source.as_mut().filter(|it| !it.is_paused)?;
+        let cut = source.cut.as_mut().filter(|cut| cut.content.is_some() && !cut.is_uploading)?;
+        cut.is_uploading = true;
+        let path = cut.path;
+        if self.make_repository(path) {
+            self.repository_made(path);
+        }
         Some(())
     }
 
     /// A ReplicationSource uploads what it cut and forgets what is older than it keeps. The promise is tested here.
     pub(crate) fn end_backup(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
+        let is_logless = cluster.is_logless;
         let source = cluster.objects.source.as_mut().filter(|it| !it.is_paused)?;
         if self.outage {
             return None;
         }
         let cut = source.cut.take()?;
         // An empty volume is skipped.
-        let Some(ancestry) = cut.content else { return Some(()) };
+        let Some(content) = cut.content else { return Some(()) };
         let id = next(&mut self.made.snapshots);
-        source.saved = Some(id);
+        source.saved = Some(id).filter(|_| !is_logless);
         let is_stray = source.unseen || cut.unseen;
-        let is_excused = is_stray || cut.is_accepted;
         let path = cut.path;
-        let repository = &mut self.repositories[path as usize];
-        let is_new = repository.config == 0;
-        if is_new {
-            repository.config = next(&mut self.made.configs);
-        }
-        let all = repository.snapshots.iter().fold(0, |all, snapshot| all | snapshot.ancestry | 1 << snapshot.id);
-        let ancestry = if cut.is_accepted { ancestry | all } else { ancestry } | 1 << id;
-        repository.snapshots.push(Snapshot { id, at: self.clock, ancestry, stray: is_stray });
+        let is_new = self.make_repository(path);
+        let clock = self.clock;
+        let repository = self.repository_mut(path);
+        let is_missed = |snapshot: &Snapshot, ancestry: u64| {
+            !is_stray && !snapshot.stray && !cut.excuse.covers(snapshot) && ancestry >> snapshot.id & 1 == 0
+        };
+        // Whoever wrote the newest snapshot, this volume goes on from it, or a person has said that it may.
+        let newest = repository.snapshots.iter().rev().find(|snapshot| !snapshot.stray);
+        let is_over = newest.is_some_and(|newest| is_missed(newest, content));
+        let excused = repository.snapshots.iter().filter(|it| cut.excuse.covers(it));
+        let ancestry = excused.fold(content, |all, it| all | it.ancestry | 1 << it.id) | 1 << id;
+        let by = Some(Mover { cluster: at as Id, volume: cut.volume });
+        repository.snapshots.push(Snapshot { id, at: clock, ancestry, stray: is_stray, by });
         repository.is_emptied = false;
         let mut is_lost = false;
         while repository.snapshots.len() > KEPT {
             let forgotten = repository.snapshots.remove(0);
-            is_lost |= !is_excused && !forgotten.stray && ancestry >> forgotten.id & 1 == 0;
+            is_lost |= is_missed(&forgotten, ancestry);
         }
-        if let Some(volume) = cluster.volumes.iter_mut().find(|volume| volume.id == cut.volume) {
+        if let Some(volume) = self.clusters[at].volumes.iter_mut().find(|volume| volume.id == cut.volume) {
             // What is on the volume goes on from the snapshot just taken of it.
             volume.content = volume.content.map(|content| content | ancestry);
         }
         if is_lost {
             self.break_(Broken::Promise);
+        }
+        if is_over {
+            self.break_(Broken::Overwritten);
         }
         if is_new {
             self.repository_made(path);
@@ -389,18 +503,21 @@ impl World {
         Some(())
     }
 
-    /// A person accepts the hold that stands on the claim.
+    /// A person accepts the hold that was last shown of the claim.
     pub(crate) fn accept(&mut self, at: usize) -> Option<()> {
+        let still = View::of(self, at, 0)?.answer().hold.clone();
         let cluster = &mut self.clusters[at];
         let claim = cluster.objects.claim.as_mut()?;
-        let (_, id) = claim.hold.clone()?;
-        if claim.accepted.contains(&id) {
+        let hold = claim.hold.clone()?;
+        if claim.accepted.iter().any(|it| it.id == hold.id) {
             return None;
         }
-        claim.accepted.push(id);
-        if let Some(volume) = cluster.volumes.iter_mut().find(|volume| Some(volume.id) == claim.volume) {
-            volume.is_accepted = true;
+        claim.answered = Some(hold.code).filter(|_| still.as_ref() == Some(&hold.id));
+        // The volume that they were shown, which need not be the claim's any more.
+        if let Some(volume) = cluster.volumes.iter_mut().find(|volume| Some(volume.id) == hold.saw.volume) {
+            agree(&mut volume.excuse, hold.code, &hold.saw);
         }
+        claim.accepted.push(hold);
         Some(())
     }
 
@@ -427,15 +544,78 @@ impl World {
         Some(())
     }
 
-    /// The storage is lost, and made anew for the same claim.
+    /// The storage is lost, or put aside where it keeps volumes, and made anew for the same claim.
     pub(crate) fn replace_volume(&mut self, at: usize) -> Option<()> {
         let old = self.clusters[at].objects.claim.as_ref()?.volume?;
-        self.clusters[at].volumes.retain(|volume| volume.id != old);
-        let new = self.new_volume(at, None, false);
+        if !self.clusters[at].retains {
+            self.clusters[at].volumes.retain(|volume| volume.id != old);
+        }
+        let new = self.new_volume(at, None, None);
+        self.put_volume(at, new, None)
+    }
+
+    /// The claim is bound again to the oldest volume that was put aside.
+    pub(crate) fn bring_volume_back(&mut self, at: usize) -> Option<()> {
+        let cluster = &self.clusters[at];
+        let now = cluster.objects.claim.as_ref()?.volume?;
+        let old = cluster.volumes.iter().find(|volume| volume.id != now)?;
+        let (old, populated_from) = (old.id, old.populated_from);
+        self.put_volume(at, old, populated_from)
+    }
+
+    fn put_volume(&mut self, at: usize, volume: Id, populated_from: Option<Id>) -> Option<()> {
         let claim = self.clusters[at].objects.claim.as_mut()?;
-        claim.volume = Some(new);
-        claim.populated_from = None;
+        (claim.volume, claim.populated_from) = (Some(volume), populated_from);
         self.changed(at);
         Some(())
+    }
+
+    /// The bucket is copied: the ledger, and the repository as well or not.
+    pub(crate) fn copy_bucket(&mut self, with_repository: bool) -> Option<()> {
+        if self.is_renamed {
+            return None;
+        }
+        self.ledgers[1] = self.ledgers[0].clone();
+        if with_repository {
+            self.repositories[1] = self.repositories[0].clone();
+        }
+        self.all_changed();
+        Some(())
+    }
+
+    /// The endpoint gets another name, which the settings say from now on; the old one still leads there.
+    pub(crate) fn rename(&mut self, at: usize) -> Option<()> {
+        let has_place = self.repositories[1] != Repository::default() || self.ledgers[1] != Shelf::default();
+        if has_place && !self.is_renamed {
+            return None;
+        }
+        self.is_renamed = true;
+        self.repoint_base(at);
+        Some(())
+    }
+}
+
+/// What a person agrees to who accepts a hold with that code: that this volume goes on where they see these snapshots,
+/// or only that the repository is what they see.
+fn agree(excuse: &mut Excuse, code: Code, saw: &Saw) {
+    let goes_on = match code {
+        Code::VolumeReplaced
+        | Code::Superseded
+        | Code::UnrestoredVolume
+        | Code::ForeignSource
+        | Code::PopulatedFromOtherImage
+        | Code::RestoreCameBackEmpty
+        | Code::RestoreUnverified
+        | Code::RestoredFromElsewhere
+        | Code::RestoredOlder => true,
+        // Of another writer, only what it writes from now on: what is there already is asked about by itself.
+        Code::OtherWriterActive => false,
+        _ => saw.is_released,
+    };
+    if goes_on {
+        excuse.snapshots |= saw.snapshots;
+    }
+    if let (Code::Superseded | Code::OtherWriterActive, Some((cluster, _, volume, _))) = (code, saw.writer) {
+        excuse.writer = Some((Mover { cluster, volume }, saw.newest.unwrap_or_default()));
     }
 }

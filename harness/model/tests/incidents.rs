@@ -88,7 +88,7 @@ fn an_old_image_that_won_the_race_is_held() {
     let world = bound(&World::with_backups(1), 0);
     // Another incarnation's backups were written since the image was made.
     let mut world = after(&world, &[Recreate(0), Populate(0), Bind(0)]);
-    world.repositories[0].snapshots.push(Snapshot { id: 3, at: 4, ancestry: 0b1110, stray: false });
+    world.repositories[0].snapshots.push(Snapshot { id: 3, at: 4, ancestry: 0b1110, stray: false, by: None });
     world.made.snapshots = 3;
     let world = hosted(&after(&world, &[Tick, Tick]), 0);
     assert!(!is_running(&world, 0));
@@ -128,7 +128,7 @@ fn a_restore_from_another_repository_is_held() {
     let mut start = World::with_backups(1);
     start.made.snapshots = 3;
     start.repositories[1].config = 7;
-    start.repositories[1].snapshots.push(Snapshot { id: 3, at: 0, ancestry: 0b1000, stray: false });
+    start.repositories[1].snapshots.push(Snapshot { id: 3, at: 0, ancestry: 0b1000, stray: false, by: None });
     let repoint = Action::Mishap(0, Mishap::RepointSecret);
     let world = hosted(&after(&start, &[Create(0)]), 0);
     let world = after(&world, &[repoint, StartRestore(0), repoint, EndRestore(0, false), Populate(0), Bind(0)]);

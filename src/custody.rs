@@ -13,8 +13,8 @@
 
 use crate::code::Code;
 use crate::evidence::{
-    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, FinishedRestore, Ledger, Listing, Phase, ReleaseRecord,
-    Repository, RestoreEvidence, Volume,
+    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Listing, Phase,
+    ReleaseRecord, Repository, RestoreEvidence, Volume,
 };
 use crate::history::{Doubt, History};
 use crate::mover::restic::Outcome;
@@ -40,6 +40,22 @@ impl<'a> Own<'a> {
     pub(crate) fn entry(&self) -> &'a Entry {
         self.0
     }
+
+    /// The record of the release that the entry is from.
+    fn record(&self, earlier: &ReleaseRecord) -> ReleaseRecord {
+        let Entry { writer, memory, .. } = self.0;
+        ReleaseRecord {
+            uid: writer.uid.clone(),
+            volume: writer.volume.clone(),
+            fingerprint: memory.as_ref().map(|memory| memory.fingerprint.clone()),
+            newest: memory.as_ref().map(|memory| memory.newest_key.clone()),
+            term: writer.term,
+            overtaken: false,
+            elsewhere: false,
+            moved: false,
+            reason: earlier.reason.clone(),
+        }
+    }
 }
 
 /// Whether the volume of a claim that is Bound continues from the newest snapshot.
@@ -51,7 +67,7 @@ pub(crate) enum Custody {
     Restored,
     /// There never was a snapshot.
     Nothing,
-    /// The repository is in doubt, and shows no snapshot that the volume could be compared with.
+    /// The repository is in doubt, and nobody accepted that.
     InDoubt(Doubt),
     /// Nothing proves that the volume was restored at all; the code says why.
     Unrestored(Code),
@@ -66,10 +82,19 @@ impl Custody {
     pub(crate) fn of(evidence: &Evidence, claim: &ClaimEvidence, restore: &RestoreEvidence) -> Custody {
         let history = History::of(evidence);
         let is_known = match history {
-            History::Data | History::Fresh | History::Unknown(Doubt::DataExpected | Doubt::RepositoryRolledBack) => {
-                true
-            }
-            History::Unknown(_) => false,
+            History::Data | History::Fresh => true,
+            History::Unknown(doubt) => match doubt {
+                Doubt::DataExpected | Doubt::RepositoryRolledBack => true,
+                // What is left could be recovered, and a backup would prune it; unless the entry knows of none.
+                Doubt::SnapshotsGone => evidence.ledger.memory().is_none(),
+                Doubt::RepositoryDamaged
+                | Doubt::LedgerUninitialised
+                | Doubt::LedgerMismatch
+                | Doubt::LedgerUnread
+                | Doubt::RepositoryUnread
+                | Doubt::RepositoryMoved
+                | Doubt::RepositoryReplaced => false,
+            },
         };
         match history {
             _ if is_known && evidence.wrote_the_newest() => Custody::Own,
@@ -78,7 +103,15 @@ impl Custody {
                 Custody::InDoubt(doubt)
             }
             History::Data | History::Unknown(_) => match (claim.data_source, restore) {
-                (DataSource::Ours, RestoreEvidence::Done(done)) => Custody::of_restore(evidence, claim, done),
+                (DataSource::Ours, RestoreEvidence::Done(done)) => {
+                    let custody = Custody::of_restore(evidence, claim, done);
+                    match history {
+                        // A person accepted the repository as it is before the restore.
+                        _ if done.expects == Expectation::AcceptedData => custody,
+                        History::Unknown(doubt) if custody == Custody::Restored => Custody::InDoubt(doubt),
+                        History::Unknown(_) | History::Data | History::Fresh => custody,
+                    }
+                }
                 (DataSource::Ours | DataSource::None, _) => Custody::Unrestored(Code::UnrestoredVolume),
                 (DataSource::Foreign, _) => Custody::Unrestored(Code::ForeignSource),
             },
@@ -178,7 +211,10 @@ impl ReleaseRecord {
         }
         self.elsewhere(evidence).or_else(|| {
             let listing = evidence.repository.listing()?;
-            (evidence.ledger == Ledger::None && !self.names_the_newest(listing)).then_some(Lapse::EntryLost)
+            // While the Secret points elsewhere, the ledger that was read is not that of the repository.
+            let is_of_the_place = || Own::of(evidence).is_some_and(|own| !own.entry().repository.is_other());
+            let has_no_entry = evidence.ledger == Ledger::None || evidence.secret_is_other() && !is_of_the_place();
+            (has_no_entry && !self.names_the_newest(listing, evidence)).then_some(Lapse::EntryLost)
         })
     }
 
@@ -194,13 +230,17 @@ impl ReleaseRecord {
     ///
     /// The record is written after the entry, and the claim is read before the ledger. So an entry that is another's is
     /// no stale read, whatever its term: the ledger was lost and started again. The record's mark yields to an entry
-    /// of the claim's own that is newer than the record, or whose newest snapshot is still the newest.
+    /// of the claim's own whose newest snapshot is still the newest.
     pub(crate) fn is_overtaken(&self, evidence: &Evidence) -> bool {
         let Evidence { cluster, ledger, repository, .. } = evidence;
         match (Own::of(evidence), ledger.living_entry()) {
             (Some(own), _) => {
-                let is_last = repository.listing().is_none_or(|listing| own.entry().remembers(listing));
-                self.overtaken && own.entry().writer.term <= self.term && !is_last
+                let is_last = match repository {
+                    Repository::Unread(_) | Repository::Damaged(_) => false,
+                    Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => true,
+                    Repository::Holds(listing) => own.entry().remembers(listing),
+                };
+                self.overtaken && !is_last
             }
             (None, Some(_)) => self.overtaken || cluster.is_some(),
             (None, None) => self.overtaken,
@@ -219,26 +259,35 @@ impl ReleaseRecord {
             let is_other = self.fingerprint.as_ref().zip(repository.fingerprint()).is_some_and(|(a, b)| a != b);
             return is_other.then_some(Lapse::Replaced);
         };
-        if ledger.living_entry().is_some_and(|entry| entry.is_elsewhere(repository)) && !self.saw_the_move(listing) {
-            return Some(Lapse::Moved);
-        }
+        let entry_is_elsewhere = ledger.living_entry().is_some_and(|entry| entry.is_elsewhere(repository));
         let is_other = match &self.fingerprint {
             Some(released) => *released != listing.fingerprint,
             // The first backup was not seen yet. It cannot be in a store without a ledger or with that of another
-            // store, nor in a repository that a Secret names which differs from the rendered one.
-            None => matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore) || !evidence.secret_is_as_rendered(),
+            // store, nor in a repository that a Secret names which differs from the rendered one, unless it is the
+            // newest snapshot there, under the claim's own entry.
+            None => {
+                let was_seen = listing.lists_saved && Own::of(evidence).is_some() && !entry_is_elsewhere;
+                matches!(ledger, Ledger::Uninitialised | Ledger::OtherStore)
+                    || !evidence.secret_is_as_rendered() && !was_seen
+            }
         };
-        is_other.then_some(Lapse::Replaced)
+        let went_on = match &self.fingerprint {
+            Some(_) => self.names_the_newest(listing, evidence),
+            // Nothing else was there, or a person accepted that the repository moves.
+            None => listing.lists_saved && (self.moved || listing.count == 1),
+        };
+        match (is_other, entry_is_elsewhere && !went_on) {
+            (_, true) if !self.moved => Some(Lapse::Moved),
+            (true, _) | (_, true) => Some(Lapse::Replaced),
+            (false, false) => None,
+        }
     }
 
-    /// Whether a person accepted that the repository moves, and the first backup at the new place is this claim's.
-    fn saw_the_move(&self, listing: &Listing) -> bool {
-        self.moved && listing.lists_saved
-    }
-
-    /// Whether the newest snapshot is one that this claim's backup wrote, by its log or by the record.
-    fn names_the_newest(&self, listing: &Listing) -> bool {
-        listing.lists_saved || self.newest.as_ref() == Some(&listing.newest_key)
+    /// Whether the newest snapshot is one that this claim's backup wrote, by its log, by the record, or by its entry.
+    fn names_the_newest(&self, listing: &Listing, evidence: &Evidence) -> bool {
+        listing.lists_saved
+            || self.newest.as_ref() == Some(&listing.newest_key)
+            || Own::of(evidence).is_some_and(|own| own.entry().remembers(listing))
     }
 }
 
@@ -257,16 +306,35 @@ impl Entry {
 impl Evidence {
     /// The claim's release record: its own or its ReplicationSource's, whichever has the higher term; at equal terms
     /// its own, which is written first. A record with another uid is ignored.
-    pub(crate) fn release(&self) -> Option<&ReleaseRecord> {
+    ///
+    /// The ledger entry is written before the record. So where the claim's own entry is newer, a host crashed in
+    /// between, and the record is that of the entry, unless the repository cannot be read.
+    pub(crate) fn release(&self) -> Option<ReleaseRecord> {
         let claim = self.claim.as_ref()?;
         let source = self.backup.as_ref().and_then(BackupEvidence::ours).and_then(|backup| backup.released.as_ref());
+        let records = source.into_iter().chain(&claim.released);
         // `max_by_key` returns the last of equal elements.
-        source.into_iter().chain(&claim.released).filter(|record| record.uid == claim.uid).max_by_key(|it| it.term)
+        let record = records.filter(|record| record.uid == claim.uid).max_by_key(|it| it.term)?;
+        let is_read = claim.volume.is_some() && self.repository.as_of().is_some();
+        let is_newer = |own: &Own<'_>| is_read && own.entry().writer.term > record.term;
+        Some(match Own::of(self).filter(is_newer) {
+            Some(own) => own.record(record),
+            None => record.clone(),
+        })
     }
 
     /// Whether there is a release and it is valid, so that the backup of this volume may run.
     pub(crate) fn release_stands(&self) -> bool {
         self.release().is_some_and(|record| record.lapse(self).is_none())
+    }
+
+    /// Whether the claim's own entry is for the repository that was read, and the doubt is about its content alone.
+    pub(crate) fn knows_the_place_in(&self, doubt: Doubt) -> bool {
+        let is_about_content = match doubt {
+            Doubt::SnapshotsGone => self.ledger.memory().is_none(),
+            doubt => doubt == Doubt::RepositoryDamaged,
+        };
+        is_about_content && Own::of(self).is_some_and(|own| !own.entry().repository.is_other())
     }
 
     /// Whether the volume wrote the newest snapshot itself, as the ledger says. An earlier claim of this cluster may

@@ -132,7 +132,7 @@ pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict 
     let procedure = Procedure { ask, evidence, objects };
     match (procedure.objects.claim.phase, evidence.release()) {
         (Phase::Lost, _) => keep(12, Code::VolumeLost),
-        (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(record),
+        (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(&record),
         (Phase::Bound, None) => procedure.bound(),
         (Phase::Pending, None) => procedure.pending(),
     }
@@ -327,11 +327,19 @@ impl Procedure<'_> {
     /// Rows 13 to 19.
     fn released(&self, record: &ReleaseRecord) -> Verdict {
         if let Some(lapse) = record.lapse(self.evidence) {
-            return self.lapsed(lapse);
+            // As long as the Secret points elsewhere, nothing can be said of the repository that the claim is to have.
+            return match self.evidence.secret_is_other() {
+                true => {
+                    Verdict { applies_secret: true, marks: Some(Marks::AsSeen), ..withhold(20, Code::SecretOutdated) }
+                }
+                false => self.lapsed(lapse),
+            };
         }
         match (self.objects.secret, self.history()) {
             (SecretEvidence::Ours(_), _) if self.evidence.secret_is_other() => return self.moved(),
-            (SecretEvidence::Absent | SecretEvidence::Foreign, History::Unknown(doubt)) => {
+            (SecretEvidence::Absent | SecretEvidence::Foreign, History::Unknown(doubt))
+                if !self.evidence.knows_the_place_in(doubt) =>
+            {
                 if !self.accepts(doubt.code()) {
                     return keep(18, doubt.code());
                 }
@@ -357,19 +365,24 @@ impl Procedure<'_> {
         if !self.accepts(lapse.code()) {
             return Verdict { marks, ..withhold(row, lapse.code()) };
         }
-        // Where the Secret points elsewhere, row 17 asks about that.
-        let applies_secret = !self.evidence.secret_is_other();
-        Verdict { applies_secret, ..self.release(row, Code::AcceptedByOperator) }
+        self.release(row, Code::AcceptedByOperator)
     }
 
     /// Row 17: the Secret points elsewhere. Once a person accepted that, the backup is stopped before the Secret
     /// changes; then the release is judged by what is at the new place.
     fn moved(&self) -> Verdict {
-        if !self.accepts(Code::RepositoryMoved) {
-            return keep(17, Code::RepositoryMoved);
+        if self.accepts(Code::RepositoryMoved) {
+            return self.move_on();
         }
+        Verdict { marks: Some(Marks::AsSeen), ..keep(17, Code::RepositoryMoved) }
+    }
+
+    /// Row 17, once a person accepted it.
+    fn move_on(&self) -> Verdict {
         if self.objects.backup.is_some_and(BackupEvidence::is_ours) {
-            return Verdict { backup: Backup::DeleteWhenIdle, ..keep(17, Code::AcceptedByOperator) };
+            // The record on the claim must be there when that on the ReplicationSource goes.
+            let marks = Some(Marks::AsSeen);
+            return Verdict { backup: Backup::DeleteWhenIdle, marks, ..keep(17, Code::AcceptedByOperator) };
         }
         Verdict { applies_secret: true, marks: Some(Marks::Moved), ..withhold(17, Code::AcceptedByOperator) }
     }
@@ -475,7 +488,7 @@ impl Procedure<'_> {
     fn may_bind_empty(&self, done: &FinishedRestore, history: History) -> bool {
         let has_snapshots = self.evidence.repository.listing().is_some();
         match done.expects {
-            Expectation::Data => false,
+            Expectation::Data | Expectation::AcceptedData => false,
             Expectation::Nothing => !has_snapshots && (history == History::Fresh || history.closed().is_some()),
             Expectation::AcceptedNothing => !has_snapshots || self.accepts(Code::RestoreCameBackEmpty),
         }
@@ -516,6 +529,7 @@ impl Procedure<'_> {
         let expects = match (is_accepted, code) {
             (_, Code::FreshVolume) => Expectation::Nothing,
             (true, _) if starts_empty || !has_snapshots => Expectation::AcceptedNothing,
+            (_, Code::AcceptedByOperator) => Expectation::AcceptedData,
             _ => Expectation::Data,
         };
         Verdict {

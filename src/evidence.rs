@@ -270,6 +270,8 @@ pub enum Expectation {
     /// At least one snapshot.
     #[default]
     Data,
+    /// At least one snapshot, of a repository that a person accepted although it is not as the ledger remembers it.
+    AcceptedData,
     /// No snapshot: the claim was never backed up.
     Nothing,
     /// No snapshot: a person accepted that the claim starts empty.
@@ -405,7 +407,8 @@ pub struct Listing {
     /// Whether the repository contains the snapshot that was restored into the claim's volume.
     #[serde(default)]
     pub lists_restored: bool,
-    /// Whether the newest snapshot is the one that the claim's ReplicationSource saved last, told by its log.
+    /// Whether the newest snapshot is the one that the claim's ReplicationSource saved last, told by its log, and no
+    /// other was written since the one that the release record names.
     #[serde(default)]
     pub lists_saved: bool,
 }
@@ -639,6 +642,11 @@ impl Evidence {
         secret || restore || self.backup.as_ref().is_some_and(BackupEvidence::is_ours)
     }
 
+    /// The newest snapshot, where the claim's ReplicationSource saved it.
+    pub(crate) fn saved(&self) -> Option<Digest> {
+        self.repository.listing().filter(|listing| listing.lists_saved).map(|listing| listing.newest_key.clone())
+    }
+
     /// Whether the Secret points at another repository than the one that would be rendered.
     pub(crate) fn secret_is_other(&self) -> bool {
         self.other_address().is_some()
@@ -710,6 +718,7 @@ impl Expectation {
     pub fn as_str(self) -> &'static str {
         match self {
             Expectation::Data => "data",
+            Expectation::AcceptedData => "accepted-data",
             Expectation::Nothing => "nothing",
             Expectation::AcceptedNothing => "accepted-nothing",
         }
@@ -718,7 +727,8 @@ impl Expectation {
     /// Parses the value of the annotation. Any other value counts as [`Expectation::Data`].
     pub(crate) fn parse(annotation: Option<&str>) -> Self {
         let is_it = |expects: &Expectation| annotation == Some(expects.as_str());
-        [Expectation::Nothing, Expectation::AcceptedNothing].into_iter().find(is_it).unwrap_or_default()
+        let others = [Expectation::AcceptedData, Expectation::Nothing, Expectation::AcceptedNothing];
+        others.into_iter().find(is_it).unwrap_or_default()
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::claim::Claim;
 use crate::credentials::{Credentials, SecretBytes};
-use crate::evidence::{Evidence, Slot};
+use crate::evidence::{Evidence, Repository, Slot};
 use crate::mover::restic::MoverKey;
 use crate::review::Review;
 use crate::role::Role;
@@ -54,17 +54,19 @@ impl<'a> Observer<'a> {
         let cluster = self.found(Role::Cluster).map(|namespace| objects::uid(namespace).to_owned());
         let (claim, backup) = self.claim_and_backup();
         let restore = claim.as_ref().and_then(|claim| self.restore(&claim.uid));
-        Evidence {
+        let mut evidence = Evidence {
             cluster,
             secret: self.secret(),
             populator: self.populator(),
-            repository: self.repository(restore.as_ref()),
+            repository: Repository::default(),
             ledger: self.ledger(),
             slot: self.seen.restores_ahead().map_or(Slot::Free, Slot::Queued),
             claim,
             restore,
             backup,
-        }
+        };
+        evidence.repository = self.repository(&evidence);
+        evidence
     }
 
     /// The claim as the API server has it, where it is the one that the request is about.

@@ -109,7 +109,9 @@ impl Target {
             Role::Repository | Role::RepositoryAgain | Role::Snapshots | Role::Locks => {
                 self.key(role, seen).ok().map(ReadTarget::Listing)
             }
-            Role::Marker | Role::Entry | Role::Config => self.key(role, seen).ok().map(ReadTarget::Bytes),
+            Role::Marker | Role::Entry | Role::LiveMarker | Role::LiveEntry | Role::Config => {
+                self.key(role, seen).ok().map(ReadTarget::Bytes)
+            }
             role => self.object(role, seen).map(ReadTarget::Object),
         }
     }
@@ -162,7 +164,9 @@ impl Target {
 
     /// The ledger, and the parts of the repository that exist.
     fn wanted_of_store(&self, seen: &Seen) -> Vec<Role> {
-        let mut roles = vec![Role::Marker, Role::Entry, Role::Repository];
+        let mut roles = vec![Role::Marker, Role::Entry];
+        roles.extend([Role::LiveMarker, Role::LiveEntry].into_iter().filter(|role| self.key(*role, seen).is_ok()));
+        roles.push(Role::Repository);
         let Ok(StoreRef { key, .. }) = self.key(Role::Repository, seen) else { return roles };
         let Found::Is(listing) = seen.listing(Role::Repository, &key) else { return roles };
         if listing.is_empty() {

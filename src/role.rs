@@ -56,6 +56,10 @@ roles! {
     Marker = "marker";
     /// The claim's ledger entry.
     Entry = "entry";
+    /// The ledger marker beside the repository that the Secret names, where that is not the rendered one.
+    LiveMarker = "liveMarker";
+    /// The claim's ledger entry beside the repository that the Secret names, where that is not the rendered one.
+    LiveEntry = "liveEntry";
     /// The objects and folders directly below the repository's address.
     Repository = "repository";
     /// The same listing at least 30 seconds later, where the first was empty.
@@ -96,6 +100,8 @@ impl Role {
             Role::DestinationLog
             | Role::Marker
             | Role::Entry
+            | Role::LiveMarker
+            | Role::LiveEntry
             | Role::Repository
             | Role::RepositoryAgain
             | Role::Config

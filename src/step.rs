@@ -193,16 +193,13 @@ fn mark(marks: Marks, evidence: &Evidence) -> Option<Step> {
         Marks::AsSeen => ReleaseRecord {
             overtaken: record.is_overtaken(evidence),
             elsewhere: record.elsewhere(evidence).is_some(),
-            ..record.clone()
+            // Where the ledger is written, the record is, too.
+            newest: evidence.saved().filter(|_| evidence.secret_is_other()).or(record.newest.clone()),
+            ..record
         },
-        Marks::Moved => ReleaseRecord {
-            fingerprint: None,
-            newest: None,
-            overtaken: false,
-            elsewhere: false,
-            moved: true,
-            ..record.clone()
-        },
+        Marks::Moved => {
+            ReleaseRecord { fingerprint: None, newest: None, overtaken: false, elsewhere: false, moved: true, ..record }
+        }
     };
     (claim.released.as_ref() != Some(&marked)).then_some(Step::MarkRelease(marked))
 }
@@ -367,7 +364,7 @@ impl LedgerWrite {
             Some(write.record.clone())
         });
         written.or_else(|| {
-            let record = evidence.release()?.clone();
+            let record = evidence.release()?;
             Some(ReleaseRecord { overtaken: false, elsewhere: false, ..record })
         })
     }

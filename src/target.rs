@@ -88,6 +88,8 @@ impl Target {
             }
             Role::Marker
             | Role::Entry
+            | Role::LiveMarker
+            | Role::LiveEntry
             | Role::Repository
             | Role::RepositoryAgain
             | Role::Config
@@ -110,6 +112,8 @@ impl Target {
         let key = match role {
             Role::Marker => self.ledger(seen)?.key(ledger::MARKER),
             Role::Entry => self.ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
+            Role::LiveMarker => self.live_ledger(seen)?.key(ledger::MARKER),
+            Role::LiveEntry => self.live_ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
             Role::Config => self.repository(seen)?.key(layout::CONFIG),
             Role::Snapshots => self.repository(seen)?.folder(layout::SNAPSHOTS),
             Role::Locks => self.repository(seen)?.folder(layout::LOCKS),
@@ -143,6 +147,18 @@ impl Target {
         }
         self.repository(seen)?;
         self.beside_repository(seen).ok_or(Failure::NotTried)
+    }
+
+    /// The place of the ledger beside the repository that the live Secret names, where that is not the rendered one:
+    /// while settings move the base repository, a take-over is recorded there.
+    ///
+    /// # Errors
+    ///
+    /// There is no such place, or its address is not known.
+    fn live_ledger(&self, seen: &Seen) -> Result<Place, Failure> {
+        let rendered = self.rendered_address().ok_or(Failure::NotTried)?;
+        let is_moved = self.live(seen)?.is_some() && self.judged_address(seen) != Some(rendered);
+        self.beside_repository(seen).filter(|_| is_moved).ok_or(Failure::NotTried)
     }
 
     /// The SHA-256 of the address of the repository in the rendered Secret, where that is known.

@@ -142,6 +142,7 @@ fn restores() -> Vec<Option<RestoreEvidence>> {
     // What was expected matters where nothing came.
     let ends = [
         (Outcome::Restored(restored()), Expectation::Data),
+        (Outcome::Restored(restored()), Expectation::AcceptedData),
         (Outcome::Unread, Expectation::Data),
         (Outcome::Unread, Expectation::Nothing),
         (Outcome::Nothing, Expectation::Data),

@@ -2,7 +2,7 @@
 
 use super::{Observer, TWICE_APART};
 use crate::evidence::{
-    Digest, EmptyRepository, Failure, Ledger, Listing, NoRepository, Repository, RestoreEvidence, Timestamp,
+    Digest, EmptyRepository, Evidence, Failure, Ledger, Listing, NoRepository, Repository, RestoreEvidence, Timestamp,
 };
 use crate::ledger::{self, Unreadable};
 use crate::mover::restic::{Outcome, SnapshotId, layout};
@@ -10,10 +10,19 @@ use crate::role::Role;
 use crate::seen::{self, Found};
 
 impl Observer<'_> {
-    /// The claim's ledger entry.
+    /// The claim's ledger entry. While the Secret points elsewhere, an entry beside the repository that it names counts.
     pub(super) fn ledger(&self) -> Ledger {
+        match self.ledger_at(Role::LiveMarker, Role::LiveEntry) {
+            Ledger::Entry(entry) => Ledger::Entry(entry),
+            Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore | Ledger::None => {
+                self.ledger_at(Role::Marker, Role::Entry)
+            }
+        }
+    }
+
+    fn ledger_at(&self, marker: Role, entry: Role) -> Ledger {
         let unread = |Unreadable| Ledger::Unread(Failure::Malformed);
-        match self.bytes(Role::Marker) {
+        match self.bytes(marker) {
             Found::Unread(failure) => return Ledger::Unread(failure),
             Found::Absent => return Ledger::Uninitialised,
             Found::Is(marker) => match ledger::read_marker(&marker.data) {
@@ -22,7 +31,7 @@ impl Observer<'_> {
                 Err(unreadable) => return unread(unreadable),
             },
         }
-        match self.bytes(Role::Entry) {
+        match self.bytes(entry) {
             Found::Unread(failure) => Ledger::Unread(failure),
             Found::Absent => Ledger::None,
             Found::Is(entry) => match ledger::read_entry(&entry.data, self.target.judged_address(self.seen).as_ref()) {
@@ -32,12 +41,12 @@ impl Observer<'_> {
         }
     }
 
-    /// The state of the repository.
-    pub(super) fn repository(&self, restore: Option<&RestoreEvidence>) -> Repository {
-        self.read_repository(restore).unwrap_or_else(Repository::Unread)
+    /// The state of the repository; `evidence` is what was read before it.
+    pub(super) fn repository(&self, evidence: &Evidence) -> Repository {
+        self.read_repository(evidence).unwrap_or_else(Repository::Unread)
     }
 
-    fn read_repository(&self, restore: Option<&RestoreEvidence>) -> Result<Repository, Failure> {
+    fn read_repository(&self, evidence: &Evidence) -> Result<Repository, Failure> {
         let root = self.listing(Role::Repository)?;
         if root.is_empty() {
             return self.blank(&root);
@@ -60,7 +69,7 @@ impl Observer<'_> {
             // An object with another kind of name is not a snapshot; restic ignores it.
             let named = |(key, at): &(&str, Timestamp)| Some((*at, Digest::parse(key)?));
             let snapshots: Vec<(Timestamp, Digest)> = snapshots.objects.iter().filter_map(named).collect();
-            if let Some(listing) = self.holds(&snapshots, &opened, restore) {
+            if let Some(listing) = self.holds(&snapshots, &opened, evidence) {
                 return Ok(Repository::Holds(Box::new(listing)));
             }
         }
@@ -86,11 +95,11 @@ impl Observer<'_> {
         &self,
         snapshots: &[(Timestamp, Digest)],
         opened: &EmptyRepository,
-        restore: Option<&RestoreEvidence>,
+        evidence: &Evidence,
     ) -> Option<Listing> {
         let (newest_at, newest_key) = snapshots.iter().max()?;
         let lists = |id: &SnapshotId| snapshots.iter().any(|(_, key)| key.as_str().starts_with(id.as_str()));
-        let restored = match restore {
+        let restored = match &evidence.restore {
             Some(RestoreEvidence::Done(done)) => match &done.outcome {
                 Outcome::Restored(id) => Some(id),
                 Outcome::Nothing | Outcome::Unread => None,
@@ -103,6 +112,12 @@ impl Observer<'_> {
             )
             | None => None,
         };
+        // Between the recorded snapshot and the saved one, nothing else may have been written.
+        let recorded = evidence.release().and_then(|record| record.newest);
+        let recorded = snapshots.iter().find(|(_, key)| recorded.as_ref() == Some(key));
+        let is_older = |it: &(Timestamp, Digest)| recorded.is_none_or(|recorded| it == recorded || it.0 < recorded.0);
+        let is_next = snapshots.iter().all(|it| it.1 == *newest_key || is_older(it));
+        let is_newest = |id: &SnapshotId| newest_key.as_str().starts_with(id.as_str());
         Some(Listing {
             as_of: opened.as_of,
             fingerprint: opened.fingerprint.clone(),
@@ -112,7 +127,7 @@ impl Observer<'_> {
             newest_key: newest_key.clone(),
             newest_at: *newest_at,
             lists_restored: restored.is_some_and(lists),
-            lists_saved: self.saved().is_some_and(|id| newest_key.as_str().starts_with(id.as_str())),
+            lists_saved: is_next && self.saved().as_ref().is_some_and(is_newest),
         })
     }
 

@@ -10,7 +10,7 @@ use volsync_policy::evidence::Phase;
 use volsync_policy::mover::restic::MoverKey;
 use volsync_policy::reference::{accept_command, acceptance};
 use volsync_policy::{
-    Acceptance, Admission, BackupAction, Code, HostPart, NoteDocument, Part, Restore, SecretDocument, Step,
+    Acceptance, Admission, BackupAction, Code, Fact, HostPart, NoteDocument, Part, Restore, SecretDocument, Step,
     VerdictDocument, nearest,
 };
 
@@ -87,7 +87,10 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.to_string())));
     if let Some(hold) = &verdict.hold {
         let (namespace, name) = planned.names();
-        sentences.push(("hold", format!("{hold}; a person accepts it with")));
+        sentences.push(("hold", format!("{hold}, which covers what was seen:")));
+        let covers = verdict.covers.iter().map(|Fact { topic, text, .. }| ("", format!("{topic}: {text}")));
+        sentences.extend(covers);
+        sentences.push(("accept", "a person accepts it with".to_owned()));
         sentences.push(("", accept_command(namespace, name, &hold.to_string())));
     }
     sentences

@@ -422,10 +422,10 @@ fn explain_speaks_of_what_evidence_decides() {
     let command = format!(
         "kubectl annotate pvc volsync-test-data -n volsync-test volsync-policy.io/accept=\"{hold} <reason>\"\n"
     );
-    assert!(
-        held.contains(&format!("hold     {hold}; a person accepts it with\n")) && held.contains(&command),
-        "{held}"
-    );
+    assert!(held.contains(&format!("hold     {hold}, which covers what was seen:\n")), "{held}");
+    for line in ["repository: holds snapshots, fingerprint 55ae874e\n", "claim: volume of-this-claim of ", &command] {
+        assert!(held.contains(line), "{line}: {held}");
+    }
 }
 
 #[test]

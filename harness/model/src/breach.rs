@@ -1,5 +1,6 @@
 //! Breaches: what a plan must not do, in the words of the field, not of the procedure.
 
+use volsync_policy::evidence::Expectation;
 use volsync_policy::{Code, HoldId};
 
 use crate::answer::Answer;
@@ -51,8 +52,7 @@ fn is_hold(code: Code) -> bool {
 impl Claim {
     /// Whether a person has accepted that this writer is taken over from.
     pub(crate) fn accepts_writer(&self, writer: Option<(Id, Id, Id, u8)>) -> bool {
-        let is_about = |code| matches!(code, Code::Superseded | Code::OtherWriterActive);
-        self.accepted.iter().any(|hold| is_about(hold.code) && hold.saw.writer == writer)
+        self.accepted.iter().any(|hold| hold.saw.writer == writer)
     }
 }
 
@@ -62,7 +62,7 @@ impl World {
         let is_here = |entry: &Entry| self.place(entry.path) == self.place(view.shown.path);
         let by = view.claim.volume.map(|volume| Mover { cluster: at as Id, volume });
         let is_good = |it: &Snapshot| it.by == by && !it.stray && view.shown.snapshots.contains(&(it.id, it.at));
-        let is_written_down = view.has_entry() && view.shelf.entry.as_ref().is_some_and(is_here);
+        let is_written_down = view.has_entry() && view.entry().is_some_and(is_here);
         is_written_down && self.repository(view.shown.path).snapshots.iter().any(is_good)
     }
 
@@ -81,15 +81,17 @@ impl World {
         if is_hold(answer.code) && answer.hold.is_none() && view.shelf.is_initialised {
             return Some(Broken::Stuck);
         }
-        let answered = self.clusters[at].objects.claim.as_ref().and_then(|claim| claim.answered);
-        let is_new = |id: &HoldId| view.claim.accepted.iter().all(|hold| hold.id != *id);
+        let claim = self.clusters[at].objects.claim.as_ref();
+        let answered = claim.and_then(|claim| claim.answered);
+        let accepted = claim.map_or(&[][..], |claim| &claim.accepted);
+        let is_new = |id: &HoldId| accepted.iter().all(|hold| hold.id != *id);
         if answered == Some(answer.code) && answer.hold.as_ref().is_some_and(is_new) {
             return Some(Broken::Asked);
         }
         // The same fingerprint, and the same newest snapshot: that is what is remembered, whatever its address.
         let shown = (view.shown.config, view.shown.newest());
         let is_remembered = |(config, newest, at)| shown == (config, Some((newest, at)));
-        let memory = view.shelf.entry.as_ref().and_then(|it| it.memory);
+        let memory = view.entry().and_then(|it| it.memory);
         let is_pending = view.claim.volume.is_none();
         if answer.code == Code::RepositoryMoved && is_pending && memory.is_some_and(is_remembered) {
             return Some(Broken::Asked);
@@ -98,13 +100,14 @@ impl World {
         let claim = &view.claim;
         let has_moved = |hold: &Hold| {
             let is_away = hold.saw.is_released && hold.saw.path != view.base;
-            hold.code == Code::RepositoryMoved && hold.saw.volume == claim.volume && is_away
+            let is_moved = claim.record.as_ref().is_some_and(|it| it.moved);
+            hold.code == Code::RepositoryMoved && hold.saw.volume == claim.volume && is_away && is_moved
         };
         let wrote = self.repository(view.shown.path).snapshots.last().and_then(|it| it.by.filter(|_| !it.stray));
         let is_own = wrote == claim.volume.map(|volume| Mover { cluster: at as Id, volume });
         let is_withdrawn = answer.tasks.iter().any(|it| matches!(it, Task::DeleteSource(_)));
         let is_ours = view.source.as_ref().is_some_and(|it| it.claim == claim.uid && !it.is_foreign);
-        let is_writer = view.shelf.entry.as_ref().is_some_and(|it| (it.cluster, it.uid) == (view.cluster, claim.uid));
+        let is_writer = view.entry().is_some_and(|it| (it.cluster, it.uid) == (view.cluster, claim.uid));
         let is_as_rendered = view.secret.as_ref().is_some_and(|it| it.path == view.base);
         let stands = is_own && is_ours && is_writer && is_as_rendered && claim.is_labelled;
         (is_withdrawn && stands && claim.accepted.iter().any(has_moved)).then_some(Broken::Flapping)
@@ -122,7 +125,7 @@ impl View {
     /// Whether the entry says that this very claim, on this very volume, is the writer.
     fn has_entry(&self) -> bool {
         let own = Some((self.cluster, self.claim.uid, self.claim.volume));
-        self.shelf.entry.as_ref().map(|it| (it.cluster, it.uid, Some(it.volume))) == own
+        self.entry().map(|it| (it.cluster, it.uid, Some(it.volume))) == own
     }
 
     /// Whether a person has accepted that the writer in the ledger is taken over from.
@@ -153,13 +156,23 @@ impl View {
         self.claim.record.iter().chain(source).any(|it| own(&it))
     }
 
+    /// Whether the newest snapshot is named by the claim's own record, or by the log of its source. Without an entry of
+    /// this place, nothing else tells whose it is.
+    fn is_named(&self) -> bool {
+        let Some((newest, _)) = self.shown.newest() else { return true };
+        let source = self.source.as_ref();
+        let record = self.claim.record.iter().chain(source.and_then(|it| it.record.as_ref()));
+        record.filter_map(|it| it.newest).chain(source.and_then(|it| it.saved)).any(|named| named == newest)
+    }
+
     /// What the plan does that it must not do.
     pub(crate) fn breach(&self, answer: &Answer, world: &World, at: usize) -> Option<Broken> {
         let runs =
             (answer.tasks.iter()).any(|it| matches!(it, Task::ApplySource { is_paused: false, .. } | Task::Unpause(_)));
         let restores = answer.tasks.iter().any(|it| matches!(it, Task::CreateDestination { .. }));
-        let expects_nothing =
-            answer.tasks.iter().any(|it| matches!(it, Task::CreateDestination { expects_nothing: true, .. }));
+        let expects_nothing = answer.tasks.iter().any(|it| {
+            matches!(it, Task::CreateDestination { expects: Expectation::Nothing | Expectation::AcceptedNothing, .. })
+        });
         let deletes = |task: fn(&Task) -> bool| answer.tasks.iter().any(task);
         // Unknown is not fresh.
         let is_unknown = !self.reads(NO_REPOSITORY | NO_LEDGER | NO_MARKER) || !self.shelf.is_initialised;
@@ -173,17 +186,17 @@ impl View {
             return Some(Broken::Unknown);
         }
         // Memory: it had backups, and now shows none, fewer, or another repository's.
-        let memory = self.shelf.entry.as_ref().and_then(|it| it.memory);
+        let memory = self.entry().and_then(|it| it.memory);
         if let (Some((config, _, newest)), false, false) = (memory, is_unknown, self.accepts_what_is_shown()) {
             let contradicts = self.shown.config != config || self.shown.newest().is_none_or(|(_, at)| at < newest);
-            let is_writer = self.shelf.entry.as_ref().is_some_and(|it| Some(it.volume) == self.claim.volume);
+            let is_writer = self.entry().is_some_and(|it| Some(it.volume) == self.claim.volume);
             if contradicts && (restores || expects_nothing || runs && !is_writer && !self.was_released()) {
                 return Some(Broken::Memory);
             }
         }
         // Two writers age out each other's backups: whoever wrote within two intervals is at work.
         let takes_over = answer.tasks.iter().any(|it| match it {
-            Task::PutEntry { entry, .. } => self.shelf.entry.as_ref().is_some_and(|read| read.cluster != entry.cluster),
+            Task::PutEntry { entry, .. } => self.entry().is_some_and(|read| read.cluster != entry.cluster),
             _ => false,
         });
         let is_silent = self.shown.newest().is_none_or(|(_, at)| self.now >= at + 2);
@@ -191,7 +204,7 @@ impl View {
             return Some(Broken::Writer);
         }
         // And so is whoever keeps a lock fresh: a first backup takes days, and no snapshot shows it.
-        let is_anyones = self.shelf.entry.as_ref().is_none_or(|it| it.cluster != self.cluster);
+        let is_anyones = self.entry().is_none_or(|it| it.cluster != self.cluster);
         let writes_entry = answer.tasks.iter().any(|it| matches!(it, Task::PutEntry { .. }));
         let is_locked = self.shown.is_locked
             && (0..world.clusters.len()).any(|other| other != at && world.is_uploading(other, self.shown.path));
@@ -215,8 +228,11 @@ impl View {
         let is_settled = objects.source.as_ref().is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
             && (has_backed_up || objects.secret.as_ref().is_none_or(is_as_rendered))
             && world.ledger(self.base).is_initialised
-            && self.claim.is_labelled;
-        if is_settled && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
+            && self.claim.is_labelled
+            && (self.entry().is_some_and(|it| it.path == self.shown.path) || self.is_named());
+        // Once a person accepted that the repository moves, the backup stops until it has moved.
+        let is_moving = answer.code == Code::AcceptedByOperator;
+        if is_settled && !is_moving && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
             return Some(Broken::Flapping);
         }
         // Ownership.

@@ -80,7 +80,10 @@ impl World {
             if let Some(claim) = &mut cluster.objects.claim {
                 claim.is_known |= cluster.host.saw_restored;
             }
-            let (base, saw_backups) = (cluster.base, cluster.host.saw_backups);
+            // While the Secret points elsewhere, nothing is written into a ledger.
+            let base = cluster.base;
+            let is_there = cluster.objects.secret.as_ref().is_none_or(|secret| secret.path == base);
+            let saw_backups = cluster.host.saw_backups && is_there;
             self.ledger_mut(base).is_known |= saw_backups;
         }
         let host = &mut self.clusters[at].host;
@@ -159,7 +162,7 @@ impl World {
                     self.changed(at);
                 }
             }
-            Task::CreateDestination { claim, expects_nothing } => {
+            Task::CreateDestination { claim, expects } => {
                 if objects.destination.is_some() {
                     return None;
                 }
@@ -167,7 +170,7 @@ impl World {
                 objects.destination = Some(Destination {
                     uid: new_uid,
                     claim,
-                    expects_nothing,
+                    expects,
                     started: None,
                     log: None,
                     image: None,

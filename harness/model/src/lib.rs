@@ -217,7 +217,13 @@ impl World {
         match mishap {
             Mishap::Admission => cluster.admission = !cluster.admission,
             Mishap::Outage => self.outage = !self.outage,
-            Mishap::RepointSecret => self.repoint_secret(at)?,
+            Mishap::RepointSecret => {
+                // A restore that has run through another Secret is no memory of the claim's own repository.
+                if let Some(claim) = cluster.objects.claim.as_mut().filter(|it| it.volume.is_none()) {
+                    claim.is_known = false;
+                }
+                self.repoint_secret(at)?;
+            }
             Mishap::RepointBase => self.repoint_base(at),
             Mishap::SaveEtcd => cluster.etcd = Some(Box::new(cluster.objects.clone())),
             Mishap::RestoreEtcd => self.restore_etcd(at)?,
@@ -249,11 +255,17 @@ impl World {
             Mishap::LoseEntry => {
                 self.ledgers[0].entry.take()?;
                 self.ledgers[0].is_known = false;
+                let last = |it: &Repository| it.snapshots.last().is_some_and(|snapshot| snapshot.stray);
+                self.is_forked |= self.repositories.iter().any(last);
                 self.all_changed();
             }
             Mishap::SaveLedger => self.saved = Some(Box::new(self.ledgers.clone())),
             Mishap::RestoreLedger => {
-                self.ledgers = *self.saved.take()?;
+                let now = std::mem::replace(&mut self.ledgers, *self.saved.take()?);
+                let mut entries =
+                    self.ledgers.iter().zip(&now).filter_map(|(then, now)| then.entry.as_ref().zip(now.entry.as_ref()));
+                let is_of_another = entries.any(|(then, now)| then.cluster != now.cluster);
+                self.is_forked |= is_of_another;
                 self.all_changed();
             }
             Mishap::CopyBucket | Mishap::CopyLedger => self.copy_bucket(mishap == Mishap::CopyBucket)?,

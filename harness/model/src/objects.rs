@@ -1,5 +1,6 @@
 //! The objects of one claim, as etcd, the storage and the store hold them.
 
+use volsync_policy::evidence::Expectation;
 use volsync_policy::{Code, HoldId};
 
 /// A number that names an object, a volume, an image, a snapshot or a repository, each counted from 1.
@@ -223,8 +224,8 @@ pub struct Destination {
     pub uid: Id,
     /// The claim's uid on it.
     pub claim: Id,
-    /// Whether it is expected to find nothing.
-    pub expects_nothing: bool,
+    /// What it is expected to find.
+    pub expects: Expectation,
     /// Where its mover reads, once that has started: its environment is fixed then.
     pub started: Option<Path>,
     /// How it ended.

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use volsync_policy::evidence::Expectation;
 use volsync_policy::names::{
     ACCEPT, CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, POPULATED_FROM, RELEASED, SNAPSHOT_VERSION, populator,
 };
@@ -88,18 +89,20 @@ pub(crate) fn secret_in(manifest: &Value) -> (Id, Path) {
 }
 
 /// The ReplicationDestination as it is rendered.
-fn rendered_destination(claim: Id, expects_nothing: bool) -> Value {
+fn rendered_destination(claim: Id, expects: Expectation) -> Value {
     let mut object = rendered(Part::Destination, claim);
-    object["metadata"]["annotations"][EXPECTS] = if expects_nothing { "nothing" } else { "data" }.into();
+    object["metadata"]["annotations"][EXPECTS] = expects.as_str().into();
     object["spec"]["trigger"]["manual"] = format!("auto-restore-{}", uid(claim)).into();
     object
 }
 
 /// The claim, and whether nothing is expected, in a ReplicationDestination that is created.
-pub(crate) fn destination_in(manifest: &Value) -> (Id, bool) {
-    let (claim, expects_nothing) = (claim_in(manifest), annotation(manifest, EXPECTS) == Some("nothing"));
-    assert_eq!(*manifest, rendered_destination(claim, expects_nothing), "it is stored as it is applied");
-    (claim, expects_nothing)
+pub(crate) fn destination_in(manifest: &Value) -> (Id, Expectation) {
+    let claim = claim_in(manifest);
+    let all = [Expectation::Data, Expectation::AcceptedData, Expectation::Nothing, Expectation::AcceptedNothing];
+    let expects = all.into_iter().find(|it| annotation(manifest, EXPECTS) == Some(it.as_str())).expect("it expects");
+    assert_eq!(*manifest, rendered_destination(claim, expects), "it is stored as it is applied");
+    (claim, expects)
 }
 
 /// The ReplicationSource as it is rendered.
@@ -195,8 +198,8 @@ pub(crate) fn secret(secret: &Secret) -> Value {
 }
 
 pub(crate) fn destination(destination: &Destination) -> Value {
-    let Destination { claim, expects_nothing, started, log, image, noted, .. } = destination;
-    let mut object = stored(rendered_destination(*claim, *expects_nothing), destination, false);
+    let Destination { claim, expects, started, log, image, noted, .. } = destination;
+    let mut object = stored(rendered_destination(*claim, *expects), destination, false);
     if let Some(image) = noted {
         object["metadata"]["annotations"][CONSUMED] = uid(*image).into();
     }

@@ -42,6 +42,8 @@ enum Sight {
     Secret(Option<Secret>),
     Marker(bool, Tick),
     Entry(Option<Entry>, Tick),
+    LiveMarker(bool, Tick),
+    LiveEntry(Option<Entry>, Tick),
     Repository(Shown, Tick),
 }
 
@@ -58,6 +60,18 @@ fn bytes(found: Option<(&str, u64)>, at: Tick) -> Value {
         }
         None => json!({"absent": true, "date": date(at, 0)}),
     }
+}
+
+/// The answer to a question for a ledger's marker.
+fn marker(is_there: bool, at: Tick) -> Value {
+    let marker = is_there.then(|| ledger::write_marker(STORE));
+    bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), at)
+}
+
+/// The answer to a question for a ledger's entry.
+fn entry(found: Option<&Entry>, at: Tick) -> Value {
+    let entry = found.map(|entry| (write_entry(entry), entry.tag()));
+    bytes(entry.as_ref().map(|(entry, tag)| (entry.as_str(), *tag)), at)
 }
 
 /// The answer to a question for a listing, so many seconds before that hour.
@@ -89,14 +103,10 @@ impl Sight {
             }
             Sight::Source(source) => vec![(Role::Source, object(source.as_ref().map(raw::source)))],
             Sight::Secret(secret) => vec![(Role::Secret, object(secret.as_ref().map(raw::secret)))],
-            Sight::Marker(is_there, at) => {
-                let marker = is_there.then(|| ledger::write_marker(STORE));
-                vec![(Role::Marker, bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), *at))]
-            }
-            Sight::Entry(entry, at) => {
-                let entry = entry.as_ref().map(|entry| (write_entry(entry), entry.tag()));
-                vec![(Role::Entry, bytes(entry.as_ref().map(|(entry, tag)| (entry.as_str(), *tag)), *at))]
-            }
+            Sight::Marker(is_there, at) => vec![(Role::Marker, marker(*is_there, *at))],
+            Sight::Entry(found, at) => vec![(Role::Entry, entry(found.as_ref(), *at))],
+            Sight::LiveMarker(is_there, at) => vec![(Role::LiveMarker, marker(*is_there, *at))],
+            Sight::LiveEntry(found, at) => vec![(Role::LiveEntry, entry(found.as_ref(), *at))],
             Sight::Repository(shown, at) => repository(shown, *at),
         }
     }
@@ -146,7 +156,7 @@ impl Texts {
 
 /// All that a host saw of a claim, as numbers of texts: what looks the same is the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Seen([usize; 10]);
+pub(crate) struct Seen([usize; 12]);
 
 /// What a repository's listings show; twice, where there is nothing.
 fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
@@ -185,6 +195,7 @@ impl View {
         let prime = self.prime.clone().filter(|it| it.claim == self.claim.uid);
         let Claim { uid: claim, volume, populated_from, .. } = self.claim;
         let volume = volume.map(|id| Volume { id, claim, populated_from });
+        let live = self.live.as_ref().unwrap_or(&self.shelf);
         let sights = [
             (Sight::Claim(self.claim.clone()), 0),
             (Sight::Cluster(self.cluster), 0),
@@ -195,6 +206,8 @@ impl View {
             (Sight::Secret(self.secret.clone()), NO_OBJECTS),
             (Sight::Marker(self.shelf.is_initialised, self.now), NO_MARKER),
             (Sight::Entry(self.shelf.entry.clone(), self.now), NO_LEDGER),
+            (Sight::LiveMarker(live.is_initialised, self.now), NO_MARKER),
+            (Sight::LiveEntry(live.entry.clone(), self.now), NO_LEDGER),
             (Sight::Repository(self.shown.clone(), self.now), NO_REPOSITORY),
         ];
         TEXTS.with_borrow_mut(|texts| Seen(sights.map(|(sight, blind)| texts.number(sight, self.reads(blind)))))

@@ -1,6 +1,7 @@
 //! Tasks: what the writes of a plan come down to on the model's objects.
 
 use serde_json::Value;
+use volsync_policy::evidence::Expectation;
 use volsync_policy::names::{CONSUMED, RELEASED, TOUCHED};
 use volsync_policy::{Condition, Deletion, ObjectRef, Part, Patch, Plan, Put, Verb, Write};
 
@@ -46,7 +47,7 @@ pub enum Task {
         /// The claim's uid.
         claim: Id,
         /// What it is expected to find.
-        expects_nothing: bool,
+        expects: Expectation,
     },
     /// Creates the ReplicationSource, or applies it.
     ApplySource {
@@ -101,8 +102,8 @@ fn apply(part: Part, expected: Option<Expected>, manifest: &Value) -> Task {
         }
         Part::Destination => {
             assert_eq!(expected, None, "one that exists is never edited");
-            let (claim, expects_nothing) = destination_in(manifest);
-            Task::CreateDestination { claim, expects_nothing }
+            let (claim, expects) = destination_in(manifest);
+            Task::CreateDestination { claim, expects }
         }
         Part::Source => {
             let (claim, is_paused, record) = source_in(manifest);

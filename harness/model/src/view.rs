@@ -1,6 +1,6 @@
 //! What a host reads of the world, and when.
 
-use crate::objects::{Claim, Destination, Id, Image, Path, Prime, Saw, Secret, Shelf, Source, Tick};
+use crate::objects::{Claim, Destination, Entry, Id, Image, Path, Prime, Saw, Secret, Shelf, Source, Tick};
 use crate::world::World;
 
 /// What cannot be read, as bits.
@@ -91,6 +91,8 @@ pub struct View {
     pub(crate) source: Option<Source>,
     pub(crate) shown: Shown,
     pub(crate) shelf: Shelf,
+    /// The ledger beside the repository that the Secret names, where that is another.
+    pub(crate) live: Option<Shelf>,
 }
 
 /// The repository that is read: where the Secret points, or would.
@@ -123,6 +125,7 @@ impl View {
             source: objects.source.clone().map(Source::shown),
             shown: Shown::of(world, path),
             shelf: world.ledger(cluster.base).clone(),
+            live: (path != cluster.base).then(|| world.ledger(path).clone()),
         })
     }
 
@@ -146,6 +149,7 @@ impl View {
         }
         if is(LEDGER) {
             self.shelf = earlier.shelf.clone();
+            self.live = earlier.live.clone();
             let ledger = NO_LEDGER | NO_MARKER;
             self.blind = self.blind & !ledger | earlier.blind & ledger;
         }
@@ -158,9 +162,15 @@ impl View {
         self
     }
 
+    /// The entry that counts: that beside the repository that the Secret names, where there is one.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        let live = self.live.as_ref().filter(|it| it.is_initialised).and_then(|it| it.entry.as_ref());
+        live.or(self.shelf.entry.as_ref())
+    }
+
     /// What a person is shown of it, and what is true of that.
     pub(crate) fn saw(&self) -> Saw {
-        let writer = self.shelf.entry.as_ref().map(|it| (it.cluster, it.uid, it.volume, it.term));
+        let writer = self.entry().map(|it| (it.cluster, it.uid, it.volume, it.term));
         Saw {
             volume: self.claim.volume,
             is_released: self.claim.record.as_ref().is_some_and(|it| it.uid == self.claim.uid),

@@ -125,6 +125,10 @@ pub struct World {
     pub saved: Option<Box<[Shelf; 2]>>,
     /// Whether both addresses lead to the same place.
     pub is_renamed: bool,
+    /// Whether two writers go on from different snapshots, and nothing that a host can read tells which of them wrote
+    /// the newest: the entry of a take-over went after the writer before it had backed up unseen, or it was put back to
+    /// that of the writer before it.
+    pub is_forked: bool,
     /// The numbers that were given out.
     pub made: Made,
     /// The first property that broke.
@@ -158,6 +162,7 @@ impl World {
             ledgers: [Shelf { is_initialised: true, ..Shelf::default() }, Shelf::default()],
             saved: None,
             is_renamed: false,
+            is_forked: false,
             made: Made::default(),
             broken: None,
         }
@@ -479,6 +484,8 @@ impl World {
         let is_over = newest.is_some_and(|newest| is_missed(newest, content));
         let excused = repository.snapshots.iter().filter(|it| cut.excuse.covers(it));
         let ancestry = excused.fold(content, |all, it| all | it.ancestry | 1 << it.id) | 1 << id;
+        self.is_forked |= is_stray && self.ledger(path).entry.is_none();
+        let repository = self.repository_mut(path);
         let by = Some(Mover { cluster: at as Id, volume: cut.volume });
         repository.snapshots.push(Snapshot { id, at: clock, ancestry, stray: is_stray, by });
         repository.is_emptied = false;
@@ -491,10 +498,10 @@ impl World {
             // What is on the volume goes on from the snapshot just taken of it.
             volume.content = volume.content.map(|content| content | ancestry);
         }
-        if is_lost {
+        if is_lost && !self.is_forked {
             self.break_(Broken::Promise);
         }
-        if is_over {
+        if is_over && !self.is_forked {
             self.break_(Broken::Overwritten);
         }
         if is_new {

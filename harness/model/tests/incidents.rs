@@ -2,6 +2,7 @@
 //! what VolSync does unasked, then what the policy makes of it.
 
 use volsync_policy::Code;
+use volsync_policy::evidence::Expectation;
 use volsync_policy_model::objects::{Destination, Log, Path, Prime, Snapshot};
 use volsync_policy_model::task::Task;
 use volsync_policy_model::view::{CLAIM, DESTINATION, NO_LEDGER, NO_REPOSITORY, POPULATOR, Parts, View};
@@ -146,7 +147,7 @@ fn a_restore_beside_the_claim_releases_nothing() {
     world.clusters[0].objects.destination = Some(Destination {
         uid: 9,
         claim: uid,
-        expects_nothing: false,
+        expects: Expectation::Data,
         started: Some(Path::Right),
         log: Some(Log::Restored(2)),
         image: Some(9),
@@ -286,6 +287,7 @@ fn a_first_backup_does_not_go_to_a_stranger() {
     let world = hosted(&after(&world, &[Write(0)]), 0);
     assert!(world.has_started_fresh());
     let world = hosted(&after(&world, &[Action::Mishap(0, Mishap::RepointSecret)]), 0);
-    assert_eq!(code(&world, 0), Code::RepositoryReplaced);
-    assert!(!is_running(&world, 0), "it backs up to a stranger's repository");
+    // Nothing was sent there: the Secret is rendered anew, and the backup goes on where it was released to.
+    assert_eq!(code(&world, 0), Code::Released);
+    assert_eq!(world.clusters[0].objects.secret.as_ref().map(|it| it.path), Some(Path::Right));
 }

@@ -45,7 +45,7 @@ export function showPlan(
 ): void {
   const { verdict, notes } = plan;
   const { sign, words } = signed(plan);
-  const { hold, problem, wayOut } = verdict;
+  const { hold, covers, problem, wayOut } = verdict;
   target.className = brief.className = tone(plan);
   brief.textContent = `${sign} ${words}: ${verdict.code}`;
   fill(
@@ -63,7 +63,17 @@ export function showPlan(
     problem?.hint && element("p", {}, ...prose(problem.hint)),
     wayOut && titled("Way out", element("p", {}, ...prose(wayOut))),
     hold &&
-      titled("To accept it", element("pre", { class: "command" }, accept(claim, hold)), copying(accept(claim, hold))),
+      titled(
+        "To accept it",
+        element("p", {}, "It covers what was seen, and counts for nothing else:"),
+        element(
+          "dl",
+          { class: "covers" },
+          ...covers.flatMap(({ topic, text }) => [element("dt", {}, topic), element("dd", {}, text)]),
+        ),
+        element("pre", { class: "command" }, accept(claim, hold)),
+        copying(accept(claim, hold)),
+      ),
     titled(
       "What is done",
       element(

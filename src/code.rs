@@ -106,7 +106,7 @@ codes! {
     RepositoryReplaced: "The address of the claim's repository now leads to a different repository.",
         Some("Point the credentials back at the repository that was backed up to. Or, if the new repository is the \
             right one, accept the hold."), Possible;
-    EntryLost: "The claim's ledger entry is gone, and nothing shows that this claim's backup wrote the newest snapshot.",
+    EntryLost: "The claim's ledger entry is gone, and nothing shows that the claim's backup wrote the newest snapshot.",
         Some("Put the ledger entry back. Or make sure that no other claim or cluster backs up to the repository, then \
             accept the hold."), Possible;
     LedgerUninitialised: "The store has no ledger, so it is unknown whether the claim ever had a backup.",

@@ -213,7 +213,13 @@ impl ReleaseRecord {
             let listing = evidence.repository.listing()?;
             // While the Secret points elsewhere, the ledger that was read is not that of the repository.
             let is_of_the_place = || Own::of(evidence).is_some_and(|own| !own.entry().repository.is_other());
-            let has_no_entry = evidence.ledger == Ledger::None || evidence.secret_is_other() && !is_of_the_place();
+            let has_no_entry = match &evidence.ledger {
+                Ledger::None => true,
+                Ledger::Unread(_) => false,
+                Ledger::Entry(_) | Ledger::Uninitialised | Ledger::OtherStore => {
+                    evidence.secret_is_other() && !is_of_the_place()
+                }
+            };
             (has_no_entry && !self.names_the_newest(listing, evidence)).then_some(Lapse::EntryLost)
         })
     }

@@ -117,7 +117,7 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
 
 /// What a policy server has to load. In bytes; a twentieth more is no reason to look into it. The page has a module and
 /// a limit of its own, in what it takes on the wire.
-const SIZE: u64 = 548_200;
+const SIZE: u64 = 579_200;
 
 #[test]
 fn it_is_as_small_as_it_was() {

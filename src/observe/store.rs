@@ -10,11 +10,12 @@ use crate::role::Role;
 use crate::seen::{self, Found};
 
 impl Observer<'_> {
-    /// The claim's ledger entry. While the Secret points elsewhere, an entry beside the repository that it names counts.
+    /// The claim's ledger entry. While the Secret points elsewhere, one beside the repository that it names counts.
     pub(super) fn ledger(&self) -> Ledger {
-        match self.ledger_at(Role::LiveMarker, Role::LiveEntry) {
-            Ledger::Entry(entry) => Ledger::Entry(entry),
-            Ledger::Unread(_) | Ledger::Uninitialised | Ledger::OtherStore | Ledger::None => {
+        let live = self.target.key(Role::LiveEntry, self.seen).ok();
+        match live.map(|_| self.ledger_at(Role::LiveMarker, Role::LiveEntry)) {
+            Some(read @ (Ledger::Entry(_) | Ledger::Unread(_))) => read,
+            Some(Ledger::Uninitialised | Ledger::OtherStore | Ledger::None) | None => {
                 self.ledger_at(Role::Marker, Role::Entry)
             }
         }

@@ -229,7 +229,7 @@ impl View {
             && (has_backed_up || objects.secret.as_ref().is_none_or(is_as_rendered))
             && world.ledger(self.base).is_initialised
             && self.claim.is_labelled
-            && (self.entry().is_some_and(|it| it.path == self.shown.path) || self.is_named());
+            && (self.entry().is_some_and(|it| it.path == self.shown.path) || has_backed_up && self.is_named());
         // Once a person accepted that the repository moves, the backup stops until it has moved.
         let is_moving = answer.code == Code::AcceptedByOperator;
         if is_settled && !is_moving && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {

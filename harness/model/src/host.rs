@@ -83,7 +83,9 @@ impl World {
             // While the Secret points elsewhere, nothing is written into a ledger.
             let base = cluster.base;
             let is_there = cluster.objects.secret.as_ref().is_none_or(|secret| secret.path == base);
-            let saw_backups = cluster.host.saw_backups && is_there;
+            // Nor is it for a claim that is not selected.
+            let is_labelled = cluster.objects.claim.as_ref().is_some_and(|claim| claim.is_labelled);
+            let saw_backups = cluster.host.saw_backups && is_there && is_labelled;
             self.ledger_mut(base).is_known |= saw_backups;
         }
         let host = &mut self.clusters[at].host;
@@ -108,6 +110,7 @@ impl World {
     fn carry_out_task(&mut self, at: usize, task: Task) -> Option<()> {
         let new_uid = self.made.uids + 1;
         let cluster = &mut self.clusters[at];
+        let base = cluster.base;
         let covers = cluster.host.covers;
         let objects = &mut cluster.objects;
         match task {
@@ -147,7 +150,14 @@ impl World {
                 expected.find(&mut objects.source)?.record = Some(record);
             }
             Task::DeleteSource(uid) => delete(&mut objects.source, uid)?,
-            Task::DeleteDestination(uid) => delete(&mut objects.destination, uid)?,
+            Task::DeleteDestination(uid) => {
+                delete(&mut objects.destination, uid)?;
+                // What a restore has brought through another Secret is no memory of the claim's own repository.
+                let is_elsewhere = objects.secret.as_ref().is_some_and(|secret| secret.path != base);
+                if let Some(claim) = objects.claim.as_mut().filter(|_| is_elsewhere) {
+                    claim.is_known = false;
+                }
+            }
             Task::DeletePrime(prime) => {
                 if objects.prime.as_ref().is_some_and(|it| *it != prime) {
                     return None;

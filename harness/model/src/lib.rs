@@ -217,13 +217,7 @@ impl World {
         match mishap {
             Mishap::Admission => cluster.admission = !cluster.admission,
             Mishap::Outage => self.outage = !self.outage,
-            Mishap::RepointSecret => {
-                // A restore that has run through another Secret is no memory of the claim's own repository.
-                if let Some(claim) = cluster.objects.claim.as_mut().filter(|it| it.volume.is_none()) {
-                    claim.is_known = false;
-                }
-                self.repoint_secret(at)?;
-            }
+            Mishap::RepointSecret => self.repoint_secret(at)?,
             Mishap::RepointBase => self.repoint_base(at),
             Mishap::SaveEtcd => cluster.etcd = Some(Box::new(cluster.objects.clone())),
             Mishap::RestoreEtcd => self.restore_etcd(at)?,

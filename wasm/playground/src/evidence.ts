@@ -5,7 +5,7 @@ import type {
   FinishedRestore,
   Listing,
   Memory,
-  Record,
+  ReleaseRecord,
   Repository,
   VolumeId,
   Writer,
@@ -133,7 +133,7 @@ const fingerprint = (evidence: Evidence): string => {
 
 const same = (one: VolumeId, other: VolumeId) => one.driver === other.driver && one.handle === other.handle;
 
-const release = (evidence: Evidence): Record | undefined =>
+const release = (evidence: Evidence): ReleaseRecord | undefined =>
   evidence.claim?.released ?? ours(evidence)?.released ?? undefined;
 
 const claim: Topic = {
@@ -201,7 +201,7 @@ const claim: Topic = {
         delete evidence.claim?.released;
         delete ours(evidence)?.released;
         if (key === "never" || !evidence.claim) return;
-        const record: Record = { uid, volume: volume(evidence), fingerprint: fingerprint(evidence), term: 2 };
+        const record: ReleaseRecord = { uid, volume: volume(evidence), fingerprint: fingerprint(evidence), term: 2 };
         if (key === "volume") record.volume = same(volume(evidence), OTHER_VOLUME) ? VOLUME : OTHER_VOLUME;
         if (key === "overtaken") record.overtaken = true;
         evidence.claim.released = record;

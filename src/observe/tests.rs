@@ -641,3 +641,46 @@ fn a_secret_whose_values_were_taken_out_is_unread_where_they_matter() {
     empty["secret"]["object"]["data"] = json!({});
     assert!(evidence(&empty)["secret"]["ours"]["repository"]["other"].is_string(), "an API server says so");
 }
+
+#[test]
+fn while_the_secret_points_elsewhere_the_ledger_beside_its_repository_counts() {
+    let seen = released_elsewhere();
+    let [marker, entry] = [("liveMarker", "store.json"), ("liveEntry", "entries/shop/data.json")]
+        .map(|(role, key)| (role.to_owned(), format!("old/.volsync-policy/{key}")));
+    let asked = reads(&seen);
+    assert!(asked.contains(&marker) && asked.contains(&entry), "{asked:?}");
+    let marker = json!({"bytes": base64(r#"{"version":1,"storeId":"store-1"}"#), "etag": "m", "date": DATE});
+    let entry = json!({"bytes": base64(include_str!("../../tests/stored/entry.json")), "etag": "e", "date": DATE});
+    let taken_over = changed(&seen, json!({"liveMarker": marker, "liveEntry": entry}));
+    assert_eq!(evidence(&taken_over)["ledger"]["entry"]["writer"]["cluster"], "c-1");
+    // Without one, that of the settings counts; one that cannot be read may be another's.
+    let absent = json!({"absent": true, "date": DATE});
+    let without = changed(&taken_over, json!({"liveEntry": null}));
+    assert_eq!(evidence(&changed(&without, json!({ "liveEntry": absent })))["ledger"], "none");
+    let unread = changed(&without, json!({"liveEntry": {"failed": "denied"}}));
+    assert_eq!(evidence(&unread)["ledger"], json!({"unread": "denied"}));
+    // Where the Secret is as it would be rendered, there is no other ledger.
+    assert!(reads(&released()).iter().all(|(role, _)| !role.starts_with("live")));
+}
+
+#[test]
+fn a_saved_snapshot_counts_as_the_newest_only_if_nothing_else_was_written_since_the_recorded_one() {
+    let mut record: Value = serde_json::from_str(RECORD).unwrap();
+    record["newest"] = json!(OLDER);
+    let record = json!({"volsync-policy.io/released": record.to_string()});
+    let seen = changed(&released(), json!({"claim": {"object": {"metadata": {"annotations": record}}}}));
+    assert_eq!(evidence(&seen)["repository"]["holds"]["listsSaved"], true);
+    let mut between = seen.clone();
+    let strangers = json!({"key": format!("here/shop/data/snapshots/{}", "c".repeat(64)),
+                           "lastModified": "2026-11-24T07:00:00.000Z"});
+    between["snapshots"]["listing"].as_array_mut().unwrap().push(strangers.clone());
+    assert_eq!(evidence(&between)["repository"]["holds"]["listsSaved"], false, "somebody wrote in between");
+    let mut newer = seen.clone();
+    newer["snapshots"]["listing"].as_array_mut().unwrap().push(changed(
+        &strangers,
+        json!({
+            "lastModified": "2026-11-24T08:00:00.000Z"
+        }),
+    ));
+    assert_eq!(evidence(&newer)["repository"]["holds"]["listsSaved"], false, "somebody wrote since");
+}

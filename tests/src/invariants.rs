@@ -179,17 +179,36 @@ impl Decided<'_> {
         claim.phase != Phase::Pending && is_of_its_volume && !self.is_taken_over(record) && !self.is_elsewhere(record)
     }
 
-    /// The entry names another cluster, claim or volume; or the mark says so, and no newer entry of this claim's.
+    /// The ledger's entry, where it names this cluster, this claim and its volume, unless that was not read.
+    fn own_entry(&self) -> Option<&Entry> {
+        let (claim, cluster) = (self.claim()?, self.seen.cluster.as_ref()?);
+        self.living_entry().filter(|entry| {
+            let has_volume = match &claim.volume {
+                Some(Volume::Of(volume)) => entry.writer.volume == *volume,
+                Some(Volume::None) => false,
+                None => true,
+            };
+            entry.writer.cluster == *cluster && entry.writer.uid == claim.uid && has_volume
+        })
+    }
+
+    /// The own entry, where it is newer than the record: then the host crashed between the two.
+    fn newer_entry(&self, record: &ReleaseRecord) -> Option<&Entry> {
+        let is_read = !matches!(self.seen.repository, Repository::Unread(_))
+            && self.claim().is_some_and(|claim| claim.volume.is_some());
+        self.own_entry().filter(|entry| is_read && entry.writer.term > record.term)
+    }
+
+    /// The entry names another cluster, claim or volume; or the mark says so, and no own entry says otherwise.
     fn is_taken_over(&self, record: &ReleaseRecord) -> bool {
-        let (Some(entry), Some(cluster)) = (self.living_entry(), &self.seen.cluster) else { return record.overtaken };
-        let has_volume = match self.claim().and_then(|claim| claim.volume.as_ref()) {
-            Some(Volume::Of(volume)) => entry.writer.volume == *volume,
-            Some(Volume::None) => false,
-            None => true,
+        let Some(entry) = self.own_entry() else {
+            return record.overtaken || self.living_entry().is_some() && self.seen.cluster.is_some();
         };
-        let is_own = entry.writer.cluster == *cluster && entry.writer.uid == record.uid && has_volume;
-        let is_newer = entry.writer.term > record.term || self.entry_is_up_to_date(entry);
-        !is_own || record.overtaken && !is_newer
+        let knows_the_newest = match &self.seen.repository {
+            Repository::Unread(_) | Repository::Damaged(_) => false,
+            _ => self.entry_is_up_to_date(entry),
+        };
+        record.overtaken && self.newer_entry(record).is_none() && !knows_the_newest
     }
 
     /// No snapshot is newer than the one that the entry remembers.
@@ -199,11 +218,18 @@ impl Decided<'_> {
     }
 
     fn is_elsewhere(&self, record: &ReleaseRecord) -> bool {
+        // What was released last, to which repository, and up to which snapshot.
+        let newer = self.newer_entry(record);
+        let memory = newer.and_then(|entry| entry.memory.as_ref());
+        let (released, newest, moved) = match newer {
+            Some(_) => (memory.map(|it| &it.fingerprint), memory.map(|it| &it.newest_key), false),
+            None => (record.fingerprint.as_ref(), record.newest.as_ref(), record.moved),
+        };
         let listing = match &self.seen.repository {
-            Repository::Unread(_) | Repository::Damaged(_) => return record.elsewhere,
+            Repository::Unread(_) | Repository::Damaged(_) => return newer.is_none() && record.elsewhere,
             Repository::Absent(_) => return false,
             Repository::Initialised(opened) | Repository::Emptied(opened) => {
-                return record.fingerprint.as_ref().is_some_and(|released| *released != opened.fingerprint);
+                return released.is_some_and(|released| *released != opened.fingerprint);
             }
             Repository::Holds(listing) => listing,
         };
@@ -212,19 +238,33 @@ impl Decided<'_> {
                 entry.memory.as_ref().is_some_and(|memory| memory.fingerprint == listing.fingerprint);
             entry.repository != Address::Same && !(is_same_repository && self.entry_is_up_to_date(entry))
         });
-        let points_elsewhere = match &self.seen.secret {
-            Some(SecretEvidence::Ours(content)) => content.repository != Address::Same,
-            Some(SecretEvidence::Foreign) => true,
-            Some(SecretEvidence::Absent) | None => false,
+        let (secret_moved, secret_is_known) = match &self.seen.secret {
+            Some(SecretEvidence::Ours(content)) => (content.repository != Address::Same, true),
+            Some(SecretEvidence::Foreign) => (false, false),
+            Some(SecretEvidence::Absent) | None => (false, true),
         };
-        let has_no_ledger = matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore);
-        let wrote_the_newest = listing.lists_saved || record.newest.as_ref() == Some(&listing.newest_key);
-        entry_is_elsewhere && !(record.moved && listing.lists_saved)
-            || match &record.fingerprint {
-                Some(released) => *released != listing.fingerprint,
-                None => points_elsewhere || has_no_ledger,
+        let wrote_the_newest = listing.lists_saved
+            || newest == Some(&listing.newest_key)
+            || self.own_entry().is_some_and(|entry| self.entry_is_up_to_date(entry));
+        let has_entry_here = self.own_entry().is_some_and(|entry| entry.repository == Address::Same);
+        let has_no_entry = match &self.seen.ledger {
+            Ledger::None => true,
+            Ledger::Unread(_) => false,
+            _ => secret_moved && !has_entry_here,
+        };
+        let went_on = match released {
+            Some(_) => wrote_the_newest,
+            None => listing.lists_saved && (moved || listing.count == 1),
+        };
+        let is_another = match released {
+            Some(released) => *released != listing.fingerprint,
+            None => {
+                let saw_it = listing.lists_saved && self.own_entry().is_some() && !entry_is_elsewhere;
+                matches!(self.seen.ledger, Ledger::Uninitialised | Ledger::OtherStore)
+                    || (secret_moved || !secret_is_known) && !saw_it
             }
-            || self.seen.ledger == Ledger::None && !wrote_the_newest
+        };
+        is_another || entry_is_elsewhere && !went_on || has_no_entry && !wrote_the_newest
     }
 
     /// The volume was populated from the image of its own restore, and that restored the newest snapshot there is.

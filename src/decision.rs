@@ -294,11 +294,6 @@ impl Procedure<'_> {
             && Hold::of(code, self.ask, self.evidence).is_some_and(|hold| self.ask.accepted.contains(&hold.id))
     }
 
-    /// The code, unless a person's word led here.
-    fn code(is_accepted: bool, code: Code) -> Code {
-        if is_accepted { Code::AcceptedByOperator } else { code }
-    }
-
     fn history(&self) -> History {
         History::of(self.evidence)
     }
@@ -327,13 +322,7 @@ impl Procedure<'_> {
     /// Rows 13 to 19.
     fn released(&self, record: &ReleaseRecord) -> Verdict {
         if let Some(lapse) = record.lapse(self.evidence) {
-            // As long as the Secret points elsewhere, nothing can be said of the repository that the claim is to have.
-            return match self.evidence.secret_is_other() {
-                true => {
-                    Verdict { applies_secret: true, marks: Some(Marks::AsSeen), ..withhold(20, Code::SecretOutdated) }
-                }
-                false => self.lapsed(lapse),
-            };
+            return self.lapsed(lapse);
         }
         match (self.objects.secret, self.history()) {
             (SecretEvidence::Ours(_), _) if self.evidence.secret_is_other() => return self.moved(),
@@ -354,8 +343,13 @@ impl Procedure<'_> {
         }
     }
 
-    /// Rows 13 to 16: the release is not valid any more.
+    /// Rows 13 to 16, and 20: the release is not valid any more.
     fn lapsed(&self, lapse: Lapse) -> Verdict {
+        // Nothing is sent where the Secret points; what is at the place that it should name is judged then.
+        if self.evidence.secret_is_other() {
+            let marks = Some(Marks::AsSeen);
+            return Verdict { applies_secret: true, marks, ..withhold(20, Code::SecretOutdated) };
+        }
         let (row, marks) = match lapse {
             Lapse::OtherVolume => (13, None),
             Lapse::Overtaken => (14, Some(Marks::AsSeen)),
@@ -511,33 +505,25 @@ impl Procedure<'_> {
         // A person who accepted that the restore finds nothing was shown the doubt, too.
         let starts_empty = self.accepts(Code::RestoreCameBackEmpty);
         let is_accepted = |code| starts_empty || self.accepts(code);
-        let (code, is_accepted) = match self.history() {
+        let has_snapshots = self.evidence.repository.listing().is_some();
+        let (code, expects) = match self.history() {
+            History::Fresh => (Code::FreshVolume, Expectation::Nothing),
             History::Unknown(doubt) if doubt.is_closed() || !is_accepted(doubt.code()) => {
                 return withhold(36, doubt.code());
             }
             History::Data if self.is_too_small() && !is_accepted(Code::CapacityTooSmall) => {
                 return withhold(37, Code::CapacityTooSmall);
             }
-            History::Unknown(_) => (Code::AcceptedByOperator, true),
-            History::Data => (Code::RestoreFromBackup, starts_empty || self.is_too_small()),
-            History::Fresh => (Code::FreshVolume, false),
+            _ if starts_empty => (Code::AcceptedByOperator, Expectation::AcceptedNothing),
+            History::Unknown(_) if has_snapshots => (Code::AcceptedByOperator, Expectation::AcceptedData),
+            History::Unknown(_) => (Code::AcceptedByOperator, Expectation::AcceptedNothing),
+            History::Data if self.is_too_small() => (Code::AcceptedByOperator, Expectation::Data),
+            History::Data => (Code::RestoreFromBackup, Expectation::Data),
         };
         if let Slot::Queued(_) = self.evidence.slot {
             return withhold(38, Code::RestoreQueued);
         }
-        let has_snapshots = self.evidence.repository.listing().is_some();
-        let expects = match (is_accepted, code) {
-            (_, Code::FreshVolume) => Expectation::Nothing,
-            (true, _) if starts_empty || !has_snapshots => Expectation::AcceptedNothing,
-            (_, Code::AcceptedByOperator) => Expectation::AcceptedData,
-            _ => Expectation::Data,
-        };
-        Verdict {
-            restore: Restore::Apply,
-            expects: Some(expects),
-            applies_secret: true,
-            ..withhold(39, Self::code(is_accepted, code))
-        }
+        Verdict { restore: Restore::Apply, expects: Some(expects), applies_secret: true, ..withhold(39, code) }
     }
 
     /// Whether the claim requests less storage than it did when it was backed up.

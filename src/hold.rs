@@ -58,14 +58,14 @@ impl Hold {
         if is_restored || code == Code::RestoredFromElsewhere {
             covers.extend(restore_fact(evidence));
         }
-        covers.push(repository_fact(evidence));
+        covers.push(repository_fact(ask, evidence));
         let is_moving = code == Code::Superseded
             || evidence.is_active(ask.interval)
             || evidence.secret_is_other() && evidence.release_stands();
         covers.extend(newest_fact(evidence).filter(|_| !is_moving));
         let is_active = evidence.is_active(ask.interval) && code != Code::Superseded;
         covers.push(writer_fact(evidence, is_active));
-        covers.extend(address_fact(ask, evidence));
+        covers.extend(address_fact(evidence));
         let basis = covers.iter().flat_map(|fact| [&*fact.topic, &fact.text].into_iter().chain(fact.exact()));
         let basis: Vec<&str> = basis.collect();
         Some(Hold { id: HoldId::of(&claim.uid, code, &basis), covers })
@@ -112,14 +112,15 @@ fn restore_fact(evidence: &Evidence) -> Option<Fact> {
     Some(Fact::new("restored", format!("{what}, in the image {image}")))
 }
 
-fn repository_fact(evidence: &Evidence) -> Fact {
+/// The repository, and the address at which it is rendered.
+fn repository_fact(ask: &Ask, evidence: &Evidence) -> Fact {
     let repository = &evidence.repository;
     let state = repository.state();
     let text = match repository.fingerprint() {
         Some(fingerprint) => format!("{state}, fingerprint {}", short(fingerprint)),
         None => state.to_owned(),
     };
-    Fact::new("repository", text).exactly(repository.fingerprint())
+    Fact::new("repository", text).exactly(repository.fingerprint()).exactly(ask.repository.as_ref())
 }
 
 fn newest_fact(evidence: &Evidence) -> Option<Fact> {
@@ -139,13 +140,13 @@ fn writer_fact(evidence: &Evidence, is_active: bool) -> Fact {
 }
 
 /// The repositories that the Secret and the ledger entry name, where they differ from the rendered one.
-fn address_fact(ask: &Ask, evidence: &Evidence) -> Option<Fact> {
+fn address_fact(evidence: &Evidence) -> Option<Fact> {
     let secret = evidence.other_address().map(|address| ("the Secret", address));
     let entry = evidence.ledger.entry().and_then(|entry| entry.repository.other());
     let named = [secret, entry.map(|address| ("the ledger entry", address))];
     let (who, address) = named.into_iter().flatten().next()?;
     let text = format!("{who} names another repository, with the SHA-256 {}", short(address));
-    Some(Fact::new("address", text).exactly(Some(address)).exactly(ask.repository.as_ref()))
+    Some(Fact::new("address", text).exactly(Some(address)))
 }
 
 /// As restic abbreviates the id of a snapshot.

@@ -227,7 +227,10 @@ impl Scribe<'_> {
             Found::Is(_) | Found::Unread(_) => return Err(Impossible),
         };
         if let Some((field, change)) = removal(part, live, &wanted) {
-            let body = json!({"metadata": revision(live), field: change});
+            let mut metadata = revision(live);
+            // The manifest of a ReplicationSource holds its record.
+            metadata.extend(wanted.pointer("/metadata/annotations").map(|it| ("annotations".to_owned(), it.clone())));
+            let body = json!({"metadata": metadata, field: change});
             return Ok(vec![self.patch(role, FIELD_MANAGER, body)?]);
         }
         let application = || Application {

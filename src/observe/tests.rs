@@ -425,7 +425,11 @@ fn what_is_as_it_should_be_is_not_written_again() {
     seen["source"]["object"]["spec"]["restic"]["retain"]["weekly"] = json!(5);
     let writes_of = |seen: &Value| writes(seen)[0]["patch"]["body"].clone();
     let body = writes_of(&seen);
-    assert_eq!(body["metadata"], json!({"uid": "uid-of-data-backup", "resourceVersion": "7"}));
+    assert_eq!(
+        (&body["metadata"]["uid"], &body["metadata"]["resourceVersion"]),
+        (&json!("uid-of-data-backup"), &json!("7"))
+    );
+    assert_eq!(body["metadata"]["annotations"], plan["manifests"]["source"]["object"]["metadata"]["annotations"]);
     assert_eq!(body["spec"], json!({"restic": {"retain": {"hourly": 24, "weekly": null}}}));
     // So is a key of the Secret, without a value of it in the patch.
     let mut seen = as_wanted;

@@ -52,7 +52,8 @@ impl World {
         if let Some(broken) = self.nuisance(at, view, &answer).filter(|_| covers) {
             self.break_(broken);
         }
-        if view.forgets_by_a_persons_word(&answer) {
+        let forgets = view.forgets_by_a_persons_word(&answer);
+        if forgets {
             self.ledger_mut(view.base).is_known = false;
         }
         let cluster = &mut self.clusters[at];
@@ -62,7 +63,8 @@ impl World {
         let (saw_backups, saw_restored) = (self.shows_backups(at, view), self.shows_restored(view));
         let takes_over = view.accepts_writer();
         let host = &mut self.clusters[at].host;
-        *host = Host { tasks: answer.tasks.clone(), covers, kept: None, saw_backups, saw_restored, takes_over };
+        let tasks = answer.tasks.clone();
+        *host = Host { tasks, covers, kept: None, saw_backups, saw_restored, takes_over, forgets };
         self.settle(at);
         Some(())
     }
@@ -136,6 +138,7 @@ impl World {
                     }
                 }
                 shelf.entry = Some(entry);
+                shelf.is_known &= !cluster.host.forgets;
                 for other in (0..self.clusters.len()).filter(|other| is_new_writer && *other != at) {
                     self.changed(other);
                 }

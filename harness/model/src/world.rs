@@ -28,6 +28,8 @@ pub struct Host {
     pub saw_backups: bool,
     /// Whether a person has accepted that it takes over from the writer that it has read.
     pub takes_over: bool,
+    /// Whether a person has said that there is nothing to remember.
+    pub forgets: bool,
     /// Whether it came from a reading that shows that the claim's restore brought something back.
     pub saw_restored: bool,
 }

@@ -155,8 +155,8 @@ impl World {
             Task::DeleteSource(uid) => delete(&mut objects.source, uid)?,
             Task::DeleteDestination(uid) => {
                 delete(&mut objects.destination, uid)?;
-                // What a restore has brought through another Secret is no memory of the claim's own repository, and that
-                // of a claim that is Bound goes because it opted out.
+                // What a restore has brought through another Secret is no memory of the claim's own repository, and
+                // that of a claim that is Bound goes because it opted out.
                 let is_elsewhere = objects.secret.as_ref().is_some_and(|secret| secret.path != base);
                 if let Some(claim) = objects.claim.as_mut().filter(|it| is_elsewhere || it.volume.is_some()) {
                     claim.is_known = false;

@@ -2,7 +2,6 @@
 
 use crate::acceptance::{Accepted, HoldId};
 use crate::evidence::{Digest, Evidence};
-use crate::manifests::SecretManifest;
 use crate::names;
 use crate::protection::Protection;
 use crate::quantity::Quantity;
@@ -33,10 +32,12 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// What the decision must know of a claim with this protection; `secret` is the manifest with its credentials.
+    /// What the decision must know of a claim with this protection. `repository` is the SHA-256 of the address in the
+    /// rendered Secret.
     pub(crate) fn of(
         protection: &Protection<'_>,
-        secret: Option<&SecretManifest>,
+        has_credentials: bool,
+        repository: Option<Digest>,
         evidence: Option<&Evidence>,
     ) -> Self {
         let acceptance = protection.claim.annotation(names::ACCEPT).and_then(Accepted::parse);
@@ -44,9 +45,9 @@ impl Ask {
         Ask {
             mode: protection.restore_mode,
             gate: protection.settings.gate,
-            has_credentials: secret.is_some_and(SecretManifest::is_rendered),
-            // These two are expensive to compute, and are only compared with evidence.
-            repository: evidence.and(secret).and_then(SecretManifest::address),
+            has_credentials,
+            repository,
+            // It is expensive to compute, and is only compared with evidence.
             interval: evidence.map_or(0, |_| protection.schedule.interval()),
             request: protection.request.clone(),
             accepted: accepted.unwrap_or_default(),

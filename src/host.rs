@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::again::Again;
-use crate::ask::Ask;
 use crate::document::parse;
 use crate::evidence::Evidence;
 use crate::manifests::SecretManifest;
@@ -123,7 +122,7 @@ pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let eligibility = Protection::of(&review.request, &review.settings);
     let secret = eligibility.eligible().map(|it| SecretManifest::of(it, review.credentials.as_deref()));
     let evidence = observer.evidence();
-    let asked = eligibility.map(|protection| Ask::of(protection, secret.as_ref(), Some(&evidence)));
+    let asked = eligibility.map(|protection| SecretManifest::ask(secret.as_ref(), protection, Some(&evidence)));
     observer.target.reads(Depth::of(&asked, &evidence), seen)
 }
 

@@ -117,7 +117,7 @@ fn plan_on(review: &Review, evidence: Option<&Evidence>, password: Option<Secret
     let protection = eligibility.eligible();
     let secret =
         protection.map(|it| SecretManifest::of(it, credentials.as_deref()).keeping_password(evidence, password));
-    let asked = eligibility.map(|protection| Ask::of(protection, secret.as_ref(), evidence));
+    let asked = eligibility.map(|protection| SecretManifest::ask(secret.as_ref(), protection, evidence));
     let Decision { verdict, hold, steps, record } = Decision::of(&asked, evidence);
     let manifests = (protection.zip(secret))
         .map(|(protection, secret)| Manifests::render(protection, secret, &verdict, record.as_ref()));

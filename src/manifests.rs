@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ask::Ask;
 use crate::credentials::{ClaimCredentials, Credentials, Need, SecretBytes, needs_without_credentials};
 use crate::decision::{Backup, Restore, Verdict};
 use crate::evidence::{Digest, Evidence, Expectation, ReleaseRecord, SecretContent, SecretEvidence, ValueMatch};
@@ -289,6 +290,13 @@ impl SecretManifest {
             SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => true,
             SecretManifest::Needs { .. } => false,
         }
+    }
+
+    /// What the decision must know of a claim with this protection and this Secret.
+    pub(crate) fn ask(secret: Option<&Self>, protection: &Protection<'_>, evidence: Option<&Evidence>) -> Ask {
+        // The address is expensive to compute, and is only compared with evidence.
+        let repository = evidence.and(secret).and_then(SecretManifest::address);
+        Ask::of(protection, secret.is_some_and(SecretManifest::is_rendered), repository, evidence)
     }
 
     /// The SHA-256 of the address of the repository; `None` where External Secrets fills it in.

@@ -27,9 +27,9 @@ pub const FS_GROUP: &str = ours!("fs-group");
 pub const HOLD: &str = ours!("hold");
 /// On a claim, written by a person: the service account of its movers. It overrides the settings.
 pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
-/// On a claim and on its ReplicationSource: the release record, see [`Record`].
+/// On a claim and on its ReplicationSource: the release record, see [`ReleaseRecord`].
 ///
-/// [`Record`]: crate::evidence::Record
+/// [`ReleaseRecord`]: crate::evidence::ReleaseRecord
 pub const RELEASED: &str = ours!("released");
 /// On a claim: changed by the host, so that VolSync reconciles the claim again.
 pub const TOUCHED: &str = ours!("touched");

@@ -41,6 +41,11 @@ impl<'a> Own<'a> {
         self.0
     }
 
+    /// Whether the entry is for the repository that was read, by its address.
+    fn is_of_the_place(&self) -> bool {
+        !self.0.repository.is_other()
+    }
+
     /// The record of the release that the entry is from.
     fn record(&self, earlier: &ReleaseRecord) -> ReleaseRecord {
         let Entry { writer, memory, .. } = self.0;
@@ -212,7 +217,7 @@ impl ReleaseRecord {
         self.elsewhere(evidence).or_else(|| {
             let listing = evidence.repository.listing()?;
             // While the Secret points elsewhere, the ledger that was read is not that of the repository.
-            let is_of_the_place = || Own::of(evidence).is_some_and(|own| !own.entry().repository.is_other());
+            let is_of_the_place = || Own::of(evidence).is_some_and(|own| own.is_of_the_place());
             let has_no_entry = match &evidence.ledger {
                 Ledger::None => true,
                 Ledger::Unread(_) => false,
@@ -340,7 +345,7 @@ impl Evidence {
             Doubt::SnapshotsGone => self.ledger.memory().is_none(),
             doubt => doubt == Doubt::RepositoryDamaged,
         };
-        is_about_content && Own::of(self).is_some_and(|own| !own.entry().repository.is_other())
+        is_about_content && Own::of(self).is_some_and(|own| own.is_of_the_place())
     }
 
     /// Whether the volume wrote the newest snapshot itself, as the ledger says. An earlier claim of this cluster may

@@ -59,12 +59,11 @@ impl Hold {
             covers.extend(restore_fact(evidence));
         }
         covers.push(repository_fact(ask, evidence));
-        let is_moving = code == Code::Superseded
-            || evidence.is_active(ask.interval)
-            || evidence.secret_is_other() && evidence.release_stands();
+        let is_active = evidence.is_active(ask.interval);
+        let is_moving =
+            code == Code::Superseded || is_active || evidence.secret_is_other() && evidence.release_stands();
         covers.extend(newest_fact(evidence).filter(|_| !is_moving));
-        let is_active = evidence.is_active(ask.interval) && code != Code::Superseded;
-        covers.push(writer_fact(evidence, is_active));
+        covers.push(writer_fact(evidence, is_active && code != Code::Superseded));
         covers.extend(address_fact(evidence));
         let basis = covers.iter().flat_map(|fact| [&*fact.topic, &fact.text].into_iter().chain(fact.exact()));
         let basis: Vec<&str> = basis.collect();

@@ -1,7 +1,7 @@
 //! Breaches: what a plan must not do, in the words of the field, not of the procedure.
 
 use volsync_policy::evidence::Expectation;
-use volsync_policy::{Code, HoldId};
+use volsync_policy::{Acceptance, Code, HoldId};
 
 use crate::answer::Answer;
 use crate::objects::{Claim, Entry, Hold, Id, Log, Mover, Record, Saw, Secret, Snapshot};
@@ -27,26 +27,7 @@ impl Answer {
 
 /// The codes of the holds that a person can accept.
 fn is_hold(code: Code) -> bool {
-    matches!(
-        code,
-        Code::VolumeReplaced
-            | Code::Superseded
-            | Code::RepositoryReplaced
-            | Code::RepositoryMoved
-            | Code::RepositoryDamaged
-            | Code::RepositoryRolledBack
-            | Code::DataExpected
-            | Code::SnapshotsGone
-            | Code::OtherWriterActive
-            | Code::UnrestoredVolume
-            | Code::ForeignSource
-            | Code::PopulatedFromOtherImage
-            | Code::RestoreCameBackEmpty
-            | Code::RestoreUnverified
-            | Code::RestoredFromElsewhere
-            | Code::RestoredOlder
-            | Code::CapacityTooSmall
-    )
+    code.acceptance() == Acceptance::Possible
 }
 
 impl Claim {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::ObjectRef;
 use crate::code::Code;
 use crate::decision::{Backup, Verdict};
+use crate::part::Part;
 use crate::role::Role;
 use crate::seen::Seen;
 use crate::target::Target;
@@ -50,9 +51,8 @@ impl Again {
             _ if verdict.backup == Backup::DeleteWhenIdle => SOON,
             _ => EVENTUALLY,
         };
-        let watched =
-            [Role::Claim, Role::Populator, Role::Destination, Role::Source, Role::Secret, Role::ExternalSecret];
-        let objects = watched.into_iter().filter(|role| seen.has(*role));
+        let watched = [Role::Claim, Role::Populator].into_iter().chain(Part::roles()).chain([Role::ExternalSecret]);
+        let objects = watched.filter(|role| seen.has(*role));
         Again { after_seconds, objects: objects.filter_map(|role| target.object(role, seen)).collect() }
     }
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::code::Code;
-use crate::manifests::Part;
 use crate::mover::restic::Retain;
 use crate::names::VOLSYNC;
+use crate::part::Part;
 use crate::plan_document::{BackupAction, ManifestsDocument, PlanDocument, SecretDocument};
 use crate::problem::{Problem, keyed};
 use crate::settings::RestoreMode;

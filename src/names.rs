@@ -1,5 +1,5 @@
-//! Names in the cluster: the keys of the policy's labels and annotations, the API groups, the names of the three
-//! manifests, and the names that VolSync derives from those.
+//! Names in the cluster: the keys of the policy's labels and annotations, the API groups, the names that VolSync
+//! derives from those of the manifests, and how long a name may be.
 
 /// The prefix of the keys of the policy's annotations.
 pub const PREFIX: &str = "volsync-policy.io/";
@@ -123,46 +123,20 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// The longest name of an object (RFC 1123 subdomain).
-const LONGEST_NAME: usize = 253;
+pub(crate) const LONGEST_NAME: usize = 253;
 
 /// The longest claim that VolSync's populator can fill: it puts the claim's name into a label's value
 /// (volumepopulator_controller.go:396, :741), and those end at 63 characters.
 pub(crate) const LONGEST_POPULATED: usize = 63;
 
-/// The names of the three manifests of one claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
-    /// The Secret with the repository's credentials.
-    pub secret: String,
-    /// The ReplicationDestination.
-    pub destination: String,
-    /// The ReplicationSource.
-    pub source: String,
-}
+/// The longest name of a ReplicationDestination for which the longest name that VolSync derives from it,
+/// `volsync-<name>-dest-YYYYMMDDhhmmss` of a snapshot, is still valid. VolSync 0.16 shortens the names of Jobs and of
+/// nothing else (utils.go:368-400).
+pub(crate) const LONGEST_DESTINATION: usize = LONGEST_NAME - "volsync-".len() - "-dest-YYYYMMDDhhmmss".len();
 
-/// The longest name that leaves room for the names derived from it, so that no derived one exceeds 253 characters.
-///
-/// VolSync 0.16 shortens the names of Jobs and of nothing else (utils.go:368-400).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing is derived from it.
-    Secret,
-    /// The longest is the snapshot `volsync-<name>-dest-YYYYMMDDhhmmss`.
-    Destination,
-    /// The longest is the cache's claim `volsync-src-<name>-cache`.
-    Source,
-}
-
-impl Kind {
-    pub(crate) const fn longest(self) -> usize {
-        LONGEST_NAME
-            - match self {
-                Kind::Secret => 0,
-                Kind::Destination => "volsync-".len() + "-dest-YYYYMMDDhhmmss".len(),
-                Kind::Source => SOURCE_JOB.len() + "-cache".len(),
-            }
-    }
-}
+/// The longest name of a ReplicationSource for which the longest name that VolSync derives from it,
+/// `volsync-src-<name>-cache` of the claim of its cache, is still valid.
+pub(crate) const LONGEST_SOURCE: usize = LONGEST_NAME - SOURCE_JOB.len() - "-cache".len();
 
 /// Whether `text` is so many hexadecimal digits, in lower case.
 pub(crate) fn is_hexadecimal(text: &str, digits: usize) -> bool {
@@ -247,8 +221,8 @@ mod tests {
     #[test]
     fn the_longest_names_leave_room_for_what_is_derived() {
         // Facts measured on VolSync 0.16: a claim of 217 characters is the longest whose `<pvc>-restore` still works.
-        assert_eq!(Kind::Destination.longest() - "-restore".len(), 217);
-        assert_eq!(Kind::Source.longest() - "-backup".len(), 228);
-        assert_eq!(Kind::Secret.longest() - "-volsync-secret".len(), 238);
+        assert_eq!(LONGEST_DESTINATION - "-restore".len(), 217);
+        assert_eq!(LONGEST_SOURCE - "-backup".len(), 228);
+        assert_eq!(LONGEST_NAME - "-volsync-secret".len(), 238);
     }
 }

@@ -9,9 +9,10 @@ use crate::code::Code;
 use crate::credentials::Need;
 use crate::decision::{Backup, Restore, Verdict};
 use crate::hold::Fact;
-use crate::manifests::{Manifests, Part, RevealedObject};
+use crate::manifests::{Manifests, RevealedManifest};
 use crate::mover::restic::MoverKey;
 use crate::note::Note;
+use crate::part::Part;
 use crate::patch::{DataSourcePatch, PatchOperation};
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
@@ -163,7 +164,7 @@ impl Plan {
     }
 }
 
-impl<'a> PlanDocument<'a, RevealedObject<'a>> {
+impl<'a> PlanDocument<'a, RevealedManifest<'a>> {
     fn of(plan: &'a Plan) -> Self {
         let verdict = &plan.verdict;
         PlanDocument {
@@ -189,7 +190,7 @@ impl<'a> PlanDocument<'a, RevealedObject<'a>> {
     }
 }
 
-impl<'a> ManifestsDocument<'a, RevealedObject<'a>> {
+impl<'a> ManifestsDocument<'a, RevealedManifest<'a>> {
     fn of(manifests: &'a Manifests, verdict: &Verdict) -> Self {
         let Manifests { secret, repository_path, .. } = manifests;
         let is_applied = verdict.applies_secret && secret.is_rendered();

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::claim::{Claim, DataSourceRef};
 use crate::eligibility::{Eligibility, Refusal};
 use crate::evidence::DataSource;
-use crate::names::{self, Kind, Names};
+use crate::names;
+use crate::part::{Names, Part};
 use crate::problem::{Problem, keyed, one_of};
 use crate::quantity::Quantity;
 use crate::request::Request;
@@ -180,14 +181,10 @@ impl<'a> Protection<'a> {
 
 /// The names of a claim's manifests.
 pub(crate) fn names_of(claim: &Claim, name: &str, settings: &Settings) -> Names {
-    let names = &settings.names;
-    Names {
-        secret: names.secret.render(&claim.namespace, name),
-        destination: match source(claim, name, settings) {
-            DataSourceRef::Ours(named) => named,
-            DataSourceRef::None | DataSourceRef::Foreign => names.destination.render(&claim.namespace, name),
-        },
-        source: names.source.render(&claim.namespace, name),
+    let names = Names::each(|part| settings.names.of(part).render(&claim.namespace, name));
+    match source(claim, name, settings) {
+        DataSourceRef::Ours(destination) => Names { destination, ..names },
+        DataSourceRef::None | DataSourceRef::Foreign => names,
     }
 }
 
@@ -292,17 +289,13 @@ fn check_names(name: &str, names: &Names, mode: RestoreMode) -> Result<(), Probl
     if !names::is_subdomain(&names.destination) && mode != RestoreMode::None {
         return Err(Problem::new("spec.dataSourceRef.name", "is not a valid object name"));
     }
-    let kinds = [
-        (&names.secret, Kind::Secret, "Secret"),
-        (&names.destination, Kind::Destination, "ReplicationDestination"),
-        (&names.source, Kind::Source, "ReplicationSource"),
-    ];
-    for (rendered, kind, what) in kinds {
-        let is_made = kind != Kind::Destination || mode != RestoreMode::None;
-        if is_made && rendered.len() > kind.longest() {
+    for part in Part::ALL {
+        let is_made = part != Part::Destination || mode != RestoreMode::None;
+        if is_made && names.of(part).len() > part.longest_name() {
             let message = format!(
-                "the name of its {what} would exceed the {} characters that leave room for derived names",
-                kind.longest()
+                "the name of its {} would exceed the {} characters that leave room for derived names",
+                part.kind(),
+                part.longest_name()
             );
             return Err(Problem::new("metadata.name", message).hint("use a shorter name"));
         }

@@ -19,6 +19,7 @@ use crate::evidence::{DataSource, Evidence, Phase};
 use crate::mover::restic::layout;
 use crate::observe::TWICE_APART;
 use crate::observe::objects::{failures, is_ours};
+use crate::part::Part;
 use crate::role::Role;
 use crate::seen::{Found, Seen};
 use crate::settings::RestoreMode;
@@ -119,12 +120,11 @@ impl Target {
     /// The roles that matter, in order, as far as that follows from what was seen.
     fn wanted(&self, depth: Depth, seen: &Seen) -> Vec<Role> {
         const CLAIM: [Role; 4] = [Role::Cluster, Role::Namespace, Role::Claim, Role::Volume];
-        const OURS: [Role; 3] = [Role::Destination, Role::Source, Role::Secret];
         let found = |role| self.found(role, seen);
         let mut roles = Vec::new();
         if depth == Depth::Leftovers {
-            roles.extend(OURS);
-            if OURS.into_iter().filter_map(found).any(is_ours) {
+            roles.extend(Part::roles());
+            if Part::roles().filter_map(found).any(is_ours) {
                 roles.extend(CLAIM);
                 roles.push(Role::Populator);
             }
@@ -139,7 +139,7 @@ impl Target {
             return roles;
         }
         roles.push(Role::Populator);
-        roles.extend(OURS);
+        roles.extend(Part::roles());
         roles.extend(self.is_external.then_some(Role::ExternalSecret));
         let is_read = |role: &Role| seen.has(*role) || self.object(*role, seen).is_none();
         if roles.iter().all(is_read) && roles.iter().skip(CLAIM.len() + 1).copied().filter_map(found).all(is_ours) {

@@ -11,6 +11,7 @@ use crate::credentials::S3Identity;
 use crate::document::{overlay, parse, read};
 use crate::mover::restic::MoverKey;
 use crate::mover::restic::Retain;
+use crate::part::Part;
 use crate::problem::Problem;
 use crate::quantity::Quantity;
 use crate::template::IdentityPart::{Name, Namespace, Text};
@@ -100,6 +101,17 @@ pub(crate) struct NameSettings {
     pub destination: Identity,
     /// The name of the ReplicationSource.
     pub source: Identity,
+}
+
+impl NameSettings {
+    /// The name of one of the manifests.
+    pub(crate) fn of(&self, part: Part) -> &Identity {
+        match part {
+            Part::Secret => &self.secret,
+            Part::Destination => &self.destination,
+            Part::Source => &self.source,
+        }
+    }
 }
 
 /// How the credentials reach the claim's namespace.

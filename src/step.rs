@@ -11,9 +11,9 @@ use crate::evidence::{
     Repository, RestoreEvidence, Timestamp, Volume, Writer,
 };
 use crate::hold::Hold;
-use crate::manifests::Part;
 use crate::mover::restic::Cause;
 use crate::mover::restic::layout::DEAD_LOCK;
+use crate::part::Part;
 
 /// A step that a host carries out. A step that deletes an object has the uid of the observed object as a precondition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]

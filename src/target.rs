@@ -8,7 +8,8 @@ use crate::document::text;
 use crate::evidence::{Digest, Failure};
 use crate::ledger;
 use crate::mover::restic::{MoverKey, S3Address, layout};
-use crate::names::{EXTERNAL_SECRETS_VERSION, Names, SNAPSHOT_VERSION, VOLSYNC_VERSION, destination_job, populator};
+use crate::names::{EXTERNAL_SECRETS_VERSION, SNAPSHOT_VERSION, destination_job, populator};
+use crate::part::{Names, Part};
 use crate::protection;
 use crate::request::Request;
 use crate::role::Role;
@@ -66,6 +67,7 @@ impl Target {
     pub(crate) fn object(&self, role: Role, seen: &Seen) -> Option<ObjectRef> {
         let of = |version, kind, name: &str| Some(ObjectRef::new(version, kind, Some(&self.namespace), name));
         let of_cluster = |kind, name: &str| Some(ObjectRef::new("v1", kind, None, name));
+        let manifest = |part: Part| of(part.api_version(), part.kind(), self.names.of(part));
         let named = |role, path: &[&str]| {
             let name = text(self.found(role, seen)?, path);
             (!name.is_empty()).then_some(name)
@@ -76,9 +78,9 @@ impl Target {
             Role::Claim => of("v1", "PersistentVolumeClaim", &self.name),
             Role::Volume => of_cluster("PersistentVolume", named(Role::Claim, &["spec", "volumeName"])?),
             Role::Populator => of("v1", "PersistentVolumeClaim", &populator(named(Role::Claim, &["metadata", "uid"])?)),
-            Role::Destination => of(VOLSYNC_VERSION, "ReplicationDestination", &self.names.destination),
-            Role::Source => of(VOLSYNC_VERSION, "ReplicationSource", &self.names.source),
-            Role::Secret => of("v1", "Secret", &self.names.secret),
+            Role::Destination => manifest(Part::Destination),
+            Role::Source => manifest(Part::Source),
+            Role::Secret => manifest(Part::Secret),
             Role::ExternalSecret => of(EXTERNAL_SECRETS_VERSION, "ExternalSecret", &self.names.secret),
             Role::DestinationJob | Role::DestinationLog => {
                 of("batch/v1", "Job", &destination_job(&self.names.destination))
@@ -95,6 +97,14 @@ impl Target {
             | Role::Config
             | Role::Snapshots
             | Role::Locks => None,
+        }
+    }
+
+    /// The role in which the object of a manifest is read.
+    pub(crate) fn role(&self, part: Part) -> Role {
+        match part {
+            Part::Secret if self.is_external => Role::ExternalSecret,
+            part => part.role(),
         }
     }
 

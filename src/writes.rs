@@ -20,10 +20,11 @@ use crate::address::{ObjectRef, StoreRef};
 use crate::document::{at, text};
 use crate::evidence::{Digest, Entry, ReleaseRecord, Timestamp};
 use crate::ledger;
-use crate::manifests::{Manifests, Part};
+use crate::manifests::Manifests;
 use crate::mover::restic::layout::DEAD_LOCK;
 use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, TOUCHED};
 use crate::observe::objects::{annotation, is_ours, uid};
+use crate::part::Part;
 use crate::role::Role;
 use crate::seen::{Found, Seen};
 use crate::step::Step;
@@ -210,12 +211,7 @@ impl Scribe<'_> {
     /// Creates an absent object, and applies one that this policy manages and that differs from its manifest. Any other
     /// is left as it is.
     fn apply(&self, part: Part) -> Result<Vec<Verb>, Impossible> {
-        let role = match part {
-            Part::Secret if self.target.is_external => Role::ExternalSecret,
-            Part::Secret => Role::Secret,
-            Part::Destination => Role::Destination,
-            Part::Source => Role::Source,
-        };
+        let role = self.target.role(part);
         let wanted = self.manifests.and_then(|manifests| manifests.json(part)).ok_or(Impossible)?;
         let object = self.target.object(role, self.seen).ok_or(Impossible)?;
         let live = match self.seen.object(role, &object) {

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::mover::restic::MoverKey;
 use crate::names;
+use crate::part::Part;
 use crate::problem::{Problem, keyed};
 use crate::schedule::Schedule;
 use crate::template::IdentityPart::{self, Name, Namespace, Text};
@@ -59,10 +60,8 @@ impl Settings {
                 }
             }
         }
-        let names =
-            [("secret", &self.names.secret), ("destination", &self.names.destination), ("source", &self.names.source)];
-        for (key, name) in names {
-            let path = format!("settings.names.{key}");
+        for part in Part::ALL {
+            let (name, path) = (self.names.of(part), format!("settings.names.{}", part.as_str()));
             if name.parts().iter().filter(|part| **part == Name).count() != 1 {
                 let message = "two claims of a namespace could share one object: it must contain the claim's name once";
                 found.push(Problem::new(path, message).hint("write `{{ request.name }}` with text around it"));

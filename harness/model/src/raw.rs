@@ -20,15 +20,6 @@ use crate::seen::Volume;
 use crate::stored::{CAPACITY, REASON, read_record, write_record};
 use crate::version::Stored;
 
-/// The key of a manifest in a plan.
-fn key(part: Part) -> &'static str {
-    match part {
-        Part::Secret => "secret",
-        Part::Destination => "destination",
-        Part::Source => "source",
-    }
-}
-
 /// The manifests of a plan.
 pub(crate) fn manifests(plan: &Plan) -> Value {
     let mut plan: Value = serde_json::from_slice(&plan.to_json()).expect("a plan is JSON");
@@ -37,7 +28,7 @@ pub(crate) fn manifests(plan: &Plan) -> Value {
 
 /// One of the manifests of a plan.
 pub(crate) fn manifest(manifests: &Value, part: Part) -> &Value {
-    &manifests[key(part)]["object"]
+    &manifests[part.as_str()]["object"]
 }
 
 /// A manifest for the claim of that uid, before anything else is said in it.

@@ -43,15 +43,13 @@ pub enum Effect {
 impl Effect {
     /// That of a change in a manifest; `of_retain` where it is in what is retained.
     fn of(field: &str, of_retain: Effect) -> Self {
-        match field {
-            "Secret.repositoryPath" => Effect::RepositoryMoved,
-            "Secret.name" | "ReplicationDestination.metadata.name" | "ReplicationSource.metadata.name" => {
-                Effect::Renamed
-            }
-            "ReplicationSource.spec.trigger.schedule" => Effect::Rescheduled,
-            "ExternalSecret.spec.refreshInterval" => Effect::Changed,
-            _ if field.starts_with("Secret.") || field.starts_with("ExternalSecret.") => Effect::CredentialsChanged,
-            _ if field.starts_with("ReplicationSource.spec.restic.retain.") => of_retain,
+        match field.split_once('.').unwrap_or((field, "")) {
+            ("Secret", "repositoryPath") => Effect::RepositoryMoved,
+            ("Secret", "name") | (_, "metadata.name") => Effect::Renamed,
+            ("ReplicationSource", "spec.trigger.schedule") => Effect::Rescheduled,
+            ("ExternalSecret", "spec.refreshInterval") => Effect::Changed,
+            ("Secret" | "ExternalSecret", _) => Effect::CredentialsChanged,
+            ("ReplicationSource", path) if path.starts_with("spec.restic.retain.") => of_retain,
             _ => Effect::Changed,
         }
     }
@@ -118,12 +116,7 @@ pub fn effects<O>(
     effects.extend(effect_on_gate(old.verdict.backup, new.verdict.backup));
     if let (Some(old_manifests), Some(new_manifests)) = (&old.manifests, &new.manifests) {
         effects.extend(effect_on_restore(old.restore_mode, new.restore_mode));
-        let objects = |manifests: &ManifestsDocument<'_, O>| {
-            [Part::Secret, Part::Destination, Part::Source].map(|part| manifests.object(part).map(&read))
-        };
-        let [old_objects, new_objects] = [old_manifests, new_manifests].map(objects);
-        effects
-            .extend(effects_on_manifests((&old_manifests.secret, &old_objects), (&new_manifests.secret, &new_objects)));
+        effects.extend(effects_on_manifests(&comparable(old_manifests, &read), &comparable(new_manifests, &read)));
     }
     effects
 }
@@ -170,19 +163,15 @@ fn effect_on_restore(old: Option<RestoreMode>, new: Option<RestoreMode>) -> Opti
     Change::between("restore", json!(old), json!(new)).map(|change| (effect, change))
 }
 
-/// What is said of the Secret, and the objects of Secret, ReplicationDestination and ReplicationSource as JSON.
-type Rendered<'a, 'd, O> = (&'a SecretDocument<'d, O>, &'a [Option<Value>; 3]);
-
-fn effects_on_manifests<O>(old: Rendered<'_, '_, O>, new: Rendered<'_, '_, O>) -> Vec<(Effect, Change)> {
+fn effects_on_manifests(old: &Comparable, new: &Comparable) -> Vec<(Effect, Change)> {
     let mut changes = Vec::new();
-    let is_reduced = retain(old.1).zip(retain(new.1)).is_some_and(|(old, new)| new.is_reduced_from(&old));
-    let (old, new) = (manifests(old), manifests(new));
     // That there is only one of a kind follows from the restore, or from the Secret's kind, which differ then.
-    for (kind, old) in &old {
+    for (kind, old) in old {
         if let Some(new) = new.get(kind) {
             compare(kind, old, new, &mut changes);
         }
     }
+    let is_reduced = retain(old).zip(retain(new)).is_some_and(|(old, new)| new.is_reduced_from(&old));
     let of_retain = if is_reduced { Effect::RetentionReduced } else { Effect::Changed };
     changes.into_iter().map(|change| (Effect::of(&change.field, of_retain), change)).collect()
 }
@@ -201,26 +190,34 @@ fn problem<O>(plan: &PlanDocument<'_, O>) -> Option<String> {
     plan.refusal.as_ref().map(Problem::to_string)
 }
 
-fn retain([.., source]: &[Option<Value>; 3]) -> Option<Retain> {
-    serde_json::from_value(source.as_ref()?.pointer("/spec/restic/retain")?.clone()).ok()
+fn retain(manifests: &Comparable) -> Option<Retain> {
+    let source = manifests.get(Part::Source.kind())?;
+    serde_json::from_value(source.pointer("/spec/restic/retain")?.clone()).ok()
 }
 
 /// The manifests by their kinds, with what can differ and does not stand twice.
-fn manifests<O>((document, [secret, destination, source]): Rendered<'_, '_, O>) -> BTreeMap<&'static str, Value> {
-    let manifest = |object: &Option<Value>| {
-        let mut object = object.clone()?;
-        // The gate says `paused`, and the Secret's name says `repository`.
-        object.get_mut("spec")?.as_object_mut()?.remove("paused");
-        object.pointer_mut("/spec/restic")?.as_object_mut()?.remove("repository");
-        Some(object)
-    };
-    let manifests = [
-        ("Secret", Some(without_values(document, secret.as_ref()))),
-        ("ExternalSecret", secret.as_ref().and_then(external_secret)),
-        ("ReplicationDestination", manifest(destination)),
-        ("ReplicationSource", manifest(source)),
-    ];
-    manifests.into_iter().filter_map(|(kind, object)| Some((kind, object?))).collect()
+type Comparable = BTreeMap<&'static str, Value>;
+
+fn comparable<O>(manifests: &ManifestsDocument<'_, O>, read: impl Fn(&O) -> Value) -> Comparable {
+    let mut comparable = Comparable::new();
+    for part in Part::ALL {
+        let object = manifests.object(part).map(&read);
+        if part == Part::Secret {
+            comparable.insert("Secret", without_values(&manifests.secret, object.as_ref()));
+            comparable.extend(object.as_ref().and_then(external_secret).map(|object| ("ExternalSecret", object)));
+        } else {
+            comparable.extend(object.map(|object| (part.kind(), without_repetition(object))));
+        }
+    }
+    comparable
+}
+
+/// The gate says `paused`, and the Secret's name says `repository`.
+fn without_repetition(mut object: Value) -> Value {
+    for (section, key) in [("/spec", "paused"), ("/spec/restic", "repository")] {
+        object.pointer_mut(section).and_then(Value::as_object_mut).and_then(|section| section.remove(key));
+    }
+    object
 }
 
 /// What there is to say of the Secret without its values. Its labels and annotations are those of the others.

@@ -541,6 +541,19 @@ impl Default for Ledger {
 }
 
 impl Failure {
+    /// The name of the failure, as it is written in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failure::NotTried => "notTried",
+            Failure::Unreachable => "unreachable",
+            Failure::Denied => "denied",
+            Failure::Timeout => "timeout",
+            Failure::StoreMissing => "storeMissing",
+            Failure::Unsupported => "unsupported",
+            Failure::Malformed => "malformed",
+        }
+    }
+
     /// Parses the name of a failure, as it is written in JSON.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {

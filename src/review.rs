@@ -123,6 +123,11 @@ impl Shared {
         Shared::of(&mut Parts::of(parse(bytes)?, &["settings", "credentials"])?)
     }
 
+    /// The key of the label that selects a claim.
+    pub fn label(&self) -> &str {
+        &self.settings.label
+    }
+
     pub(crate) fn of(parts: &mut Parts) -> Result<Shared, ReviewError> {
         let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
         let credentials = parts.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;

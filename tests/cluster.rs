@@ -28,12 +28,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
-use serde_json::json;
+use serde_json::Value;
 use volsync_policy::ledger::{MARKER, write_marker};
-use volsync_policy_cluster::{Cluster, Namespace, Store};
-use volsync_policy_tests::root;
+use volsync_policy_cluster::{Cluster, Namespace, Program, Store};
+use volsync_policy_tests::{engines, root};
 
-use host::Host;
 use s3::Bucket;
 
 /// The store id of the ledger in the bucket that all clusters share.
@@ -43,18 +42,38 @@ const STORE_ID: &str = "store-of-tests";
 struct World {
     cluster: Cluster,
     store: Arc<Store>,
+    /// The host that works in the cluster, where one does.
+    host: Option<Program>,
 }
 
 impl World {
+    /// A cluster with that store, and with a host that works in it.
+    fn start(store: &Arc<Store>) -> anyhow::Result<World> {
+        let mut world = World::without_host(store)?;
+        host::install(&world)?;
+        world.host = Some(host::start(&world.cluster, "host", 8099)?);
+        Ok(world)
+    }
+
+    /// A cluster with that store, in which a person applies what the policy plans.
+    fn without_host(store: &Arc<Store>) -> anyhow::Result<World> {
+        let cluster = Cluster::start(&root().join("target/cluster"), store)?;
+        let world = World { cluster, store: store.clone(), host: None };
+        admission::install(&world)?;
+        Ok(world)
+    }
+
     /// A namespace of a test's own.
     fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
         self.cluster.namespace(name)
     }
 
-    /// A host for this cluster, with the store pinned in its settings.
-    fn host(&self) -> Host<'_> {
-        let settings = json!({"ledger": {"storeId": STORE_ID}});
-        Host { world: self, credentials: volsync::secret("base", ""), settings }
+    /// Calls an operation of the module with the base credentials, and with what is in `input`.
+    fn ask(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let [_, wasm] = engines();
+        let mut input = input.clone();
+        input["credentials"] = volsync::secret("base", "");
+        Ok(serde_json::from_slice(&wasm.call(operation, input.to_string().as_bytes())?)?)
     }
 }
 
@@ -72,10 +91,8 @@ fn main() -> ExitCode {
         return libtest_mimic::run(&arguments, trials(&tests, &nothing)).exit_code();
     }
     let started = Store::start().and_then(|store| {
-        Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID), None)?;
-        let world = World { cluster: Cluster::start(&root().join("target/cluster"), &store)?, store: Arc::new(store) };
-        admission::install(&world)?;
-        Ok(world)
+        Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID))?;
+        World::start(&Arc::new(store))
     });
     let world = match started {
         Ok(world) => Arc::new(world),

@@ -15,7 +15,7 @@ use volsync_policy_engine::{Engine as _, Native};
 use volsync_policy_tests::kubewarden::ADMISSION;
 use volsync_policy_tests::{questions, root};
 
-use crate::{World, tests};
+use crate::{World, host, tests};
 
 tests![
     every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked,
@@ -32,7 +32,7 @@ pub(crate) const UNTOUCHED: &str = "seed";
 /// Lets the policy answer for labelled claims, in the host that Kubewarden is made of.
 pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     let client = world.cluster.serve_webhook(|review| {
-        let answer = ADMISSION.review(&review["request"], &json!({}));
+        let answer = ADMISSION.review(&review["request"], &json!({"schedules": host::schedules()}));
         let patch = answer.patch.map(|patch| STANDARD.encode(json!(patch).to_string()));
         let mut response = json!({"allowed": answer.allowed, "warnings": answer.warnings});
         if let Some(patch) = patch {

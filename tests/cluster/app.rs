@@ -1,17 +1,19 @@
-//! An application's claim, which a host reconciles.
+//! An application's claim, which the host looks after.
 
+use anyhow::ensure;
 use serde_json::{Value, json};
-use volsync_policy_cluster::{Namespace, says, text};
+use volsync_policy_cluster::{Namespace, text};
 
 use crate::World;
-use crate::host::Host;
+use crate::repositories::restic;
 use crate::volsync::is_idle;
 
-/// A claim labelled `backup: hourly`, in a namespace of its own.
+/// A claim with the label `backup`, in a namespace of its own.
 pub(crate) struct App<'a> {
-    host: Host<'a>,
+    world: &'a World,
     /// Its namespace.
     pub(crate) namespace: Namespace<'a>,
+    schedule: &'static str,
     class: Option<&'static str>,
 }
 
@@ -19,9 +21,9 @@ pub(crate) struct App<'a> {
 pub(crate) const CLAIM: &str = "data";
 
 impl<'a> App<'a> {
-    /// An application in the namespace `name`; nothing of it but that is there yet.
+    /// An application in the namespace `name`, whose claim is not created yet.
     pub(crate) fn new(world: &'a World, name: &str) -> anyhow::Result<Self> {
-        Ok(App { host: world.host(), namespace: world.namespace(name)?, class: None })
+        Ok(App { world, namespace: world.namespace(name)?, schedule: "minutely", class: None })
     }
 
     /// The same, with a claim of a storage class that is not the default.
@@ -29,17 +31,16 @@ impl<'a> App<'a> {
         App { class: Some(class), ..self }
     }
 
-    /// The same, with other settings.
-    pub(crate) fn under(mut self, settings: Value) -> Self {
-        self.host.settings = settings;
-        self
+    /// The same, with a backup every hour.
+    pub(crate) fn hourly(self) -> Self {
+        App { schedule: "hourly", ..self }
     }
 
     /// Creates the claim, as Git has it: admission adds what it adds.
     pub(crate) fn create(&self) -> anyhow::Result<Value> {
         self.namespace.create(&json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": CLAIM, "labels": {"backup": "hourly"}},
+            "metadata": {"name": CLAIM, "labels": {"backup": self.schedule}},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}},
                      "storageClassName": self.class},
         }))
@@ -65,44 +66,50 @@ impl<'a> App<'a> {
         self.namespace.get("ReplicationSource", &format!("{CLAIM}-backup"))
     }
 
-    /// Runs rounds until the verdict was `code` and all writes were carried out. Returns the codes on the way.
+    /// Waits until the host has told of the claim that it decided `code`. Returns all that it has told, in order.
     pub(crate) fn until(&self, code: &str) -> anyhow::Result<Vec<String>> {
-        let mut codes: Vec<String> = Vec::new();
-        self.host.world.cluster.until(code, || {
-            let (plan, is_carried_out) = self.host.round(&self.claim()?)?;
-            let now = text(&plan, "/verdict/code");
-            if codes.last().is_none_or(|last| last != now) {
-                codes.push(now.to_owned());
-            }
-            Ok((is_carried_out && codes.iter().any(|it| it == code)).then_some(()))
+        let claim = self.claim()?;
+        let uid = text(&claim, "/metadata/uid");
+        let mut told = Vec::new();
+        let waited = self.world.cluster.until(code, || {
+            told = self.told(uid)?;
+            Ok(told.iter().any(|it| it == code).then_some(()))
+        });
+        let log = || self.world.host.as_ref().and_then(|host| host.log().ok()).unwrap_or_default();
+        ensure!(waited.is_ok(), "{code} is not among {told:?}\n{}", log());
+        Ok(told)
+    }
+
+    /// The codes of the Events about the claim with this uid.
+    fn told(&self, uid: &str) -> anyhow::Result<Vec<String>> {
+        let mut events = self.namespace.list("Event")?;
+        events.retain(|event| {
+            text(event, "/involvedObject/uid") == uid && text(event, "/reportingComponent") == "volsync-policy.io/host"
+        });
+        events.sort_by_key(|event| text(event, "/eventTime").to_owned());
+        Ok(events.iter().map(|event| text(event, "/reason").to_owned()).collect())
+    }
+
+    /// Waits until a backup has the file `name` of the volume, and no other backup has begun.
+    pub(crate) fn is_backed_up(&self, name: &str) -> anyhow::Result<()> {
+        let ends = format!("/{name}");
+        self.world.cluster.until("a backup of the file", || {
+            let listed = restic(self.world, &self.repository(), &["ls", "latest"]).unwrap_or_default();
+            Ok(listed.lines().any(|file| file.ends_with(&ends)).then_some(()))
         })?;
-        Ok(codes)
+        self.namespace.wait("ReplicationSource", &format!("{CLAIM}-backup"), "the end of a backup", is_idle).map(drop)
     }
 
-    /// Waits for the first backup, takes another one now, and lets the host see it.
-    pub(crate) fn back_up(&self) -> anyhow::Result<()> {
-        let name = format!("{CLAIM}-backup");
-        let wait = |what, is_so: &dyn Fn(&Value) -> bool| self.namespace.wait("ReplicationSource", &name, what, is_so);
-        // A run that is under way when its trigger changes would be taken for one of the new trigger.
-        wait("a first backup", &|source| !text(source, "/status/lastSyncTime").is_empty() && is_idle(source))?;
-        let now = json!({"spec": {"trigger": {"schedule": null, "manual": "now"}}});
-        self.namespace.patch("ReplicationSource", &name, now)?;
-        wait("a backup", &|source| says(source, "/status/lastManualSync=now") && is_idle(source))?;
-        let scheduled = json!({"spec": {"trigger": {"schedule": "0 * * * *", "manual": null}}});
-        self.namespace.patch("ReplicationSource", &name, scheduled)?;
-        self.until("Released").map(drop)
-    }
-
-    /// The plan for the claim without any evidence.
-    pub(crate) fn plan(&self) -> anyhow::Result<Value> {
-        self.host.ask("plan", &self.claim()?, &Value::Null)
-    }
-
-    /// Applies all manifests of a plan, as whoever pipes them into `kubectl apply` does.
+    /// Applies all manifests of a plan, as `volsync-policy generate` prints them for `kubectl apply`.
     pub(crate) fn apply(&self, plan: &Value) -> anyhow::Result<()> {
         for manifest in ["secret", "destination", "source"] {
             self.namespace.apply(&plan["manifests"][manifest]["object"])?;
         }
         Ok(())
+    }
+
+    /// The plan for the claim without any evidence.
+    pub(crate) fn plan(&self, settings: &Value) -> anyhow::Result<Value> {
+        self.world.ask("plan", &json!({"request": self.claim()?, "settings": settings}))
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::json;
 use volsync_policy::ledger::pin_key;
-use volsync_policy_cluster::{Cluster, says, text};
-use volsync_policy_tests::root;
+use volsync_policy_cluster::{says, text};
 
 use crate::app::{App, CLAIM};
 use crate::repositories::{Object, Repository, restic, snapshots};
@@ -36,17 +35,20 @@ const WRITE: &str = "mkdir -p a/b; echo hello > a/b/hello; head -c 3M /dev/urand
 const READ: &str = "find . | sort | while read -r it; do
     stat -c '%n %u:%g %a' \"$it\"; [ -d \"$it\" ] || sha256sum < \"$it\"; done";
 
-/// The application that the criteria are about: its claim was created, written to and backed up, once for all of them.
+/// The application that the criteria are about: its claim was created and backed up, once for all of them.
 fn application(world: &World) -> anyhow::Result<App<'_>> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
-    let app = || App::new(world, "criteria");
+    let app = || Ok(App::new(world, "criteria")?.hourly());
     let prepare = || {
         let app = app()?;
         app.create()?;
         let codes = app.until("StartedFresh")?;
         ensure!(codes.first().is_some_and(|code| code == "FreshVolume"), "{codes:?}");
-        app.namespace.run(CLAIM, WRITE)?;
-        app.back_up()
+        // VolSync backs up at once whatever the schedule.
+        app.namespace.wait("ReplicationSource", "data-backup", "a first backup", |source| {
+            !text(source, "/status/lastSyncTime").is_empty() && is_idle(source)
+        })?;
+        anyhow::Ok(())
     };
     let prepared = PREPARED.get_or_init(|| prepare().map_err(|error| format!("{error:#}")));
     prepared.clone().map_err(anyhow::Error::msg)?;
@@ -103,7 +105,11 @@ fn criterion_6_backup_running_on_schedule(world: &World) -> anyhow::Result<()> {
 }
 
 fn criterion_7_data_in_s3(world: &World) -> anyhow::Result<()> {
-    let repository = application(world).map(|app| world.store.bucket().join(app.repository()))?;
+    let app = App::new(world, "written")?;
+    app.create()?;
+    app.namespace.run(CLAIM, WRITE)?;
+    app.is_backed_up("blob")?;
+    let repository = world.store.bucket().join(app.repository());
     for object in ["config", "data", "locks", "snapshots"] {
         ensure!(repository.join(object).exists(), "{object} is not in {repository:?}");
     }
@@ -115,7 +121,7 @@ fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow
     app.create()?;
     app.until("StartedFresh")?;
     let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
-    app.back_up()?;
+    app.is_backed_up("blob")?;
     let newest = snapshots(&world.store, &app.repository())?.pop().context("no snapshot")?;
     app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
     app.create()?;
@@ -125,20 +131,23 @@ fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow
     ensure!(app.namespace.run(CLAIM, READ)? == written);
     let pin = world.store.bucket().join(pin_key(&app.repository(), &newest.key));
     ensure!(pin.exists(), "{pin:?} is not there");
-    app.until("Released").map(drop)
+    // Its backups go on, from what was restored.
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")?;
+    app.is_backed_up("blob")
 }
 
 fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::Result<()> {
     let written = {
-        let lost = another(world)?;
+        let lost = World::start(&world.store)?;
         let app = App::new(&lost, "disaster")?;
         app.create()?;
         app.until("StartedFresh")?;
         let written = app.namespace.run(CLAIM, &format!("{WRITE}; {READ}"))?;
-        app.back_up()?;
+        app.is_backed_up("blob")?;
         written
     };
-    let found = another(world)?;
+    let found = World::start(&world.store)?;
     let app = App::new(&found, "disaster")?;
     app.create()?;
     // The lost cluster may still be there, and at work: its backups are restored, and not added to.
@@ -149,18 +158,11 @@ fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::
     Ok(())
 }
 
-/// A cluster of its own, with the same store.
-fn another(world: &World) -> anyhow::Result<World> {
-    let cluster = Cluster::start(&root().join("target/cluster"), &world.store)?;
-    let another = World { cluster, store: world.store.clone() };
-    admission::install(&another)?;
-    Ok(another)
-}
-
 fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> anyhow::Result<()> {
-    let app = App::new(world, "piped")?;
+    let world = &World::without_host(&world.store)?;
+    let app = App::new(world, "piped")?.hourly();
     app.create()?;
-    let plan = app.plan()?;
+    let plan = app.plan(&json!({}))?;
     app.apply(&plan)?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, WRITE)?;
@@ -175,7 +177,9 @@ fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> 
 fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups(
     world: &World,
 ) -> anyhow::Result<()> {
-    let app = App::new(world, admission::UNTOUCHED)?.under(json!({"profile": "seed"})).of_class("longhorn");
+    let world = &World::without_host(&world.store)?;
+    let seed = json!({"profile": "seed"});
+    let app = App::new(world, admission::UNTOUCHED)?.hourly().of_class("longhorn");
     for mut class in [
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "folder.csi.test"}),
         json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass", "driver": "folder.csi.test",
@@ -198,7 +202,7 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     app.create()?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo good > file")?;
-    app.apply(&app.plan()?)?;
+    app.apply(&app.plan(&seed)?)?;
     backed_up(&[])?;
     let kept = listed()?;
     let good = &kept.last().context("no snapshot")?.key;
@@ -214,7 +218,7 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     app.create()?;
     bound(&app.namespace, CLAIM)?;
     ensure!(app.namespace.run(CLAIM, "ls; echo of a fresh database > file")?.is_empty(), "the claim was restored");
-    app.apply(&app.plan()?)?;
+    app.apply(&app.plan(&seed)?)?;
     backed_up(&kept)?;
     let restored = app.namespace.wait("ReplicationDestination", "data-restore", "the end of its run", |it| {
         !text(it, "/status/lastManualSync").is_empty()

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use volsync_policy::evidence;
 use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store, text};
 
-use crate::s3::Bucket;
+use crate::s3::{Bucket, seconds_between};
 use crate::volsync::{PASSWORD, secret};
-use crate::{World, tests};
+use crate::{STORE_ID, World, tests};
 
 tests![
     one_listing_tells_five_repositories_apart,
@@ -63,7 +63,6 @@ impl Repository {
     /// The repository at `path`, as the policy observes it for the claim `<namespace>/<name>`. The host reads the real
     /// store; the claim is made up, is Bound, and has no objects of ours.
     pub(crate) fn read(world: &World, path: &str) -> anyhow::Result<Self> {
-        let host = world.host();
         let (namespace, name) = path.split_once('/').context("no path of a claim")?;
         let claim = json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -76,11 +75,29 @@ impl Repository {
             json!({"object": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": "made-up"}}})
         });
         let absent = json!({"absent": true});
-        let seen = json!({
+        let mut seen = json!({
             "cluster": cluster, "namespace": namespace, "claim": {"object": claim}, "populator": absent,
             "destination": absent, "source": absent, "secret": absent,
         });
-        let plan = host.ask("plan", &claim, &host.look(&claim, seen)?)?;
+        let ask = |operation: &str, seen: &Value| {
+            let settings = json!({"ledger": {"storeId": STORE_ID}});
+            world.ask(operation, &json!({"request": claim, "settings": settings, "seen": seen}))
+        };
+        // What is left to read is in the bucket.
+        while let Some(read) = ask("reads", &seen)?.get(0).cloned() {
+            let bucket = bucket(&world.store)?;
+            let key = |form: &str| read[form]["key"].as_str();
+            let look =
+                || key("listing").map_or_else(|| bucket.get(key("bytes").unwrap_or_default()), |it| bucket.list(it));
+            let after = read["afterSeconds"].as_u64().unwrap_or_default();
+            let earlier = seen["repository"].clone();
+            seen[text(&read, "/role")] = world.cluster.until("the next look", || {
+                let answer = look();
+                let since = seconds_between(&earlier, &answer).filter(|_| after > 0);
+                Ok(since.is_none_or(|since| since >= after).then_some(answer))
+            })?;
+        }
+        let plan = ask("plan", &seen)?;
         Ok(match serde_json::from_value(plan["evidence"]["repository"].clone())? {
             evidence::Repository::Absent(_) => Repository::Absent,
             evidence::Repository::Initialised(_) => Repository::Initialised,

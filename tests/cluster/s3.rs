@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusty_s3::actions::ListObjectsV2;
@@ -48,7 +48,7 @@ impl Bucket {
             if let Some(token) = token.take() {
                 action.with_continuation_token(token);
             }
-            let mut response = match send(action, &[], &[]) {
+            let mut response = match send(action, &[]) {
                 Ok(response) if response.status().is_success() => response,
                 answer => return failed(answer),
             };
@@ -65,7 +65,7 @@ impl Bucket {
 
     /// Reads an object.
     pub(crate) fn get(&self, key: &str) -> Value {
-        let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[], &[]) {
+        let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[]) {
             Ok(response) if response.status().is_success() => response,
             answer => return failed(answer),
         };
@@ -74,23 +74,12 @@ impl Bucket {
         json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": date})
     }
 
-    /// Writes an object if it has this entity tag or, without a tag, if there is none. Returns whether it was written.
-    pub(crate) fn put(&self, key: &str, text: &str, tag: Option<&str>) -> anyhow::Result<bool> {
-        let condition = tag.map_or(("if-none-match", "*"), |tag| ("if-match", tag));
-        let action = self.bucket.put_object(Some(&self.credentials), key);
-        succeeds(send(action, &[condition], text.as_bytes()), &[409, 412])
-    }
-
-    /// Copies an object. Returns whether it existed.
-    pub(crate) fn copy(&self, from: &str, to: &str) -> anyhow::Result<bool> {
-        let source = format!("/{}/{from}", self.bucket.name());
-        let action = self.bucket.put_object(Some(&self.credentials), to);
-        succeeds(send(action, &[("x-amz-copy-source", &source)], &[]), &[404])
-    }
-
-    /// Deletes an object. Returns false if the store says that it did not exist.
-    pub(crate) fn remove(&self, key: &str) -> anyhow::Result<bool> {
-        succeeds(send(self.bucket.delete_object(Some(&self.credentials), key), &[], &[]), &[404])
+    /// Writes an object.
+    pub(crate) fn put(&self, key: &str, text: &str) -> anyhow::Result<()> {
+        let mut response = send(self.bucket.put_object(Some(&self.credentials), key), text.as_bytes())?;
+        let status = response.status();
+        ensure!(status.is_success(), "the store answers {status}: {}", response.body_mut().read_to_string()?);
+        Ok(())
     }
 }
 
@@ -100,20 +89,11 @@ pub(crate) fn seconds_between(earlier: &Value, later: &Value) -> Option<u64> {
     Some(later?.duration_since(earlier?).unwrap_or_default().as_secs())
 }
 
-fn send<'a, A: S3Action<'a>>(
-    mut action: A,
-    headers: &[(&'a str, &'a str)],
-    body: &[u8],
-) -> Result<Response<Body>, ureq::Error> {
+fn send<'a, A: S3Action<'a>>(action: A, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
     static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
     });
-    let mut request = Request::builder();
-    for (name, value) in headers {
-        action.headers_mut().insert(*name, *value);
-        request = request.header(*name, *value);
-    }
-    let request = request.method(A::METHOD.to_str()).uri(action.sign(PATIENCE).as_str());
+    let request = Request::builder().method(A::METHOD.to_str()).uri(action.sign(PATIENCE).as_str());
     if body.is_empty() { AGENT.run(request.body(())?) } else { AGENT.run(request.body(body)?) }
 }
 
@@ -136,15 +116,5 @@ fn failed(answer: Result<Response<Body>, ureq::Error>) -> Value {
         401 | 403 => json!({"failed": "denied"}),
         500.. => json!({"failed": "unreachable"}),
         _ => json!({"failed": "malformed"}),
-    }
-}
-
-/// Whether a request succeeded. A status in `refused` is false, any other failure is an error.
-fn succeeds(answer: Result<Response<Body>, ureq::Error>, refused: &[u16]) -> anyhow::Result<bool> {
-    let mut response = answer?;
-    match response.status() {
-        status if status.is_success() => Ok(true),
-        status if refused.contains(&status.as_u16()) => Ok(false),
-        status => bail!("the store answers {status}: {}", response.body_mut().read_to_string()?),
     }
 }

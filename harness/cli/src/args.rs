@@ -66,6 +66,15 @@ a dump stays, such as a password in the command line of a Job.
 Exit codes: 0 written
             2 invalid input, which is not written, or output not writable";
 
+#[cfg(feature = "host")]
+const HOST_EXAMPLES: &str = "\
+It works for as long as it holds the Lease, and gives it back on SIGTERM.
+Several hosts may run: one works, the others wait. Log lines are JSON, on
+standard error; no value of a Secret is in them.
+
+Exit codes: 0 stopped by a signal
+            2 it could not begin";
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   # What the settings of a pull request would do to the claims of a cluster
@@ -136,6 +145,10 @@ pub(crate) enum Command {
     /// Remove the values of the Secrets of a dump, so that you can send it
     #[command(after_help = REDACT_EXAMPLES)]
     Redact(Redact),
+    /// Run the policy in a cluster: restore and back up every claim that carries the label
+    #[cfg(feature = "host")]
+    #[command(after_help = HOST_EXAMPLES)]
+    Host(Host),
     /// Show what other settings would do to claims, before you roll them out
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
@@ -257,6 +270,31 @@ pub(crate) struct Claims {
     /// The base credentials, as a Secret
     #[arg(long, value_name = "SECRET")]
     pub(crate) credentials: Option<PathBuf>,
+}
+
+#[cfg(feature = "host")]
+#[derive(Debug, Args)]
+pub(crate) struct Host {
+    /// The namespace of the settings, the base credentials and the Lease
+    #[arg(short, long, env = "POD_NAMESPACE", default_value = "volsync-policy")]
+    pub(crate) namespace: String,
+    /// The ConfigMap with the settings, under the key `settings.yaml`
+    #[arg(long, value_name = "CONFIGMAP", default_value = "volsync-policy")]
+    pub(crate) settings: String,
+    /// The Secret with the base credentials
+    #[arg(long, value_name = "SECRET", default_value = "volsync-policy-base")]
+    pub(crate) credentials: String,
+    /// The Lease that decides which of several hosts works
+    #[arg(long, default_value = "volsync-policy")]
+    pub(crate) lease: String,
+    /// The name of this host among those that share the Lease
+    #[arg(long, env = "HOSTNAME")]
+    pub(crate) identity: String,
+    /// Where `/metrics`, `/livez` and `/readyz` are answered
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) runner: Runner,
 }
 
 #[derive(Debug, Args)]

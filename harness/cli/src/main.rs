@@ -8,6 +8,8 @@ mod documents;
 mod evidence;
 mod explain;
 mod generate;
+#[cfg(feature = "host")]
+mod host;
 mod object;
 mod outcome;
 mod planner;
@@ -42,6 +44,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        #[cfg(feature = "host")]
+        Command::Host(arguments) => host::run(arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {

@@ -17,6 +17,7 @@ mod held;
 mod image;
 mod node;
 mod objects;
+mod program;
 mod store;
 mod tools;
 mod webhook;
@@ -34,6 +35,7 @@ use tokio::runtime::Runtime;
 
 pub use node::check;
 pub use objects::{Namespace, Refusal, path, says, text};
+pub use program::Program;
 pub use store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 pub use tools::Tools;
 

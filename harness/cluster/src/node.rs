@@ -135,7 +135,7 @@ impl Node {
 }
 
 /// The only child of a process.
-fn child(of: u32) -> anyhow::Result<u32> {
+pub(crate) fn child(of: u32) -> anyhow::Result<u32> {
     let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
     children.trim().parse().with_context(|| format!("the children of {of}: {children}"))
 }

@@ -1,0 +1,17 @@
+//! `volsync-policy host`: runs the policy in a cluster.
+
+use std::sync::Arc;
+
+use volsync_policy_host::{Options, Sources};
+
+use crate::args::Host;
+use crate::outcome::Outcome;
+use crate::planner;
+
+pub(crate) fn run(arguments: Host) -> anyhow::Result<Outcome> {
+    let Host { namespace, settings, credentials, lease, identity, listen, runner } = arguments;
+    let engine = Arc::from(planner::engine(runner.engine, &runner.module)?);
+    let sources = Sources { namespace, settings, credentials };
+    volsync_policy_host::run(Options { sources, lease, identity, listen, engine })?;
+    Ok(Outcome::Planned)
+}

@@ -1,0 +1,193 @@
+//! Requests to the API server. Each has a deadline, and none is repeated here. A failure becomes its class: the text of
+//! an answer may repeat what was sent, which can be a Secret, so it is neither kept nor logged.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::core::{ApiResource, GroupVersionKind};
+use serde::Serialize;
+use serde_json::Value;
+use volsync_policy::ObjectRef;
+use volsync_policy::evidence::Failure;
+
+use crate::metrics::{Metrics, Side};
+
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The API server of the cluster.
+#[derive(Clone)]
+pub(crate) struct ApiServer {
+    client: Client,
+    metrics: Metrics,
+}
+
+/// Why a request was not fulfilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The object does not exist, or its kind is not known.
+    Absent,
+    /// The object is not as the request requires: another uid or resourceVersion, or it exists already.
+    Conflict,
+    /// The API server asks to wait this long.
+    Busy(Duration),
+    /// The request is invalid: status 400 or 422.
+    Invalid,
+    /// Anything else.
+    Failed(Failure),
+}
+
+/// The kinds of patch that the host sends, by their content type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PatchType {
+    Apply,
+    Merge,
+}
+
+impl ApiServer {
+    pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
+        ApiServer { client, metrics }
+    }
+
+    /// The client, for watches.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, object: &ObjectRef) -> Result<Value, Refusal> {
+        self.json(http::Request::get(path(object)), Vec::new()).await
+    }
+
+    /// Reads the newest failed pod of a Job, and the end of its log.
+    pub(crate) async fn log(&self, job: &ObjectRef, bytes: usize) -> Result<String, Refusal> {
+        let pods = collection(&ObjectRef { api_version: "v1".into(), kind: "Pod".into(), ..job.clone() });
+        let list = self.json(http::Request::get(format!("{pods}?labelSelector=job-name%3D{}", job.name)), Vec::new());
+        let list = list.await?;
+        let text = |pod: &Value, at: &str| pod.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let pods_of_job = list.get("items").and_then(Value::as_array).into_iter().flatten();
+        let failed = pods_of_job.filter(|pod| text(pod, "/status/phase") == "Failed");
+        let newest = failed.max_by_key(|pod| text(pod, "/metadata/creationTimestamp")).ok_or(Refusal::Absent)?;
+        // The API server can cut a log at its beginning by lines only.
+        let request = http::Request::get(format!("{pods}/{}/log?tailLines=100", text(newest, "/metadata/name")));
+        let log = self.send(request, Vec::new()).await?;
+        let start = log.len().saturating_sub(bytes);
+        Ok(String::from_utf8_lossy(log.as_bytes().get(start..).unwrap_or_default()).into_owned())
+    }
+
+    /// Creates an object by POST, with every field checked.
+    pub(crate) async fn create(&self, object: &ObjectRef, body: &Value, manager: &str) -> Result<Value, Refusal> {
+        let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", collection(object));
+        self.json(http::Request::post(path), bytes(body)).await
+    }
+
+    /// Patches an object, or a subresource of it such as `/status`.
+    pub(crate) async fn patch(
+        &self,
+        (object, subresource): (&ObjectRef, &str),
+        patch: PatchType,
+        body: &Value,
+        manager: &str,
+    ) -> Result<Value, Refusal> {
+        let (content_type, options) = match patch {
+            PatchType::Apply => ("application/apply-patch+yaml", "&fieldValidation=Strict&force=true"),
+            PatchType::Merge => ("application/merge-patch+json", ""),
+        };
+        let path = format!("{}{subresource}?fieldManager={manager}{options}", path(object));
+        self.json(http::Request::patch(path).header("content-type", content_type), bytes(body)).await
+    }
+
+    /// Replaces an object; its metadata holds the resourceVersion that it must have.
+    pub(crate) async fn replace(&self, object: &ObjectRef, body: &Value) -> Result<Value, Refusal> {
+        self.json(http::Request::put(path(object)), bytes(body)).await
+    }
+
+    /// Deletes the object with this uid.
+    pub(crate) async fn delete(&self, object: &ObjectRef, uid: &str) -> Result<Value, Refusal> {
+        let body = serde_json::json!({"preconditions": {"uid": uid}});
+        self.json(http::Request::delete(path(object)), bytes(&body)).await
+    }
+
+    async fn json(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Value, Refusal> {
+        // Not `Client::request`: it logs an answer that it cannot read, and that may be a Secret.
+        let text = self.send(request, body).await?;
+        serde_json::from_str(&text).map_err(|_| Refusal::Failed(Failure::Malformed))
+    }
+
+    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<String, Refusal> {
+        let request = match request.method_ref() {
+            Some(&http::Method::POST | &http::Method::PUT | &http::Method::DELETE) => {
+                request.header("content-type", "application/json")
+            }
+            _ => request,
+        };
+        let request = request.body(body).map_err(|_| Refusal::Failed(Failure::Malformed))?;
+        let answer = match tokio::time::timeout(DEADLINE, self.client.request_text(request)).await {
+            Ok(answer) => answer.map_err(|error| class(&error)),
+            Err(_) => Err(Refusal::Failed(Failure::Timeout)),
+        };
+        self.metrics.request(Side::ApiServer, answer.as_ref().err().map(|refusal| refusal.as_str()));
+        answer
+    }
+}
+
+impl Refusal {
+    /// The class of the failure, as it is counted and logged.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Absent => "absent",
+            Refusal::Conflict => "conflict",
+            Refusal::Busy(_) => "busy",
+            Refusal::Invalid => "invalid",
+            Refusal::Failed(failure) => failure.as_str(),
+        }
+    }
+
+    /// What an answer of `seen` says of it; nothing where the object is absent.
+    pub(crate) fn failure(self) -> Option<Failure> {
+        match self {
+            Refusal::Absent => None,
+            Refusal::Failed(failure) => Some(failure),
+            Refusal::Busy(_) | Refusal::Conflict => Some(Failure::Unreachable),
+            Refusal::Invalid => Some(Failure::Malformed),
+        }
+    }
+}
+
+fn class(error: &kube::Error) -> Refusal {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            404 | 410 => Refusal::Absent,
+            409 | 412 => Refusal::Conflict,
+            429 => {
+                let seconds = status.details.as_ref().map_or(1, |details| details.retry_after_seconds.max(1));
+                Refusal::Busy(Duration::from_secs(u64::from(seconds)))
+            }
+            400 | 422 => Refusal::Invalid,
+            401 | 403 => Refusal::Failed(Failure::Denied),
+            _ => Refusal::Failed(Failure::Unreachable),
+        },
+        kube::Error::FromUtf8(_) | kube::Error::SerdeError(_) => Refusal::Failed(Failure::Malformed),
+        _ => Refusal::Failed(Failure::Unreachable),
+    }
+}
+
+fn bytes(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+/// The kind of an object, with the plural that the API server calls it by.
+pub(crate) fn resource(api_version: &str, kind: &str) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+fn collection(ObjectRef { api_version, kind, namespace, .. }: &ObjectRef) -> String {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let scope = namespace.as_ref().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    format!("/{root}/{api_version}{scope}/{}", resource(api_version, kind).plural)
+}
+
+fn path(object: &ObjectRef) -> String {
+    format!("{}/{}", collection(object), object.name)
+}

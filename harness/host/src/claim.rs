@@ -1,0 +1,38 @@
+//! The name of a claim, and the objects that lead to it.
+
+use std::fmt;
+
+use kube::core::{DynamicObject, PartialObjectMeta};
+use volsync_policy::ObjectRef;
+
+/// The namespace and the name of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ClaimKey {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl ClaimKey {
+    /// The address of the claim.
+    pub(crate) fn object(&self) -> ObjectRef {
+        ObjectRef {
+            api_version: "v1".into(),
+            kind: "PersistentVolumeClaim".into(),
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+        }
+    }
+
+    /// The claim that owns an object.
+    pub(crate) fn owner_of(object: &PartialObjectMeta<DynamicObject>) -> Option<Self> {
+        let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+        let claim = owners.iter().find(|owner| owner.kind == "PersistentVolumeClaim" && owner.api_version == "v1")?;
+        Some(ClaimKey { namespace: object.metadata.namespace.clone()?, name: claim.name.clone() })
+    }
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

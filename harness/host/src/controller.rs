@@ -1,0 +1,270 @@
+//! Which claims are planned, and when: whenever an object changes that a plan depends on, and when a plan says so.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::future::{BoxFuture, ready};
+use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt, StreamExt, stream};
+use kube::Api;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use volsync_policy::ObjectRef;
+use volsync_policy::names::{CREATED_BY, MANAGED_BY, MANAGER, VOLSYNC_VERSION};
+
+use crate::api::{Refusal, resource};
+use crate::claim::ClaimKey;
+use crate::policy::Policy;
+use crate::round::{Done, Failed, Round};
+use crate::told::Teller;
+
+/// How many rounds run at the same time. Most of a round is waiting.
+const CONCURRENT: usize = 32;
+
+/// The shortest and the longest pause after a round that failed.
+const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
+
+/// The pause after a round whose write met another version of its object.
+const CONFLICT: Duration = Duration::from_millis(200);
+
+/// Plans claims for as long as this host leads.
+pub(crate) struct Controller {
+    pub(crate) round: Arc<Round>,
+    pub(crate) teller: Arc<Teller>,
+    pub(crate) policies: watch::Receiver<Option<Policy>>,
+    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// True once all objects have been listed.
+    pub(crate) is_ready: watch::Sender<bool>,
+}
+
+/// What is known of the claims with one label.
+struct Claims {
+    known: HashSet<ClaimKey>,
+    /// The claim of each object on which a last plan depends.
+    index: HashMap<Watched, ClaimKey>,
+    /// The pauses after rounds that failed one after the other.
+    pauses: HashMap<ClaimKey, ExponentialBackoff>,
+    due: mpsc::UnboundedSender<ScheduleRequest<ClaimKey>>,
+}
+
+/// The kind, the namespace and the name of an object.
+type Watched = (String, Option<String>, String);
+
+/// What a watch saw.
+enum Change {
+    /// All objects have been listed.
+    Listed,
+    /// This object changed; if it is a claim that is selected, or is owned by a claim, that claim.
+    Object(Watched, Option<ClaimKey>),
+}
+
+/// A round, and what it came to.
+type Running = BoxFuture<'static, (ClaimKey, Result<Option<Done>, Failed>)>;
+
+impl Controller {
+    /// Runs until it is stopped, and then until the rounds that are running have ended.
+    pub(crate) async fn run(mut self) {
+        while !*self.stop.borrow() {
+            let label = self.policies.borrow_and_update().as_ref().map(|policy| policy.label().to_owned());
+            match label {
+                Some(label) => self.plan(&label).await,
+                None => tokio::select! {
+                    _ = self.policies.changed() => {}
+                    _ = self.stop.changed() => {}
+                },
+            }
+        }
+    }
+
+    /// Plans the claims with this label, until settings name another label.
+    async fn plan(&mut self, label: &str) {
+        let (due, requests) = mpsc::unbounded_channel();
+        let requests = stream::unfold(requests, async |mut requests| Some((requests.recv().await?, requests)));
+        let mut scheduled = pin!(scheduler(requests));
+        let mut claims = Claims { known: HashSet::new(), index: HashMap::new(), pauses: HashMap::new(), due };
+        let watches = self.watches(label);
+        let mut unlisted = watches.len();
+        let mut changes = stream::select_all(watches);
+        let mut rounds = FuturesUnordered::<Running>::new();
+        let mut running = HashSet::new();
+        loop {
+            let may_run = *self.leads.borrow() && running.len() < CONCURRENT;
+            let can_run = |claim: &ClaimKey| may_run && !running.contains(claim);
+            tokio::select! {
+                Some(claim) = async { scheduled.as_mut().hold_unless(can_run).next().await } => {
+                    if let Some(policy) = self.policies.borrow().clone() {
+                        running.insert(claim.clone());
+                        rounds.push(work(self.round.clone(), self.teller.clone(), policy, claim).boxed());
+                    }
+                }
+                Some((claim, result)) = rounds.next() => {
+                    running.remove(&claim);
+                    claims.planned(claim, result);
+                }
+                Some(change) = changes.next() => match change {
+                    Change::Listed => {
+                        unlisted = unlisted.saturating_sub(1);
+                        self.is_ready.send_replace(unlisted == 0);
+                    }
+                    Change::Object(object, claim) => claims.changed(&object, claim),
+                },
+                changed = self.policies.changed() => {
+                    let is_same = |policy: &Policy| policy.label() == label;
+                    if changed.is_err() || !self.policies.borrow_and_update().as_ref().is_some_and(is_same) {
+                        break;
+                    }
+                    claims.all();
+                }
+                _ = self.leads.changed() => {
+                    if !*self.leads.borrow_and_update() {
+                        // Another host may be at work: no further write.
+                        rounds.clear();
+                        running.clear();
+                    }
+                    claims.all();
+                }
+                _ = self.stop.changed() => break,
+            }
+            self.round.metrics.running(running.len());
+        }
+        self.is_ready.send_replace(false);
+        // A round is ended, not cut off: what it wrote last has to be told.
+        while rounds.next().await.is_some() {}
+    }
+
+    /// What is watched: metadata alone, because a round reads the objects that it needs.
+    fn watches(&self, label: &str) -> Vec<BoxStream<'static, Change>> {
+        let ours = format!("{MANAGED_BY}={MANAGER}");
+        let of_volsync = format!("{CREATED_BY}=volsync");
+        let watch = |version: &str, kind: &'static str, labels: &str, is_selected: bool| {
+            let objects =
+                Api::<PartialObjectMeta<DynamicObject>>::all_with(self.round.api.client(), &resource(version, kind));
+            let events = watcher::watcher(objects, watcher::Config::default().labels(labels)).default_backoff();
+            events.filter_map(move |event| ready(change(kind, is_selected, event))).boxed()
+        };
+        vec![
+            watch("v1", "PersistentVolumeClaim", label, true),
+            watch("v1", "PersistentVolumeClaim", &of_volsync, false),
+            watch("v1", "Secret", &ours, false),
+            watch(VOLSYNC_VERSION, "ReplicationDestination", &ours, false),
+            watch(VOLSYNC_VERSION, "ReplicationSource", &ours, false),
+        ]
+    }
+}
+
+/// Runs a round, and tells what it decided.
+async fn work(
+    round: Arc<Round>,
+    teller: Arc<Teller>,
+    policy: Policy,
+    claim: ClaimKey,
+) -> (ClaimKey, Result<Option<Done>, Failed>) {
+    let started = Instant::now();
+    let result = round.run(&policy, &claim).await;
+    round.metrics.round(result.as_ref().err().map(Failed::as_str), started.elapsed());
+    match &result {
+        Ok(Some(done)) => {
+            if !done.steps.is_empty() {
+                tracing::info!(%claim, steps = done.steps.join(" "), "carried out");
+            }
+            round.metrics.claim(&claim, Some(done.verdict.code));
+            teller.decided(&claim, done).await;
+        }
+        Ok(None) => {
+            round.metrics.claim(&claim, None);
+            teller.forget(&claim);
+        }
+        Err(failed) => tracing::warn!(%claim, reason = %failed, "a round failed"),
+    }
+    (claim, result)
+}
+
+/// What an event of a watch says.
+fn change(
+    kind: &str,
+    is_selected: bool,
+    event: watcher::Result<Event<PartialObjectMeta<DynamicObject>>>,
+) -> Option<Change> {
+    let object = match event {
+        Ok(Event::InitDone) => return Some(Change::Listed),
+        Ok(Event::Init) => return None,
+        Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => object,
+        Err(_) => {
+            tracing::warn!(kind, "a watch failed; it begins again");
+            return None;
+        }
+    };
+    let watched = (kind.to_owned(), object.metadata.namespace.clone(), object.metadata.name.clone()?);
+    let owner = ClaimKey::owner_of(&object);
+    let claim = match &watched {
+        (_, Some(namespace), name) if is_selected => {
+            Some(ClaimKey { namespace: namespace.clone(), name: name.clone() })
+        }
+        _ => owner,
+    };
+    Some(Change::Object(watched, claim))
+}
+
+impl Claims {
+    /// Plans a claim after some time. The earliest time that is asked for counts.
+    fn plan(&self, claim: ClaimKey, after: Duration) {
+        // The receiver lives as long as this does.
+        drop(self.due.send(ScheduleRequest { message: claim, run_at: Instant::now() + after }));
+    }
+
+    /// Plans all claims.
+    fn all(&self) {
+        self.known.iter().for_each(|claim| self.plan(claim.clone(), Duration::ZERO));
+    }
+
+    /// Plans the claims that an object concerns.
+    fn changed(&mut self, object: &Watched, claim: Option<ClaimKey>) {
+        let dependent = self.index.get(object).filter(|dependent| Some(*dependent) != claim.as_ref()).cloned();
+        for claim in claim.into_iter().chain(dependent) {
+            self.known.insert(claim.clone());
+            self.plan(claim, Duration::ZERO);
+        }
+    }
+
+    /// Plans a claim again after a round.
+    fn planned(&mut self, claim: ClaimKey, result: Result<Option<Done>, Failed>) {
+        let failed = match result {
+            Ok(done) => {
+                self.pauses.remove(&claim);
+                let again = done.and_then(|done| done.again);
+                let Some(again) = again else {
+                    self.known.remove(&claim);
+                    self.index.retain(|_, dependent| *dependent != claim);
+                    return;
+                };
+                let watched = again.objects.into_iter().map(|ObjectRef { kind, namespace, name, .. }| {
+                    ((kind.into_owned(), namespace, name), claim.clone())
+                });
+                self.index.extend(watched);
+                return self.plan(claim, Duration::from_secs(again.after_seconds));
+            }
+            Err(failed) => failed,
+        };
+        let pause = match failed {
+            Failed::Write(_, Refusal::Conflict) => CONFLICT,
+            Failed::Claim(Refusal::Busy(pause)) | Failed::Write(_, Refusal::Busy(pause)) => pause,
+            Failed::Claim(_) | Failed::Write(..) | Failed::Policy(_) => {
+                let pauses = self.pauses.entry(claim.clone()).or_insert_with(|| {
+                    let [shortest, longest] = PAUSE;
+                    let pauses = ExponentialBuilder::default().with_min_delay(shortest).with_max_delay(longest);
+                    pauses.with_jitter().without_max_times().build()
+                });
+                pauses.next().unwrap_or(PAUSE[1])
+            }
+        };
+        self.plan(claim, pause);
+    }
+}

@@ -1,0 +1,118 @@
+//! The host in the cluster: it asks the policy what to read, gives it the raw answers, and carries out what it plans.
+//!
+//! ```text
+//!   config ── settings, base credentials ──┐
+//!   lease ─── who works ───────────────────┤
+//!   controller ── which claim, when ── round ── policy: reads, plan ── engine
+//!        │                                │
+//!     watches                             ├── api:   the API server
+//!                                         └── store: S3
+//! ```
+//!
+//! It holds no rule of the policy, and nothing that it could lose: a host that starts again reads everything again.
+
+mod api;
+mod claim;
+mod config;
+mod connector;
+mod controller;
+mod lease;
+mod metrics;
+mod policy;
+mod probes;
+mod round;
+mod store;
+mod told;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use volsync_policy::ObjectRef;
+use volsync_policy_engine::Engine;
+
+use crate::api::ApiServer;
+use crate::controller::Controller;
+use crate::metrics::Metrics;
+use crate::round::Round;
+use crate::store::Stores;
+use crate::told::Teller;
+
+pub use config::Sources;
+
+/// How a host runs.
+pub struct Options {
+    /// Where settings and base credentials are.
+    pub sources: Sources,
+    /// The name of the Lease, in the namespace of the settings.
+    pub lease: String,
+    /// The name of this host among those that share the Lease.
+    pub identity: String,
+    /// Where metrics and probes are answered.
+    pub listen: SocketAddr,
+    /// What runs the policy.
+    pub engine: Arc<dyn Engine>,
+}
+
+/// Runs a host until it gets SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// It cannot begin: there is no cluster, or the address for metrics is in use.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    // Libraries log what they received where they cannot read it, which may be a Secret.
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).try_init()?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(host(options))
+}
+
+async fn host(options: Options) -> anyhow::Result<()> {
+    let Options { sources, lease, identity, listen, engine } = options;
+    let mut config = Config::infer().await?;
+    // It would repeat a POST, up to 15 times. What is not certain is read again instead.
+    config.default_retry = false;
+    let metrics = Metrics::new();
+    let api = ApiServer::new(Client::try_from(config)?, metrics.clone());
+    let listener = probes::listen(listen).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (policies, policy) = watch::channel(None);
+    let (leads, is_leader) = watch::channel(false);
+    let (is_ready, ready) = watch::channel(false);
+    let teller = Arc::new(Teller::new(api.clone()));
+
+    tokio::spawn(probes::serve(listener, metrics.clone(), ready));
+    let client = api.client();
+    let lease = ObjectRef {
+        api_version: "coordination.k8s.io/v1".into(),
+        kind: "Lease".into(),
+        namespace: Some(sources.namespace.clone()),
+        name: lease,
+    };
+    tokio::spawn(config::run(client, engine, sources, policies, metrics.clone(), teller.clone()));
+    let round = Round { api: api.clone(), stores: Stores::new(metrics.clone())?, metrics: metrics.clone() };
+    let (round, stop_of_controller) = (Arc::new(round), stopped.clone());
+    let controller =
+        Controller { round, teller, policies: policy, leads: is_leader, stop: stop_of_controller, is_ready };
+    // The Lease is given back after the last write.
+    let (end_election, election_ends) = watch::channel(false);
+    let election = tokio::spawn(lease::run(api, lease, identity, leads, metrics, election_ends));
+    let controller = tokio::spawn(controller.run());
+
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    controller.await?;
+    end_election.send_replace(true);
+    election.await?;
+    Ok(())
+}

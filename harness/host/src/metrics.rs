@@ -1,0 +1,128 @@
+//! Metrics, in the text format of Prometheus. Labels hold codes, classes and names of steps; never the name of an
+//! object, and never a value.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use volsync_policy::Code;
+
+use crate::claim::ClaimKey;
+
+type Counters = Family<Vec<(&'static str, String)>, Counter>;
+
+/// What the host counts.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    requests: Counters,
+    rounds: Counters,
+    writes: Counters,
+    loads: Counters,
+    claims: Family<Vec<(&'static str, String)>, Gauge>,
+    duration: Histogram,
+    queue: Gauge,
+    leader: Gauge,
+    /// The code of each claim's last plan, from which `claims` is counted.
+    codes: Arc<Mutex<HashMap<ClaimKey, Code>>>,
+}
+
+/// Whom a request goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    ApiServer,
+    Store,
+}
+
+/// The result of what succeeded.
+const OK: &str = "ok";
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let (requests, rounds, writes, loads) =
+            (Counters::default(), Counters::default(), Counters::default(), Counters::default());
+        let claims = Family::default();
+        let duration = Histogram::new(exponential_buckets(0.01, 2.0, 14));
+        let (queue, leader) = (Gauge::default(), Gauge::default());
+        let mut all = Registry::with_prefix("volsync_policy");
+        all.register("requests", "Requests to the API server and to the store, by result", requests.clone());
+        all.register("rounds", "Rounds of reading, planning and writing, by result", rounds.clone());
+        all.register("writes", "Writes of plans, by step and result", writes.clone());
+        all.register("settings_loads", "Loads of settings and credentials, by result", loads.clone());
+        all.register("claims", "Claims, by the reason code of their last plan", claims.clone());
+        all.register("round_duration_seconds", "The duration of a round", duration.clone());
+        all.register("rounds_running", "Rounds that are running", queue.clone());
+        all.register("leader", "1 while this host holds the Lease, otherwise 0", leader.clone());
+        let codes = Arc::default();
+        Metrics { registry: Arc::new(all), requests, rounds, writes, loads, claims, duration, queue, leader, codes }
+    }
+
+    /// A request was answered, or failed in this way.
+    pub(crate) fn request(&self, side: Side, failure: Option<&'static str>) {
+        let to = match side {
+            Side::ApiServer => "apiserver",
+            Side::Store => "store",
+        };
+        count(&self.requests, [("to", to), ("result", failure.unwrap_or(OK))]);
+    }
+
+    /// A round ended.
+    pub(crate) fn round(&self, failure: Option<&'static str>, duration: Duration) {
+        count(&self.rounds, [("result", failure.unwrap_or(OK))]);
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// A write of a plan was tried.
+    pub(crate) fn write(&self, step: &str, failure: Option<&'static str>) {
+        count(&self.writes, [("step", step), ("result", failure.unwrap_or(OK))]);
+    }
+
+    /// Settings and credentials were loaded, or refused.
+    pub(crate) fn loaded(&self, failure: Option<&'static str>) {
+        count(&self.loads, [("result", failure.unwrap_or(OK))]);
+    }
+
+    /// The number of rounds that are running.
+    pub(crate) fn running(&self, rounds: usize) {
+        self.queue.set(i64::try_from(rounds).unwrap_or(i64::MAX));
+    }
+
+    /// Whether this host holds the Lease.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// The code of a claim's last plan; `None` where the claim is gone.
+    pub(crate) fn claim(&self, claim: &ClaimKey, code: Option<Code>) {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match code {
+            Some(code) => codes.insert(claim.clone(), code),
+            None => codes.remove(claim),
+        };
+        let of = |code: Code| self.claims.get_or_create_owned(&vec![("code", code.as_str().to_owned())]);
+        if let Some(code) = before {
+            of(code).dec();
+        }
+        if let Some(code) = code {
+            of(code).inc();
+        }
+    }
+
+    /// Everything, in the text format of Prometheus.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        encode(&mut text, &self.registry).map_or_else(|_| String::new(), |()| text)
+    }
+}
+
+fn count<const N: usize>(counters: &Counters, labels: [(&'static str, &str); N]) {
+    let labels = labels.map(|(name, value)| (name, value.to_owned())).to_vec();
+    counters.get_or_create_owned(&labels).inc();
+}

@@ -1,0 +1,93 @@
+//! The policy, as the host asks it: an engine, with the settings and the base credentials that are in force.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
+use volsync_policy_engine::{CallError, Engine};
+
+/// The policy under one pair of settings and credentials. It holds credentials, so it does not implement `Debug`.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    engine: Arc<dyn Engine>,
+    settings: Value,
+    credentials: Value,
+    label: String,
+}
+
+/// What was seen of one claim: the raw answers, by role. It holds credentials and text of logs, so it does not
+/// implement `Debug`.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(pub(crate) Map<String, Value>);
+
+/// A plan, with its writes. It holds credentials, so it does not implement `Debug`.
+pub(crate) struct Planned {
+    pub(crate) plan: PlanDocument<'static, Value>,
+    pub(crate) host: HostPart<'static>,
+}
+
+impl Policy {
+    /// The policy under these settings and base credentials; null stands for none.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, a line each; never a value.
+    pub(crate) fn new(engine: Arc<dyn Engine>, settings: Value, credentials: Value) -> Result<Self, String> {
+        let shared = serde_json::json!({"settings": settings, "credentials": credentials});
+        engine.under(&shared).map(drop)?;
+        let label = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        Ok(Policy { engine, settings, credentials, label: label.label().to_owned() })
+    }
+
+    /// The label that selects claims.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The Secret with the base credentials; null where there is none.
+    pub(crate) fn credentials(&self) -> &Value {
+        &self.credentials
+    }
+
+    /// What to read next of a claim.
+    pub(crate) fn reads(&self, claim: &Value, seen: &Seen) -> Result<Vec<Read>, CallError> {
+        parsed(&self.call("reads", claim, seen)?)
+    }
+
+    /// The plan for a claim.
+    pub(crate) fn plan(&self, claim: &Value, seen: &Seen) -> Result<Planned, CallError> {
+        let plan = self.call("plan", claim, seen)?;
+        Ok(Planned { plan: parsed(&plan)?, host: parsed(&plan)? })
+    }
+
+    fn call(&self, operation: &str, claim: &Value, Seen(seen): &Seen) -> Result<Vec<u8>, CallError> {
+        #[derive(serde::Serialize)]
+        struct Inspection<'a> {
+            request: &'a Value,
+            credentials: &'a Value,
+            settings: &'a Value,
+            seen: &'a Map<String, Value>,
+        }
+        let Policy { settings, credentials, .. } = self;
+        let inspection = serde_json::to_vec(&Inspection { request: claim, credentials, settings, seen });
+        self.engine.call(operation, &inspection.unwrap_or_default())
+    }
+}
+
+fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, CallError> {
+    // The error of serde_json may quote a value.
+    serde_json::from_slice(answer).map_err(|_| CallError::Failed("it answered in another form".to_owned()))
+}
+
+impl Seen {
+    /// The answer for a role.
+    pub(crate) fn answer(&self, role: Role) -> Option<&Value> {
+        self.0.get(role.as_str())
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn insert(&mut self, role: Role, answer: Value) {
+        self.0.insert(role.as_str().to_owned(), answer);
+    }
+}

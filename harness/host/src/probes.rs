@@ -1,0 +1,58 @@
+//! Metrics and probes over HTTP: `/metrics`, `/livez`, `/readyz`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// Answers for as long as the host runs. It is ready once settings are in force and all objects have been listed.
+pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: watch::Receiver<bool>) {
+    loop {
+        // What cannot be accepted now, such as for want of a file descriptor, can be a little later.
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let (metrics, is_ready) = (metrics.clone(), is_ready.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = answer(&request, &metrics, *is_ready.borrow());
+                async { Ok::<_, Infallible>(answer) }
+            });
+            drop(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await);
+        });
+    }
+}
+
+/// Listens at an address.
+///
+/// # Errors
+///
+/// The address is in use, or is none of this machine.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    use anyhow::Context;
+    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
+}
+
+fn answer(request: &Request<Incoming>, metrics: &Metrics, is_ready: bool) -> Response<Full<Bytes>> {
+    let (status, text) = match request.uri().path() {
+        "/metrics" => (StatusCode::OK, metrics.text()),
+        "/livez" => (StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" if is_ready => (StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not all objects have been listed\n".to_owned()),
+        _ => (StatusCode::NOT_FOUND, "/metrics, /livez or /readyz\n".to_owned()),
+    };
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    response
+}

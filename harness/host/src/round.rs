@@ -1,0 +1,213 @@
+//! One round for one claim: read what the policy asks for, plan, carry out the writes. It holds no rule; see
+//! docs/hosts.md.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use volsync_policy::evidence::Failure;
+use volsync_policy::{
+    Again, Application, Copy, Creation, Deletion, ObjectRef, Part, Patch, PlanDocument, Put, Read, ReadTarget, Role,
+    StoreRef, Through, Verb, VerdictDocument, Write,
+};
+use volsync_policy_engine::CallError;
+
+use crate::api::{ApiServer, PatchType, Refusal};
+use crate::claim::ClaimKey;
+use crate::metrics::Metrics;
+use crate::policy::{Planned, Policy, Seen};
+use crate::store::{Bucket, Stores, Written, failed};
+
+/// How many bytes of a log are read, from its end.
+const LOG: usize = 1024;
+
+/// Where rounds read and write.
+pub(crate) struct Round {
+    pub(crate) api: ApiServer,
+    pub(crate) stores: Stores,
+    pub(crate) metrics: Metrics,
+}
+
+/// What a round came to.
+pub(crate) struct Done {
+    /// The claim's uid.
+    pub(crate) uid: String,
+    /// The decision.
+    pub(crate) verdict: VerdictDocument<'static>,
+    /// When to plan again; `None` where nothing is left to do for the claim.
+    pub(crate) again: Option<Again>,
+    /// The names of the steps of which a write was carried out.
+    pub(crate) steps: Vec<String>,
+}
+
+/// Why a round ended early. The next one begins from the beginning.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The claim could not be read.
+    Claim(Refusal),
+    /// The policy gave no answer. Its own error names paths, and no value.
+    Policy(CallError),
+    /// This write failed.
+    Write(String, Refusal),
+}
+
+impl Round {
+    /// Runs a round; `None` where the claim does not exist.
+    pub(crate) async fn run(&self, policy: &Policy, claim: &ClaimKey) -> Result<Option<Done>, Failed> {
+        let claim = match self.api.get(&claim.object()).await {
+            Ok(claim) => claim,
+            Err(Refusal::Absent) => return Ok(None),
+            Err(refusal) => return Err(Failed::Claim(refusal)),
+        };
+        let seen = self.look(policy, &claim).await.map_err(Failed::Policy)?;
+        let Planned { plan, host } = policy.plan(&claim, &seen).map_err(Failed::Policy)?;
+        let mut steps: Vec<String> = Vec::new();
+        for write in host.writes.iter() {
+            let Write { step, verb } = write;
+            let written = self.write(verb, &plan, policy, &seen).await;
+            self.metrics.write(step, written.err().map(Refusal::as_str));
+            written.map_err(|refusal| Failed::Write(step.to_string(), refusal))?;
+            if steps.last().is_none_or(|last| last != step) {
+                steps.push(step.to_string());
+            }
+        }
+        let uid = claim.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Some(Done { uid, verdict: plan.verdict, again: host.again.map(|again| again.into_owned()), steps }))
+    }
+
+    /// Reads everything that the policy asks for.
+    async fn look(&self, policy: &Policy, claim: &Value) -> Result<Seen, CallError> {
+        let mut seen = Seen::default();
+        let mut first_listing = None;
+        loop {
+            let reads = policy.reads(claim, &seen)?;
+            if reads.is_empty() {
+                return Ok(seen);
+            }
+            for Read { role, target, after_seconds, .. } in reads {
+                if let (Some(seconds), Some(first)) = (after_seconds, first_listing) {
+                    // One second more, because the `Date` of an answer has whole seconds.
+                    tokio::time::sleep_until(first + Duration::from_secs(u64::from(seconds) + 1)).await;
+                }
+                let answer = self.read(&target, policy, &seen).await;
+                if role == Role::Repository {
+                    first_listing = Some(Instant::now());
+                }
+                seen.insert(role, answer);
+            }
+        }
+    }
+
+    async fn read(&self, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
+        let of_api = |answer: Result<Value, Refusal>| {
+            answer.unwrap_or_else(|refusal| refusal.failure().map_or_else(|| json!({"absent": true}), failed))
+        };
+        match target {
+            ReadTarget::Object(object) => of_api(self.api.get(object).await.map(|object| json!({"object": object}))),
+            ReadTarget::Log(job) => of_api(self.api.log(job, LOG).await.map(|log| json!({"log": log}))),
+            ReadTarget::Listing(place) => match self.bucket(place.through, policy, seen) {
+                Ok(bucket) => bucket.list(&place.key).await,
+                Err(failure) => failed(failure),
+            },
+            ReadTarget::Bytes(place) => match self.bucket(place.through, policy, seen) {
+                Ok(bucket) => bucket.get(&place.key).await,
+                Err(failure) => failed(failure),
+            },
+        }
+    }
+
+    /// The bucket that is reached with these credentials.
+    fn bucket(&self, through: Through, policy: &Policy, seen: &Seen) -> Result<Arc<Bucket>, Failure> {
+        let secret = match through {
+            Through::Base => Some(policy.credentials()),
+            Through::Secret => seen.answer(Role::Secret).and_then(|answer| answer.get("object")),
+        };
+        self.stores.bucket(secret.ok_or(Failure::NotTried)?)
+    }
+
+    async fn write(
+        &self,
+        verb: &Verb,
+        plan: &PlanDocument<'static, Value>,
+        policy: &Policy,
+        seen: &Seen,
+    ) -> Result<(), Refusal> {
+        let bucket = |place: &StoreRef| self.bucket(place.through, policy, seen).map_err(Refusal::Failed);
+        match verb {
+            Verb::Create(Creation { manifest, field_manager }) => {
+                let (object, body) = rendered(plan, *manifest)?;
+                self.api.create(&object, body, field_manager).await.map(drop)
+            }
+            Verb::Apply(Application { manifest, uid, resource_version, field_manager }) => {
+                let (object, body) = rendered(plan, *manifest)?;
+                let mut body = body.clone();
+                if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.insert("uid".to_owned(), json!(uid));
+                    metadata.insert("resourceVersion".to_owned(), json!(resource_version));
+                }
+                self.api.patch((&object, ""), PatchType::Apply, &body, field_manager).await.map(drop)
+            }
+            Verb::Patch(Patch { object, field_manager, body }) => {
+                self.api.patch((object, ""), PatchType::Merge, body, field_manager).await.map(drop)
+            }
+            Verb::PatchStatus(Patch { object, field_manager, body }) => {
+                self.api.patch((object, "/status"), PatchType::Merge, body, field_manager).await.map(drop)
+            }
+            Verb::Delete(Deletion { object, uid }) => match self.api.delete(object, uid).await {
+                Ok(_) | Err(Refusal::Absent) => Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+            Verb::Put(Put { at, text, condition }) => written(bucket(at)?.put(&at.key, text, condition).await),
+            Verb::Copy(Copy { from, to }) => written(bucket(to)?.copy(&from.key, &to.key).await),
+            Verb::Remove(at) => written(bucket(at)?.remove(&at.key).await),
+        }
+    }
+}
+
+fn written(written: Result<Written, Failure>) -> Result<(), Refusal> {
+    match written.map_err(Refusal::Failed)? {
+        Written::Done => Ok(()),
+        Written::Conflict => Err(Refusal::Conflict),
+    }
+}
+
+/// A manifest of the plan, and its address.
+fn rendered<'a>(plan: &'a PlanDocument<'_, Value>, part: Part) -> Result<(ObjectRef, &'a Value), Refusal> {
+    let manifests = plan.manifests.as_ref().ok_or(Refusal::Invalid)?;
+    let object = match part {
+        Part::Secret => &manifests.secret.object,
+        Part::Destination => &manifests.destination.object,
+        Part::Source => &manifests.source.object,
+    };
+    let object = object.as_ref().ok_or(Refusal::Invalid)?;
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).map(str::to_owned).ok_or(Refusal::Invalid);
+    let address = ObjectRef {
+        api_version: text("/apiVersion")?.into(),
+        kind: text("/kind")?.into(),
+        namespace: Some(text("/metadata/namespace")?),
+        name: text("/metadata/name")?,
+    };
+    Ok((address, object))
+}
+
+impl Failed {
+    /// The class of the failure, as it is counted.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Failed::Policy(_) => "policy",
+            Failed::Claim(refusal) | Failed::Write(_, refusal) => refusal.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Claim(refusal) => write!(f, "the claim could not be read: {}", refusal.as_str()),
+            Failed::Policy(error) => write!(f, "the policy gave no answer: {error}"),
+            Failed::Write(step, refusal) => write!(f, "a write of {step} failed: {}", refusal.as_str()),
+        }
+    }
+}

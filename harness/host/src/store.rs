@@ -1,0 +1,217 @@
+//! Requests to the store: S3, with the credentials of a Secret. Answers have the form that the policy reads; see
+//! docs/hosts.md.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig, UpdateVersion};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use volsync_policy::Condition;
+use volsync_policy::evidence::Failure;
+use volsync_policy::mover::restic::S3Address;
+
+use crate::connector::{Connector, Exchange};
+use crate::metrics::{Metrics, Side};
+
+/// The region of a store whose Secret names none. Stores other than AWS accept it.
+const REGION: &str = "us-east-1";
+
+/// How long nobody asks a store again that did not answer.
+const PAUSE: Duration = Duration::from_secs(20);
+
+/// How many buckets are kept ready. One serves all claims whose Secrets have the same keys.
+const KEPT: usize = 64;
+
+/// All stores, by their credentials.
+pub(crate) struct Stores {
+    connector: Connector,
+    metrics: Metrics,
+    buckets: Mutex<HashMap<[u8; 32], Arc<Bucket>>>,
+}
+
+/// A bucket, with credentials for it.
+pub(crate) struct Bucket {
+    store: AmazonS3,
+    metrics: Metrics,
+    /// Until when nobody asks, and why.
+    silence: Mutex<Option<(Instant, Failure)>>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It was carried out, or the object that it is about does not exist.
+    Done,
+    /// The object is not as the condition says.
+    Conflict,
+}
+
+impl Stores {
+    pub(crate) fn new(metrics: Metrics) -> anyhow::Result<Self> {
+        Ok(Stores { connector: Connector::new()?, metrics, buckets: Mutex::default() })
+    }
+
+    /// The bucket that a Secret names.
+    ///
+    /// # Errors
+    ///
+    /// The Secret names no bucket on S3, or has no keys for it.
+    pub(crate) fn bucket(&self, secret: &Value) -> Result<Arc<Bucket>, Failure> {
+        let repository = value(secret, "RESTIC_REPOSITORY").ok_or(Failure::NotTried)?;
+        if !repository.starts_with("s3:") {
+            return Err(Failure::Unsupported);
+        }
+        let address = S3Address::parse(repository.trim()).ok_or(Failure::Malformed)?;
+        let key = value(secret, "AWS_ACCESS_KEY_ID").ok_or(Failure::Denied)?;
+        let secret_key = value(secret, "AWS_SECRET_ACCESS_KEY").ok_or(Failure::Denied)?;
+        let token = value(secret, "AWS_SESSION_TOKEN").unwrap_or_default();
+        let region = value(secret, "AWS_DEFAULT_REGION").unwrap_or_else(|| REGION.to_owned());
+
+        let mut hash = Sha256::new();
+        for part in [&address.endpoint, &address.bucket, &key, &secret_key, &token, &region] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = hash.finalize().into();
+        if let Some(bucket) = buckets.get(&id) {
+            return Ok(bucket.clone());
+        }
+        let mut builder = AmazonS3Builder::new()
+            .with_http_connector(self.connector.clone())
+            .with_endpoint(address.endpoint)
+            .with_allow_http(true)
+            .with_bucket_name(address.bucket)
+            .with_region(region)
+            .with_access_key_id(key)
+            .with_secret_access_key(secret_key)
+            .with_disable_bulk_delete(true)
+            // A conditional write that is repeated fails because of itself.
+            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
+        if !token.is_empty() {
+            builder = builder.with_token(token);
+        }
+        let store = builder.build().map_err(|_| Failure::Malformed)?;
+        let bucket = Arc::new(Bucket { store, metrics: self.metrics.clone(), silence: Mutex::default() });
+        if buckets.len() >= KEPT {
+            buckets.clear();
+        }
+        buckets.insert(id, bucket.clone());
+        Ok(bucket)
+    }
+}
+
+impl Bucket {
+    /// Lists all keys below a prefix, up to the next slash.
+    pub(crate) async fn list(&self, prefix: &str) -> Value {
+        let answer = match path(prefix.trim_end_matches('/')) {
+            Ok(path) => self.ask(self.store.list_with_delimiter(Some(&path))).await,
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            Err(failure) => failed(failure),
+            // S3 lists nothing where there is no key. Something else answered, and that proves nothing.
+            Ok((None, _)) => failed(Failure::Malformed),
+            Ok((Some(found), exchange)) => {
+                let objects = found.objects.iter().filter(|object| object.location.as_ref().starts_with(prefix));
+                let objects = objects.map(|object| {
+                    let written = humantime::format_rfc3339_millis(SystemTime::from(object.last_modified)).to_string();
+                    json!({"key": object.location.as_ref(), "lastModified": written})
+                });
+                let folders = found.common_prefixes.iter().map(|folder| format!("{folder}/"));
+                json!({"listing": objects.collect::<Vec<_>>(), "prefixes": folders.collect::<Vec<_>>(),
+                       "date": exchange.date})
+            }
+        }
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, key: &str) -> Value {
+        let read = async |path: Path| {
+            let found = self.store.get(&path).await?;
+            let etag = found.meta.e_tag.clone();
+            Ok((found.bytes().await?, etag))
+        };
+        let answer = match path(key) {
+            Ok(path) => self.ask(read(path)).await,
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            Err(failure) => failed(failure),
+            Ok((None, exchange)) => json!({"absent": true, "date": exchange.date}),
+            Ok((Some((bytes, etag)), exchange)) => {
+                json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": exchange.date})
+            }
+        }
+    }
+
+    /// Writes an object under a condition.
+    pub(crate) async fn put(&self, key: &str, text: &str, condition: &Condition) -> Result<Written, Failure> {
+        let mode = match condition {
+            Condition::IfNoneMatch(_) => PutMode::Create,
+            Condition::IfMatch(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
+        };
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let written = self.ask(self.store.put_opts(&path(key)?, text.to_owned().into(), options)).await?;
+        Ok(if written.0.is_some() { Written::Done } else { Written::Conflict })
+    }
+
+    /// Copies an object. It is not an error if it does not exist.
+    pub(crate) async fn copy(&self, from: &str, to: &str) -> Result<Written, Failure> {
+        self.ask(self.store.copy(&path(from)?, &path(to)?)).await.map(|_| Written::Done)
+    }
+
+    /// Deletes an object. It is not an error if it does not exist.
+    pub(crate) async fn remove(&self, key: &str) -> Result<Written, Failure> {
+        self.ask(self.store.delete(&path(key)?)).await.map(|_| Written::Done)
+    }
+
+    /// Runs a request; `None` where the object does not exist or the condition does not hold. While the store is known
+    /// not to answer, nobody asks it, so that an outage costs one request and not one for each claim.
+    async fn ask<T>(
+        &self,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<(Option<T>, Exchange), Failure> {
+        let silence = || self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some((_, failure)) = silence().filter(|(until, _)| now < *until) {
+            return Err(failure);
+        }
+        let (answer, exchange) = Exchange::of(request).await;
+        let found = match (answer, exchange.failure, exchange.status) {
+            (Ok(answer), _, _) => Ok(Some(answer)),
+            (Err(_), Some(failure), _) => Err(failure),
+            (Err(_), None, Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)) => {
+                Ok(None)
+            }
+            (Err(_), None, _) => Err(Failure::Malformed),
+        };
+        let is_silent = matches!(exchange.failure, Some(Failure::Unreachable | Failure::Timeout));
+        *silence() = exchange.failure.filter(|_| is_silent).map(|failure| (Instant::now() + PAUSE, failure));
+        self.metrics.request(Side::Store, found.as_ref().err().map(|failure| failure.as_str()));
+        found.map(|found| (found, exchange))
+    }
+}
+
+/// What an answer says of a read that failed.
+pub(crate) fn failed(failure: Failure) -> Value {
+    json!({"failed": failure.as_str()})
+}
+
+fn path(key: &str) -> Result<Path, Failure> {
+    Path::parse(key).map_err(|_| Failure::Unsupported)
+}
+
+/// A value of a Secret, as text.
+fn value(secret: &Value, key: &str) -> Option<String> {
+    let plain = || secret.get("stringData")?.get(key)?.as_str().map(str::to_owned);
+    let encoded = || String::from_utf8(STANDARD.decode(secret.get("data")?.get(key)?.as_str()?).ok()?).ok();
+    plain().or_else(encoded)
+}

@@ -1,0 +1,116 @@
+//! What people are told: an Event for each claim, code and hold.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use volsync_policy::{ObjectRef, VerdictDocument};
+
+use crate::api::{ApiServer, Refusal};
+use crate::claim::ClaimKey;
+use crate::config::Sources;
+use crate::round::Done;
+
+/// The longest note of an Event, in bytes, that an API server accepts.
+const LONGEST_NOTE: usize = 1024;
+
+/// Tells people what was decided.
+pub(crate) struct Teller {
+    api: ApiServer,
+    /// What was told last of each claim.
+    last: Mutex<HashMap<ClaimKey, String>>,
+}
+
+/// The subject of an Event.
+struct Subject<'a> {
+    object: ObjectRef,
+    uid: &'a str,
+}
+
+impl Teller {
+    pub(crate) fn new(api: ApiServer) -> Self {
+        Teller { api, last: Mutex::default() }
+    }
+
+    /// Tells what a round decided, where that is new.
+    pub(crate) async fn decided(&self, claim: &ClaimKey, done: &Done) {
+        let Done { uid, verdict, .. } = done;
+        let hold = verdict.hold.as_ref().map(|hold| hold.to_string()).unwrap_or_default();
+        let told = format!("{uid} {} {hold}", verdict.code.as_str());
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.clone(), told.clone());
+        if last.as_ref() == Some(&told) {
+            return;
+        }
+        tracing::info!(%claim, code = verdict.code.as_str(), hold, "decided");
+        let kind = if verdict.way_out.is_some() { "Warning" } else { "Normal" };
+        let subject = Subject { object: claim.object(), uid };
+        self.publish(&subject, &told, (kind, verdict.code.as_str()), &note(verdict, claim)).await;
+    }
+
+    /// The claim is gone.
+    pub(crate) fn forget(&self, claim: &ClaimKey) {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(claim);
+    }
+
+    /// Tells that settings or credentials were refused.
+    pub(crate) async fn refused(&self, Sources { namespace, settings, .. }: &Sources, problems: &str) {
+        let object = ObjectRef {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some(namespace.clone()),
+            name: settings.clone(),
+        };
+        self.publish(&Subject { object, uid: "" }, problems, ("Warning", "SettingsRefused"), problems).await;
+    }
+
+    /// Publishes an Event, once for everything that is told under the same words.
+    async fn publish(&self, subject: &Subject<'_>, told: &str, (kind, reason): (&str, &str), note: &str) {
+        let Subject { object: about, uid } = subject;
+        let digest: String = Sha256::digest(told).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("{}.{digest}", about.name.get(..200).unwrap_or(&about.name));
+        let event = ObjectRef {
+            api_version: "events.k8s.io/v1".into(),
+            kind: "Event".into(),
+            namespace: about.namespace.clone(),
+            name,
+        };
+        let body = json!({
+            "apiVersion": event.api_version, "kind": event.kind,
+            "metadata": {"namespace": event.namespace, "name": event.name},
+            "eventTime": humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+            "reportingController": "volsync-policy.io/host", "reportingInstance": "host",
+            "action": "Plan", "reason": reason, "type": kind, "note": cut(note),
+            "regarding": {"apiVersion": about.api_version, "kind": about.kind, "namespace": about.namespace,
+                          "name": about.name, "uid": uid},
+        });
+        match self.api.create(&event, &body, volsync_policy::names::FIELD_MANAGER).await {
+            Ok(Value::Object(_)) | Err(Refusal::Conflict) => {}
+            Ok(_) | Err(_) => tracing::warn!(event = event.name, "an Event could not be written"),
+        }
+    }
+}
+
+/// What was decided and what to do, in words.
+fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
+    let mut note = verdict.message.clone().into_owned();
+    if let Some(problem) = &verdict.problem {
+        note += &format!(" {problem}");
+    }
+    if let Some(way_out) = &verdict.way_out {
+        note += &format!(" {way_out}");
+    }
+    if let Some(hold) = &verdict.hold {
+        let ClaimKey { namespace, name } = claim;
+        let accept = volsync_policy::names::ACCEPT;
+        note += &format!(" Accept: kubectl -n {namespace} annotate pvc {name} {accept}='{hold} <reason>'");
+    }
+    note
+}
+
+/// A note of at most [`LONGEST_NOTE`] bytes.
+fn cut(note: &str) -> &str {
+    let end = (0..=LONGEST_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
+    note.get(..end.unwrap_or_default()).unwrap_or_default()
+}

@@ -122,7 +122,7 @@ fn ownership(d: &Decided<'_>) -> bool {
     restore && backup && secret
 }
 
-/// Every hold names what a person can do. That the ways lead out is shown by taking them: `enumeration.rs`.
+/// Every hold names what a person can do. That the ways lead out is shown by taking them: `enumeration/ways.rs`.
 fn a_way_out(d: &Decided<'_>) -> bool {
     let waits = matches!(d.verdict.backup, Backup::Withhold | Backup::Keep);
     let goes_on = d.verdict.restore == Restore::Apply

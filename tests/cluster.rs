@@ -21,6 +21,8 @@ mod repositories;
 mod restores;
 #[path = "cluster/s3.rs"]
 mod s3;
+#[path = "cluster/unattended.rs"]
+mod unattended;
 #[path = "cluster/volsync.rs"]
 mod volsync;
 
@@ -84,8 +86,15 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They wait for VolSync, each on its own, far more than they compute.
     arguments.test_threads.get_or_insert(4);
-    let tests =
-        [admission::TESTS, backups::TESTS, criteria::TESTS, populator::TESTS, repositories::TESTS, restores::TESTS];
+    let tests = [
+        admission::TESTS,
+        backups::TESTS,
+        criteria::TESTS,
+        populator::TESTS,
+        repositories::TESTS,
+        restores::TESTS,
+        unattended::TESTS,
+    ];
     if arguments.list {
         let nothing: Run = Arc::new(|_| Ok(()));
         return libtest_mimic::run(&arguments, trials(&tests, &nothing)).exit_code();

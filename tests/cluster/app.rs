@@ -1,6 +1,6 @@
 //! An application's claim, which the host looks after.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy_cluster::{Namespace, text};
 
@@ -80,14 +80,26 @@ impl<'a> App<'a> {
         Ok(told)
     }
 
-    /// The codes of the Events about the claim with this uid.
-    fn told(&self, uid: &str) -> anyhow::Result<Vec<String>> {
+    /// The codes that the host has told of the claim with this uid, in order.
+    pub(crate) fn told(&self, uid: &str) -> anyhow::Result<Vec<String>> {
+        Ok(self.events(uid)?.iter().map(|event| text(event, "/reason").to_owned()).collect())
+    }
+
+    /// The words in which the host has told of the claim that it decided `code`.
+    pub(crate) fn note(&self, code: &str) -> anyhow::Result<String> {
+        let events = self.events(text(&self.claim()?, "/metadata/uid"))?;
+        let event = events.iter().rfind(|event| text(event, "/reason") == code).context("no Event")?;
+        Ok(text(event, "/message").to_owned())
+    }
+
+    /// The host's Events about the claim with this uid, in order.
+    fn events(&self, uid: &str) -> anyhow::Result<Vec<Value>> {
         let mut events = self.namespace.list("Event")?;
         events.retain(|event| {
             text(event, "/involvedObject/uid") == uid && text(event, "/reportingComponent") == "volsync-policy.io/host"
         });
         events.sort_by_key(|event| text(event, "/eventTime").to_owned());
-        Ok(events.iter().map(|event| text(event, "/reason").to_owned()).collect())
+        Ok(events)
     }
 
     /// Waits until a backup has the file `name` of the volume, and no other backup has begun.

@@ -47,6 +47,17 @@ pub(crate) fn start(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<
     cluster.spawn(name, &mut command(cluster, name, port)?)
 }
 
+/// Starts a host that ends as if it were killed, right after its first write.
+pub(crate) fn start_for_one_write(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Program> {
+    cluster.spawn(name, command(cluster, name, port)?.env("FAILPOINTS", "written=return"))
+}
+
+/// The metrics of the host at that port; empty while it does not answer.
+pub(crate) fn metrics(cluster: &Cluster, port: u16) -> anyhow::Result<String> {
+    let metrics = cluster.command("curl").args(["-s", &format!("http://127.0.0.1:{port}/metrics")]).output()?;
+    Ok(String::from_utf8_lossy(&metrics.stdout).into_owned())
+}
+
 fn command(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Command> {
     let mut host = cluster.command(program()?.to_str().context("the path of the command")?);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);

@@ -51,6 +51,15 @@ impl Program {
         self.signal(Signal::KILL)
     }
 
+    /// Whether it has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// The system does not know it.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        Ok(self.process.try_wait()?.is_some())
+    }
+
     /// What it has printed.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(ours)).try_init()?;
+    let _failpoints = fail::FailScenario::setup();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(host(options))
 }
 

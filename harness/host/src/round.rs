@@ -69,6 +69,7 @@ impl Round {
             let written = self.write(verb, &plan, policy, &seen).await;
             self.metrics.write(step, written.err().map(Refusal::as_str));
             written.map_err(|refusal| Failed::Write(step.to_string(), refusal))?;
+            fail::fail_point!("written", |_| std::process::exit(1));
             if steps.last().is_none_or(|last| last != step) {
                 steps.push(step.to_string());
             }

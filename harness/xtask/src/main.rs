@@ -157,7 +157,8 @@ fn root() -> PathBuf {
 
 /// Every package at once: for a part of them alone, cargo would compile what they depend on anew, with the features
 /// that this part asks for.
-const WORKSPACE: [&str; 4] = ["--locked", "--workspace", "--features", "volsync-policy-cli/host"];
+const WORKSPACE: [&str; 4] =
+    ["--locked", "--workspace", "--features", "volsync-policy-cli/host,volsync-policy-host/failpoints"];
 
 /// A program of the workspace, built as the tests have it.
 fn program(name: &str) -> anyhow::Result<Command> {

@@ -1,0 +1,201 @@
+//! What the host does by itself: when it is killed, when there are two, when a person accepts a hold or takes the label
+//! off, when keys are rotated, when settings are mistyped, and when an object is somebody else's.
+
+use std::fs;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+use volsync_policy_cluster::{says, text};
+
+use crate::app::{App, CLAIM};
+use crate::repositories::snapshots;
+use crate::volsync::{bound, secret};
+use crate::{World, host, tests};
+
+tests![
+    hosts_that_end_after_every_write_come_to_the_same_end,
+    a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back,
+    a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold,
+    a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data,
+    an_object_of_somebody_else_is_never_touched,
+    rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
+];
+
+/// Each host makes one write and is gone: the next one goes on from what it finds, whatever was written last.
+fn hosts_that_end_after_every_write_come_to_the_same_end(world: &World) -> anyhow::Result<()> {
+    let world = &World::without_host(&world.store)?;
+    host::install(world)?;
+    let app = App::new(world, "killed")?;
+    let end = |code: &str| -> anyhow::Result<(Vec<String>, usize)> {
+        let uid = text(&app.claim()?, "/metadata/uid").to_owned();
+        for hosts in 1.. {
+            let mut host = host::start_for_one_write(&world.cluster, "host", 8099)?;
+            let has_ended = world.cluster.until("a write", || {
+                let is_told = app.told(&uid)?.iter().any(|it| it == code);
+                Ok(if is_told { Some(false) } else { host.has_ended()?.then_some(true) })
+            })?;
+            if !has_ended {
+                host.kill()?;
+                return Ok((app.told(&uid)?, hosts));
+            }
+        }
+        bail!("no host is left")
+    };
+    app.create()?;
+    let (codes, hosts) = end("Released")?;
+    // Secret, ReplicationDestination, ledger entry, record, ReplicationSource, and the image in three writes.
+    ensure!(hosts > 7, "{hosts} hosts: {codes:?}");
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.create()?;
+    let (codes, hosts) = end("Released")?;
+    ensure!(hosts > 7, "{hosts} hosts: {codes:?}");
+    ensure!(!codes.contains(&"StartedFresh".to_owned()), "{codes:?}");
+    ensure!(app.namespace.run(CLAIM, "cat file")? == "good\n");
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")?;
+    app.is_backed_up("file")
+}
+
+fn a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back(world: &World) -> anyhow::Result<()> {
+    let world = &World::without_host(&world.store)?;
+    host::install(world)?;
+    let leads = |port: u16| host::metrics(&world.cluster, port).map(|it| it.contains("\nvolsync_policy_leader 1\n"));
+    let first = host::start(&world.cluster, "first", 8099)?;
+    world.cluster.until("the first host to lead", || Ok(leads(8099)?.then_some(())))?;
+    let second = host::start(&world.cluster, "second", 8098)?;
+    let app = App::new(world, "handover")?;
+    app.create()?;
+    app.until("FreshVolume")?;
+    ensure!(leads(8099)? && !leads(8098)?, "{}", second.log()?);
+    ensure!(!second.log()?.contains("\"carried out\""), "{}", second.log()?);
+
+    let status = first.terminate()?;
+    ensure!(status.success(), "{status}");
+    world.cluster.until("the second host to lead", || Ok(leads(8098)?.then_some(())))?;
+    app.until("StartedFresh")?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")
+}
+
+fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world: &World) -> anyhow::Result<()> {
+    let app = App::new(world, "accepted")?;
+    app.create()?;
+    app.until("StartedFresh")?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
+    fs::remove_dir_all(world.store.bucket().join(app.repository()))?;
+
+    app.create()?;
+    app.until("DataExpected")?;
+    ensure!(says(&app.claim()?, "/status/phase=Pending"));
+    // The command stands in the Event, ready to be copied.
+    let told = app.note("DataExpected")?;
+    let command = told.split("Accept: kubectl ").nth(1).with_context(|| told.clone())?;
+    let (arguments, accept) = command.split_once(" volsync-policy.io/accept=").with_context(|| told.clone())?;
+    let accept =
+        format!("volsync-policy.io/accept={}", accept.trim_matches('\'').replace("<reason>", "lost in a fire"));
+    let mut kubectl = world.cluster.command("kubectl");
+    let output = kubectl.args(arguments.split(' ')).arg(accept).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    bound(&app.namespace, CLAIM)?;
+    app.namespace.run(CLAIM, "echo new > file")?;
+    app.is_backed_up("file")
+}
+
+fn a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data(world: &World) -> anyhow::Result<()> {
+    let app = App::new(world, "label")?;
+    app.create()?;
+    app.until("StartedFresh")?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+    app.namespace.patch("PersistentVolumeClaim", CLAIM, json!({"metadata": {"labels": {"backup": null}}}))?;
+    app.until("OptedOut")?;
+    app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
+    ensure!(!snapshots(&world.store, &app.repository())?.is_empty());
+    ensure!(app.namespace.run(CLAIM, "cat file")? == "good\n");
+    Ok(())
+}
+
+/// Nothing in them conflicts with a manifest of ours, so an apply would merge into them without an error.
+fn an_object_of_somebody_else_is_never_touched(world: &World) -> anyhow::Result<()> {
+    for (namespace, kind, name) in [
+        ("foreign-secret", "Secret", "data-volsync-secret"),
+        ("foreign-destination", "ReplicationDestination", "data-restore"),
+        ("foreign-source", "ReplicationSource", "data-backup"),
+    ] {
+        let app = App::new(world, namespace)?;
+        let spec = match kind {
+            "Secret" => ("immutable", json!(false)),
+            "ReplicationSource" => ("spec", json!({"sourcePVC": "other", "trigger": {"manual": "never"}})),
+            _ => ("spec", json!({"trigger": {"manual": "never"}})),
+        };
+        let version = if kind == "Secret" { "v1" } else { "volsync.backube/v1alpha1" };
+        let mut object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
+        object[spec.0] = spec.1;
+        app.namespace.create(&object)?;
+        app.create()?;
+        app.until("NotOurs")?;
+        let left = app.namespace.get(kind, name)?;
+        let managers = left["metadata"]["managedFields"].as_array().context("no managers")?;
+        let ours = |it: &Value| text(it, "/manager").starts_with("volsync-policy");
+        ensure!(!managers.iter().any(ours), "{kind}: {managers:#?}");
+        ensure!(left["metadata"]["labels"].is_null(), "{left:#}");
+        for other in ["data-volsync-secret", "data-restore", "data-backup"].into_iter().filter(|it| *it != name) {
+            let kind = match other {
+                "data-volsync-secret" => "Secret",
+                "data-restore" => "ReplicationDestination",
+                _ => "ReplicationSource",
+            };
+            ensure!(app.namespace.get(kind, other)?.is_null(), "{other} was created beside a foreign {name}");
+        }
+    }
+    Ok(())
+}
+
+fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused(
+    world: &World,
+) -> anyhow::Result<()> {
+    let world = &World::start(&world.store)?;
+    let app = App::new(world, "rotated-key")?;
+    app.create()?;
+    app.until("StartedFresh")?;
+    let before = app.namespace.get("Secret", "data-volsync-secret")?;
+    let settings = world.namespace(host::NAMESPACE)?;
+
+    let mut rotated = secret("volsync-policy-base", "");
+    rotated["stringData"]["AWS_DEFAULT_REGION"] = json!("eu-north-1");
+    rotated["stringData"]["RESTIC_PASSWORD"] = json!("another-password");
+    settings.apply(&rotated)?;
+    let after = app.namespace.wait("Secret", "data-volsync-secret", "the new key", |secret| {
+        secret["data"]["AWS_DEFAULT_REGION"].is_string()
+    })?;
+    ensure!(after["data"]["RESTIC_PASSWORD"] == before["data"]["RESTIC_PASSWORD"], "the password was replaced");
+
+    // What is not valid is said where people look, and what was in force stays.
+    settings.apply(&host::config_map(&json!({"schedules": {"minutely": "every minute"}})))?;
+    let refused = world.cluster.until("the refusal", || {
+        let events = settings.list("Event")?;
+        Ok(events.into_iter().find(|event| says(event, "/reason=SettingsRefused")))
+    })?;
+    ensure!(text(&refused, "/message").contains("schedules.minutely"), "{refused:#}");
+    let second = App::new(world, "still-served")?;
+    second.create()?;
+    second.until("StartedFresh")?;
+
+    // Without base credentials nothing new begins, and what runs goes on.
+    settings.apply(&host::config_map(&host::settings()))?;
+    settings.delete("Secret", "volsync-policy-base")?;
+    let third = App::new(world, "without-credentials")?;
+    third.create()?;
+    third.until("CredentialsMissing")?;
+    second.namespace.run(CLAIM, "echo good > file")?;
+    second.is_backed_up("file")?;
+    ensure!(!says(&second.source()?, "/spec/paused=true"), "the backup was paused");
+    settings.apply(&secret("volsync-policy-base", ""))?;
+    third.until("StartedFresh").map(drop)
+}

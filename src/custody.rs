@@ -13,8 +13,8 @@
 
 use crate::code::Code;
 use crate::evidence::{
-    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Listing, Phase,
-    ReleaseRecord, Repository, RestoreEvidence, Volume,
+    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Listing, Memory,
+    Phase, ReleaseRecord, Repository, RestoreEvidence, Suspicion, Volume,
 };
 use crate::history::{Doubt, History};
 use crate::mover::restic::Outcome;
@@ -41,8 +41,18 @@ impl<'a> Own<'a> {
         self.0
     }
 
+    /// The uid of the claim.
+    pub(crate) fn uid(&self) -> &'a str {
+        &self.0.writer.uid
+    }
+
+    /// What the entry remembers.
+    pub(crate) fn memory(&self) -> Option<&'a Memory> {
+        self.0.memory.as_ref()
+    }
+
     /// Whether the entry is for the repository that was read, by its address.
-    fn is_of_the_place(&self) -> bool {
+    pub(crate) fn is_of_the_place(&self) -> bool {
         !self.0.repository.is_other()
     }
 
@@ -240,8 +250,9 @@ impl ReleaseRecord {
     /// Whether another writer has taken over the repository since the release.
     ///
     /// The record is written after the entry, and the claim is read before the ledger. So an entry that is another's is
-    /// no stale read, whatever its term: the ledger was lost and started again. The record's mark yields to an entry
-    /// of the claim's own whose newest snapshot is still the newest.
+    /// no stale read, whatever its term: the ledger was lost and started again. Under an entry of the claim's own,
+    /// which may have been put back, another has taken over if it is known to have written the newest snapshot. The
+    /// record's mark yields to an own entry whose newest snapshot is still the newest.
     pub(crate) fn is_overtaken(&self, evidence: &Evidence) -> bool {
         let Evidence { cluster, ledger, repository, .. } = evidence;
         match (Own::of(evidence), ledger.living_entry()) {
@@ -251,7 +262,7 @@ impl ReleaseRecord {
                     Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => true,
                     Repository::Holds(listing) => own.entry().remembers(listing),
                 };
-                self.overtaken && !is_last
+                self.overtaken && !is_last || evidence.suspicion() == Some(Suspicion::Confirmed)
             }
             (None, Some(_)) => self.overtaken || cluster.is_some(),
             (None, None) => self.overtaken,
@@ -351,6 +362,9 @@ impl Evidence {
     /// Whether the volume wrote the newest snapshot itself, as the ledger says. An earlier claim of this cluster may
     /// have had the same volume; then it must have written the last snapshot that there is.
     fn wrote_the_newest(&self) -> bool {
+        if self.suspicion() == Some(Suspicion::Confirmed) {
+            return false;
+        }
         if Own::of(self).is_some() {
             return true;
         }

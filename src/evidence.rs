@@ -411,6 +411,23 @@ pub struct Listing {
     /// other was written since the one that the release record names.
     #[serde(default)]
     pub lists_saved: bool,
+    /// Whether somebody else is suspected to have written the newest snapshot, although the ledger entry is the claim's
+    /// own: the log of the claim's ReplicationSource names an older snapshot as the one that it saved last. Left out
+    /// where nothing is suspected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<Suspicion>,
+}
+
+/// The suspicion that somebody else wrote the newest snapshot under the claim's own ledger entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Suspicion {
+    /// The ReplicationSource may have saved the newest snapshot meanwhile: it was running, or it was not read again
+    /// after the snapshots were listed, or it had changed by then.
+    Open,
+    /// The ReplicationSource was idle, and after the snapshots were listed it was still as it was before.
+    Confirmed,
 }
 
 /// Why something in the store could not be read.
@@ -653,6 +670,17 @@ impl Evidence {
         let secret = self.secret.as_ref().is_some_and(SecretEvidence::is_ours);
         let restore = self.restore.as_ref().is_some_and(RestoreEvidence::is_ours);
         secret || restore || self.backup.as_ref().is_some_and(BackupEvidence::is_ours)
+    }
+
+    /// The suspicion that somebody else wrote the newest snapshot under the claim's own ledger entry.
+    pub(crate) fn suspicion(&self) -> Option<Suspicion> {
+        self.repository.listing()?.suspicion
+    }
+
+    /// Whether a second look at the ReplicationSource could settle who wrote the newest snapshot.
+    pub(crate) fn needs_second_look(&self) -> bool {
+        let is_idle = self.backup.as_ref().and_then(BackupEvidence::ours).is_some_and(|backup| !backup.syncing);
+        self.suspicion() == Some(Suspicion::Open) && is_idle
     }
 
     /// The newest snapshot, where the claim's ReplicationSource saved it.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::acceptance::HoldId;
 use crate::ask::Ask;
 use crate::code::{Acceptance, Code};
+use crate::custody::Own;
 use crate::evidence::{
     ClaimEvidence, DataSource, Digest, Entry, Evidence, FinishedRestore, Phase, RestoreEvidence, Volume, VolumeId,
     Writer,
@@ -60,10 +61,19 @@ impl Hold {
         }
         covers.push(repository_fact(ask, evidence));
         let is_active = evidence.is_active(ask.interval);
+        let is_superseded = code == Code::Superseded;
+        let is_own = Own::of(evidence).is_some();
         let is_moving =
-            code == Code::Superseded || is_active || evidence.secret_is_other() && evidence.release_stands();
+            is_superseded && !is_own || is_active || evidence.secret_is_other() && evidence.release_stands();
         covers.extend(newest_fact(evidence).filter(|_| !is_moving));
-        covers.push(writer_fact(evidence, is_active && code != Code::Superseded));
+        covers.push(writer_fact(
+            evidence,
+            match (is_superseded, is_active) {
+                (true, _) if is_own => "; but another wrote the newest snapshot",
+                (false, true) => "; it may still be at work",
+                (true, _) | (false, false) => "",
+            },
+        ));
         covers.extend(address_fact(evidence));
         let basis = covers.iter().flat_map(|fact| [&*fact.topic, &fact.text].into_iter().chain(fact.exact()));
         let basis: Vec<&str> = basis.collect();
@@ -128,14 +138,13 @@ fn newest_fact(evidence: &Evidence) -> Option<Fact> {
     Some(Fact::new("newest", text).exactly(Some(&listing.newest_key)))
 }
 
-/// The claim that backs up to the repository, by the ledger, and whether it may still be at work.
-fn writer_fact(evidence: &Evidence, is_active: bool) -> Fact {
-    let at_work = if is_active { "; it may still be at work" } else { "" };
+/// The claim that backs up to the repository, by the ledger, and what else is known of the writer.
+fn writer_fact(evidence: &Evidence, besides: &str) -> Fact {
     let Some(Entry { writer: Writer { cluster, uid, volume, term, .. }, retired, .. }) = evidence.ledger.entry() else {
-        return Fact::new("writer", format!("unknown, because the ledger has no entry{at_work}"));
+        return Fact::new("writer", format!("unknown, because the ledger has no entry{besides}"));
     };
     let retired = if *retired { ", retired" } else { "" };
-    Fact::new("writer", format!("claim {uid} of cluster {cluster}, volume {volume}, term {term}{retired}{at_work}"))
+    Fact::new("writer", format!("claim {uid} of cluster {cluster}, volume {volume}, term {term}{retired}{besides}"))
 }
 
 /// The repositories that the Secret and the ledger entry name, where they differ from the rendered one.

@@ -123,7 +123,7 @@ pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let secret = eligibility.eligible().map(|it| SecretManifest::of(it, review.credentials.as_deref()));
     let evidence = observer.evidence();
     let asked = eligibility.map(|protection| SecretManifest::ask(secret.as_ref(), protection, Some(&evidence)));
-    observer.target.reads(Depth::of(&asked, &evidence), seen)
+    observer.target.reads(Depth::of(&asked, &evidence), &evidence, seen)
 }
 
 /// Makes the plan for a host that carries it out.

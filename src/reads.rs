@@ -4,7 +4,8 @@
 //! object (a claim its volume, a Secret its repository), and a cheap read can make an expensive one unnecessary.
 //!
 //! VolSync does not wait for a host that reads one object after another, so an effect is read before its cause: the
-//! claim, then `vs-prime-<uid>`, then the ReplicationDestination; logs and the ledger before the repository.
+//! claim, then `vs-prime-<uid>`, then the ReplicationDestination; logs and the ledger before the repository. Where the
+//! newest snapshot is not the one that the ReplicationSource saved last, it is read once more after the repository.
 //! `docs/decisions.md` says what would be misread otherwise.
 
 use std::borrow::Cow;
@@ -93,9 +94,11 @@ impl Depth {
 }
 
 impl Target {
-    /// What to read next: what is wanted, can be named, and has no answer yet.
-    pub(crate) fn reads(&self, depth: Depth, seen: &Seen) -> Vec<Read> {
-        let unread = self.wanted(depth, seen).into_iter().filter(|role| !seen.has(*role));
+    /// What to read next: what is wanted, can be named, and has no answer yet. `evidence` is what was seen so far.
+    pub(crate) fn reads(&self, depth: Depth, evidence: &Evidence, seen: &Seen) -> Vec<Read> {
+        let mut wanted = self.wanted(depth, seen);
+        wanted.extend((depth == Depth::Store && evidence.needs_second_look()).then_some(Role::SourceAgain));
+        let unread = wanted.into_iter().filter(|role| !seen.has(*role));
         let read = |role: Role| {
             let fields = role.fields().iter().map(|field| Cow::Borrowed(*field)).collect();
             let after_seconds = (role == Role::RepositoryAgain).then_some(TWICE_APART);

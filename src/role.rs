@@ -70,6 +70,9 @@ roles! {
     Snapshots = "snapshots";
     /// The repository's locks.
     Locks = "locks";
+    /// The ReplicationSource once more, after the snapshots: only where somebody else may have written the newest one
+    /// under the claim's own ledger entry.
+    SourceAgain = "sourceAgain";
 }
 
 impl Role {
@@ -81,7 +84,7 @@ impl Role {
             Role::Claim => &["metadata", "spec", "status.phase"],
             Role::Volume => &["metadata.uid", "metadata.annotations", "spec.claimRef", "spec.csi"],
             Role::Populator => &["metadata.uid", "spec.dataSourceRef"],
-            Role::Destination | Role::Source => &[
+            Role::Destination | Role::Source | Role::SourceAgain => &[
                 "metadata.uid",
                 "metadata.resourceVersion",
                 "metadata.labels",

@@ -311,6 +311,8 @@ impl LedgerWrite {
         let goes_on = matches!(&verdict.backup, Backup::Release(released) if !released.is_new());
         let record = evidence.release().filter(|_| goes_on)?;
         let since = match ledger {
+            // Whoever wrote the newest snapshot, it is not remembered as this claim's.
+            Ledger::Entry(_) if listing.suspicion.is_some() => None,
             Ledger::Entry(entry) if entry.retired => listing.lists_saved.then_some(listing.as_of),
             Ledger::Entry(entry) => {
                 let is_new = match &entry.memory {

@@ -79,7 +79,7 @@ impl Target {
             Role::Volume => of_cluster("PersistentVolume", named(Role::Claim, &["spec", "volumeName"])?),
             Role::Populator => of("v1", "PersistentVolumeClaim", &populator(named(Role::Claim, &["metadata", "uid"])?)),
             Role::Destination => manifest(Part::Destination),
-            Role::Source => manifest(Part::Source),
+            Role::Source | Role::SourceAgain => manifest(Part::Source),
             Role::Secret => manifest(Part::Secret),
             Role::ExternalSecret => of(EXTERNAL_SECRETS_VERSION, "ExternalSecret", &self.names.secret),
             Role::DestinationJob | Role::DestinationLog => {

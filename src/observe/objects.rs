@@ -163,6 +163,13 @@ impl Observer<'_> {
     pub(super) fn saved(&self) -> Option<SnapshotId> {
         saved(mover_log(self.found(Role::Source)?))
     }
+
+    /// Whether the ReplicationSource was idle, and still as it was before when it was read a second time.
+    pub(super) fn source_rested(&self) -> bool {
+        let looks = (self.found(Role::Source), self.found(Role::SourceAgain));
+        let (Some(first), Some(again)) = looks else { return false };
+        uid(first) == uid(again) && first.get("status") == again.get("status") && !is_syncing(first)
+    }
 }
 
 /// Whether this policy manages an object.

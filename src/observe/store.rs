@@ -1,8 +1,10 @@
 //! The store: the ledger and the repository, read without the repository's password.
 
 use super::{Observer, TWICE_APART};
+use crate::custody::Own;
 use crate::evidence::{
-    Digest, EmptyRepository, Evidence, Failure, Ledger, Listing, NoRepository, Repository, RestoreEvidence, Timestamp,
+    BackupEvidence, Digest, EmptyRepository, Evidence, Failure, Ledger, Listing, NoRepository, Repository,
+    RestoreEvidence, Suspicion, Timestamp,
 };
 use crate::ledger::{self, Unreadable};
 use crate::mover::restic::{Outcome, SnapshotId, layout};
@@ -129,7 +131,35 @@ impl Observer<'_> {
             newest_at: *newest_at,
             lists_restored: restored.is_some_and(lists),
             lists_saved: is_next && self.saved().as_ref().is_some_and(is_newest),
+            suspicion: self.suspicion(snapshots, opened, evidence),
         })
+    }
+
+    /// The suspicion that somebody else wrote the newest snapshot, although the ledger entry is the claim's own.
+    fn suspicion(
+        &self,
+        snapshots: &[(Timestamp, Digest)],
+        opened: &EmptyRepository,
+        evidence: &Evidence,
+    ) -> Option<Suspicion> {
+        let own = Own::of(evidence).filter(Own::is_of_the_place)?;
+        let backup = evidence.backup.as_ref().and_then(BackupEvidence::ours)?;
+        let saved = self.saved().filter(|_| backup.uid.as_deref() == Some(own.uid()))?;
+        let (_, saved) = snapshots.iter().find(|(_, key)| key.as_str().starts_with(saved.as_str()))?;
+        let (_, newest) = snapshots.iter().max()?;
+        let (record, memory) = (evidence.release(), own.memory());
+        let recorded = record.as_ref().and_then(|record| record.newest.as_ref());
+        let named = [Some(saved), recorded, memory.map(|memory| &memory.newest_key)];
+        // In a copy of the repository the times say nothing.
+        let released = record.as_ref().and_then(|record| record.fingerprint.as_ref());
+        let fingerprints = released.into_iter().chain(memory.map(|memory| &memory.fingerprint));
+        let is_other_time = |(at, key): &(Timestamp, Digest)| {
+            memory.is_some_and(|memory| memory.newest_key == *key && memory.newest_at != *at)
+        };
+        let is_copy =
+            fingerprints.into_iter().any(|it| *it != opened.fingerprint) || snapshots.iter().any(is_other_time);
+        let suspicion = if self.source_rested() { Suspicion::Confirmed } else { Suspicion::Open };
+        (!named.contains(&Some(newest)) && !is_copy).then_some(suspicion)
     }
 
     fn listing(&self, role: Role) -> Result<seen::Listing<'_>, Failure> {

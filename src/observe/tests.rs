@@ -688,3 +688,69 @@ fn a_saved_snapshot_counts_as_the_newest_only_if_nothing_else_was_written_since_
     ));
     assert_eq!(evidence(&newer)["repository"]["holds"]["listsSaved"], false, "somebody wrote since");
 }
+
+/// Somebody else has written since the backup that the source's log names, and the entry is the claim's own.
+fn overwritten() -> Value {
+    let mut entry: Value = serde_json::from_str(include_str!("../../tests/stored/entry.json")).unwrap();
+    json_patch(
+        &mut entry,
+        json!({"writer": {"cluster": "uid-of-kube-system", "uid": "u-1", "term": 1,
+                          "volume": {"driver": "csi.test", "handle": "v-1"}}, "memory": null}),
+    );
+    entry["repository"] =
+        json!(crate::evidence::Digest::of(b"s3:http://s3.local:9000/backups/here/shop/data").as_str());
+    let mut seen =
+        changed(&released(), json!({"entry": {"absent": null, "bytes": base64(&entry.to_string()), "etag": "e"}}));
+    seen["snapshots"]["listing"].as_array_mut().unwrap().push(json!({
+        "key": format!("here/shop/data/snapshots/{}", "c".repeat(64)), "lastModified": "2026-11-24T08:00:00.000Z"
+    }));
+    seen
+}
+
+#[test]
+fn the_source_is_read_again_only_where_another_may_have_written_under_the_own_entry() {
+    let seen = overwritten();
+    assert_eq!(asked(&seen).last().unwrap(), "sourceAgain");
+    assert!(!asked(&released()).contains(&"sourceAgain".to_owned()));
+    let suspicion = |seen: &Value| evidence(seen)["repository"]["holds"]["suspicion"].clone();
+    assert_eq!((suspicion(&seen), code(&seen)), (json!("open"), "Released"));
+    let again = |patch: Value| changed(&seen, json!({"sourceAgain": changed(&source(), patch)}));
+    let rested = again(json!({}));
+    assert_eq!((suspicion(&rested), code(&rested)), (json!("confirmed"), "StrayBackup"));
+    let saved = "snapshot cccccccc saved\nRestic completed in 3s";
+    let others = [
+        json!({"object": {"metadata": {"uid": "another"}}}),
+        json!({"object": {"status": {"lastSyncStartTime": "2026-11-24T09:59:00Z"}}}),
+        json!({"object": {"status": {"latestMoverStatus": {"logs": saved}}}}),
+    ];
+    for other in others {
+        assert_eq!(suspicion(&again(other.clone())), "open", "{other}");
+    }
+    // While it runs, a second look tells nothing.
+    let at_work = json!({"source": {"object": {"status": {"lastSyncStartTime": "2026-11-24T09:59:00Z"}}}});
+    let at_work = changed(&seen, at_work);
+    assert!(!asked(&at_work).contains(&"sourceAgain".to_owned()));
+    assert_eq!(suspicion(&at_work), "open");
+}
+
+#[test]
+fn what_the_own_entry_knows_or_a_copy_shows_is_no_strangers() {
+    let seen = changed(&overwritten(), json!({"sourceAgain": source()}));
+    let suspicion = |memory: Value| {
+        use base64::Engine as _;
+        let stored = seen["entry"]["bytes"].as_str().unwrap();
+        let stored = base64::engine::general_purpose::STANDARD.decode(stored).unwrap();
+        let mut entry: Value = serde_json::from_slice(&stored).unwrap();
+        entry["memory"] = memory;
+        let seen = changed(&seen, json!({"entry": {"bytes": base64(&entry.to_string())}}));
+        evidence(&seen)["repository"]["holds"]["suspicion"].clone()
+    };
+    let fingerprint = crate::evidence::Digest::of(b"config");
+    let memory = |key: &str, at: &str| json!({"fingerprint": fingerprint, "newestKey": key, "newestAt": at});
+    assert_eq!(suspicion(memory(OLDER, "2026-11-24T06:30:00Z")), "confirmed");
+    assert_eq!(suspicion(memory(OLDER, "2026-11-24T06:29:59Z")), Value::Null, "a copy has other times");
+    assert_eq!(suspicion(memory(&"c".repeat(64), "2026-11-24T08:00:00Z")), Value::Null, "the entry names it");
+    let mut other = memory(OLDER, "2026-11-24T06:30:00Z");
+    other["fingerprint"] = json!("f".repeat(64));
+    assert_eq!(suspicion(other), Value::Null, "another repository");
+}

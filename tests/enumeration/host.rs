@@ -100,6 +100,10 @@ impl Way {
                 capacity: Quantity::parse("1Gi").expect("a quantity"),
                 retired: false,
             }));
+            // What is remembered is not suspected.
+            if let Repository::Holds(listing) = &mut evidence.repository {
+                listing.suspicion = None;
+            }
         }
         let uid = Some(claim.uid.clone());
         let state = BackupState::Running;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use volsync_policy::Quantity;
 use volsync_policy::evidence::{
-    Address, EmptyRepository, Entry, Failure, Ledger, Listing, Memory, NoRepository, Repository, Timestamp, Writer,
+    Address, EmptyRepository, Entry, Failure, Ledger, Listing, Memory, NoRepository, Repository, Suspicion,
+    Timestamp, Writer,
 };
 
 use crate::{ELSEWHERE, HERE, HOUR, NOW, UID, UID_BEFORE, digest, fingerprints, volume};
@@ -43,9 +44,19 @@ pub fn repositories() -> Vec<Repository> {
                         newest_at: Timestamp::from_unix(newest_at * HOUR),
                         lists_restored,
                         lists_saved,
+                        suspicion: None,
                     })));
                 }
             }
+            // Another than the own entry's writer is known to have written the newest.
+            let suspected = |repository: &Repository| {
+                let listing = repository.listing()?.clone();
+                let is_new = !listing.lists_restored && !listing.lists_saved && listing.newest_at == recently;
+                let suspicion = Some(Suspicion::Confirmed);
+                is_new.then(|| Repository::Holds(Box::new(Listing { suspicion, ..listing })))
+            };
+            let suspected = repositories.iter().rev().take(12).filter_map(suspected);
+            repositories.extend(suspected.collect::<Vec<_>>());
         }
     }
     repositories
@@ -110,8 +121,8 @@ impl Store {
             kind,
             self.repository.fingerprint().cloned(),
             listing.map(|listing| {
-                let Listing { newest_key, lists_restored, lists_saved, .. } = listing;
-                (newest_key.clone(), *lists_restored, *lists_saved, age(listing.newest_at))
+                let Listing { newest_key, lists_restored, lists_saved, suspicion, .. } = listing;
+                (newest_key.clone(), *lists_restored, *lists_saved, suspicion.is_some(), age(listing.newest_at))
             }),
         );
         let ledger = match &self.ledger {

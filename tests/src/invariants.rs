@@ -6,7 +6,7 @@
 
 use volsync_policy::evidence::{
     Address, BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Phase,
-    ReleaseRecord, Repository, RestoreEvidence, SecretEvidence, Volume,
+    ReleaseRecord, Repository, RestoreEvidence, SecretEvidence, Suspicion, Volume,
 };
 use volsync_policy::{Ask, Backup, Code, Eligibility, Outcome, Restore, Unselected, Verdict};
 
@@ -208,7 +208,13 @@ impl Decided<'_> {
             Repository::Unread(_) | Repository::Damaged(_) => false,
             _ => self.entry_is_up_to_date(entry),
         };
-        record.overtaken && self.newer_entry(record).is_none() && !knows_the_newest
+        record.overtaken && self.newer_entry(record).is_none() && !knows_the_newest || self.is_overwritten()
+    }
+
+    /// Another is known to have written the newest snapshot.
+    fn is_overwritten(&self) -> bool {
+        let Repository::Holds(listing) = &self.seen.repository else { return false };
+        listing.suspicion == Some(Suspicion::Confirmed)
     }
 
     /// No snapshot is newer than the one that the entry remembers.
@@ -297,6 +303,7 @@ impl Decided<'_> {
         let volume = self.claim().and_then(|claim| claim.volume.as_ref());
         let (Some(Volume::Of(volume)), Some(entry)) = (volume, self.living_entry()) else { return false };
         entry.writer.volume == *volume
+            && !self.is_overwritten()
             && self.seen.cluster.as_ref() == Some(&entry.writer.cluster)
             && (self.claim_uid() == Some(entry.writer.uid.as_str())
                 || self.entry_is_up_to_date(entry)

@@ -172,6 +172,8 @@ impl Dump {
                     ReadTarget::Object(object) if read.role == Role::Secret => {
                         self.secret(object, rendered.as_ref(), &mut missing)
                     }
+                    // A dump is one look.
+                    ReadTarget::Object(_) if read.role == Role::SourceAgain => Ok(json!({"failed": "notTried"})),
                     ReadTarget::Object(object) => self.object(object),
                     ReadTarget::Log(job) => Err(Missing::Log(job.clone())),
                     ReadTarget::Listing(place) | ReadTarget::Bytes(place) => bucket(place, base.as_ref(), &seen)

@@ -214,6 +214,7 @@ impl Store {
                 newest_at: Timestamp::from_unix(NEWEST),
                 lists_restored: is_restored,
                 lists_saved: false,
+                suspicion: None,
             })),
         }
     }

@@ -146,6 +146,12 @@ impl View {
         record.filter_map(|it| it.newest).chain(source.and_then(|it| it.saved)).any(|named| named == newest)
     }
 
+    /// Whether the entry, or the claim's record, names that snapshot.
+    fn is_remembered(&self, snapshot: Id) -> bool {
+        let memory = self.entry().and_then(|it| it.memory).map(|(_, newest, _)| newest);
+        [memory, self.claim.record.as_ref().and_then(|it| it.newest)].contains(&Some(snapshot))
+    }
+
     /// What the plan does that it must not do.
     pub(crate) fn breach(&self, answer: &Answer, world: &World, at: usize) -> Option<Broken> {
         let runs =
@@ -204,9 +210,15 @@ impl View {
         // No flapping: what a plan that read everything left running stays until something changes. Before the first
         // backup is seen, a Secret that is not as we rendered it is such a change for as long as it is there.
         let objects = &world.clusters[at].objects;
+        // What another has written under this claim's own entry is one, too, and once seen it is marked.
+        let by = self.claim.volume.map(|volume| Mover { cluster: at as Id, volume });
+        let newest = world.repository(self.shown.path).snapshots.last();
+        let is_marked = self.claim.record.as_ref().is_some_and(|it| it.overtaken);
+        let is_anothers = is_marked || newest.is_some_and(|it| it.by != by && !self.is_remembered(it.id));
         let has_backed_up = self.claim.record.as_ref().is_some_and(|it| it.config.is_some());
         let is_as_rendered = |secret: &Secret| !secret.is_foreign && secret.path == self.base;
-        let is_settled = objects.source.as_ref().is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
+        let is_settled = !is_anothers
+            && objects.source.as_ref().is_some_and(|it| !it.unseen && !it.is_foreign && !it.is_paused)
             && (has_backed_up || objects.secret.as_ref().is_none_or(is_as_rendered))
             && world.ledger(self.base).is_initialised
             && self.claim.is_labelled

@@ -259,8 +259,11 @@ impl World {
                 let mut entries =
                     self.ledgers.iter().zip(&now).filter_map(|(then, now)| then.entry.as_ref().zip(now.entry.as_ref()));
                 let is_of_another = entries.any(|(then, now)| then.cluster != now.cluster);
-                self.is_forked |= is_of_another;
+                self.is_put_back |= is_of_another;
                 self.all_changed();
+                // What is under way nobody can keep out any more.
+                let sources = self.clusters.iter_mut().filter_map(|cluster| cluster.objects.source.as_mut());
+                sources.filter_map(|source| source.cut.as_mut()).for_each(|cut| cut.unseen = true);
             }
             Mishap::CopyBucket | Mishap::CopyLedger => self.copy_bucket(mishap == Mishap::CopyBucket)?,
             Mishap::RenameEndpoint => self.rename(at)?,
@@ -473,13 +476,14 @@ impl fmt::Display for Action {
 }
 
 /// What the bits of a [`Blind`] are, from the lowest.
-const BLIND: [&str; 6] = [
+const BLIND: [&str; 7] = [
     "the repository",
     "the ledger's entry",
     "the objects",
     "the ReplicationSource",
     "the volume",
     "the ledger's marker",
+    "the ReplicationSource a second time",
 ];
 /// What the bits of [`Parts`] are, from the lowest.
 const PARTS: [&str; 7] = [

@@ -66,6 +66,16 @@ pub struct Repository {
     pub is_emptied: bool,
 }
 
+impl Repository {
+    /// Whether a host can read that this mover's volume did not write the newest snapshot: the log of its last backup
+    /// names an earlier one. It cannot where that log was never read, where what it names was aged out, or where the
+    /// mover has meanwhile written on top.
+    pub fn tells_of_another(&self, mover: Option<Mover>, saved: Option<Id>) -> bool {
+        let is_listed = |id: Id| self.snapshots.iter().any(|snapshot| snapshot.id == id);
+        saved.is_some_and(is_listed) && self.snapshots.last().is_some_and(|newest| newest.by != mover)
+    }
+}
+
 /// The record of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {

@@ -14,7 +14,7 @@ use crate::naming::{CLAIM, NAMESPACE, config, date, folder, snapshot, time, uid}
 use crate::objects::{Claim, Destination, Entry, Id, Image, Prime, Secret, Source, Tick};
 use crate::raw;
 use crate::stored::{STORE, write_entry};
-use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, Shown, View};
+use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SECOND_LOOK, NO_SOURCE, NO_VOLUME, Shown, View};
 
 /// How long before the second look at a repository the first one is, in seconds.
 const TWICE_APART: u32 = 30;
@@ -45,6 +45,7 @@ enum Sight {
     LiveMarker(bool, Tick),
     LiveEntry(Option<Entry>, Tick),
     Repository(Shown, Tick),
+    SourceAgain(Option<Source>),
 }
 
 /// The answer to a question for an object.
@@ -108,6 +109,7 @@ impl Sight {
             Sight::LiveMarker(is_there, at) => vec![(Role::LiveMarker, marker(*is_there, *at))],
             Sight::LiveEntry(found, at) => vec![(Role::LiveEntry, entry(found.as_ref(), *at))],
             Sight::Repository(shown, at) => repository(shown, *at),
+            Sight::SourceAgain(source) => vec![(Role::SourceAgain, object(source.as_ref().map(raw::source)))],
         }
     }
 
@@ -156,7 +158,7 @@ impl Texts {
 
 /// All that a host saw of a claim, as numbers of texts: what looks the same is the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Seen([usize; 12]);
+pub(crate) struct Seen([usize; 13]);
 
 /// What a repository's listings show; twice, where there is nothing.
 fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
@@ -209,6 +211,7 @@ impl View {
             (Sight::LiveMarker(live.is_initialised, self.now), NO_MARKER),
             (Sight::LiveEntry(live.entry.clone(), self.now), NO_LEDGER),
             (Sight::Repository(self.shown.clone(), self.now), NO_REPOSITORY),
+            (Sight::SourceAgain(self.source_again.clone()), NO_SOURCE | NO_SECOND_LOOK),
         ];
         TEXTS.with_borrow_mut(|texts| Seen(sights.map(|(sight, blind)| texts.number(sight, self.reads(blind)))))
     }

@@ -17,6 +17,8 @@ pub const NO_SOURCE: Blind = 8;
 pub const NO_VOLUME: Blind = 16;
 /// The ledger's marker.
 pub const NO_MARKER: Blind = 32;
+/// The ReplicationSource, at the second look.
+pub const NO_SECOND_LOOK: Blind = 64;
 /// The store, whatever is looked at in it.
 const NO_STORE: Blind = NO_REPOSITORY | NO_LEDGER | NO_MARKER;
 
@@ -89,6 +91,8 @@ pub struct View {
     pub(crate) image: Option<Image>,
     pub(crate) prime: Option<Prime>,
     pub(crate) source: Option<Source>,
+    /// The ReplicationSource as it is at a second look, after everything else.
+    pub(crate) source_again: Option<Source>,
     pub(crate) shown: Shown,
     pub(crate) shelf: Shelf,
     /// The ledger beside the repository that the Secret names, where that is another.
@@ -123,6 +127,7 @@ impl View {
             destination: destination.map(Destination::shown),
             prime: objects.prime.clone(),
             source: objects.source.clone().map(Source::shown),
+            source_again: objects.source.clone().map(Source::shown),
             shown: Shown::of(world, path),
             shelf: world.ledger(cluster.base).clone(),
             live: (path != cluster.base).then(|| world.ledger(path).clone()),

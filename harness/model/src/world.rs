@@ -128,9 +128,10 @@ pub struct World {
     /// Whether both addresses lead to the same place.
     pub is_renamed: bool,
     /// Whether two writers go on from different snapshots, and nothing that a host can read tells which of them wrote
-    /// the newest: the entry of a take-over went after the writer before it had backed up unseen, or it was put back to
-    /// that of the writer before it.
+    /// the newest: the entry of a take-over went after the writer before it had backed up unseen.
     pub is_forked: bool,
+    /// Whether an entry was put back to that of another cluster's claim, which may have gone on all the time.
+    pub is_put_back: bool,
     /// The numbers that were given out.
     pub made: Made,
     /// The first property that broke.
@@ -165,6 +166,7 @@ impl World {
             saved: None,
             is_renamed: false,
             is_forked: false,
+            is_put_back: false,
             made: Made::default(),
             broken: None,
         }
@@ -469,6 +471,7 @@ impl World {
             return None;
         }
         let cut = source.cut.take()?;
+        let saved = source.saved;
         // An empty volume is skipped.
         let Some(content) = cut.content else { return Some(()) };
         let id = next(&mut self.made.snapshots);
@@ -487,8 +490,10 @@ impl World {
         let excused = repository.snapshots.iter().filter(|it| cut.excuse.covers(it));
         let ancestry = excused.fold(content, |all, it| all | it.ancestry | 1 << it.id) | 1 << id;
         self.is_forked |= is_stray && self.ledger(path).entry.is_none();
+        let is_put_back = self.is_put_back;
         let repository = self.repository_mut(path);
         let by = Some(Mover { cluster: at as Id, volume: cut.volume });
+        let is_told = !is_put_back || repository.tells_of_another(by, saved);
         repository.snapshots.push(Snapshot { id, at: clock, ancestry, stray: is_stray, by });
         repository.is_emptied = false;
         let mut is_lost = false;
@@ -500,10 +505,11 @@ impl World {
             // What is on the volume goes on from the snapshot just taken of it.
             volume.content = volume.content.map(|content| content | ancestry);
         }
-        if is_lost && !self.is_forked {
+        let is_excused = self.is_forked || !is_told;
+        if is_lost && !is_excused {
             self.break_(Broken::Promise);
         }
-        if is_over && !self.is_forked {
+        if is_over && !is_excused {
             self.break_(Broken::Overwritten);
         }
         if is_new {

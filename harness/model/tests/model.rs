@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use stateright::{Checker, Expectation, Model};
 use volsync_policy_model::view::{
-    ALL, NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO_VOLUME, is_in_order,
+    ALL, NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SECOND_LOOK, NO_SOURCE, NO_VOLUME, is_in_order,
 };
 use volsync_policy_model::walk::{Story, replay};
 use volsync_policy_model::world::World;
@@ -207,7 +207,8 @@ fn a_ledger_that_is_lost() {
 fn a_ledger_that_is_put_back() {
     let limits = Limits { uids: 12, images: 3, snapshots: 7, clock: 10, mishaps: 3 };
     let mishaps = vec![Mishap::RestoreLedger, Mishap::Accept];
-    let trial = Trial { starts: taken_over(), blind: vec![0], earlier: vec![], mishaps, limits };
+    let blind = vec![0, NO_SECOND_LOOK];
+    let trial = Trial { starts: taken_over(), blind, earlier: vec![], mishaps, limits };
     try_all("a ledger that is put back", trial, STATES, &[TAKEN_OVER]);
 }
 
@@ -493,6 +494,7 @@ fn walk_all(name: &str, seeds: RangeInclusive<u64>, mishaps: &[Mishap]) {
         NO_OBJECTS,
         NO_SOURCE,
         NO_VOLUME,
+        NO_SECOND_LOOK,
         NO_REPOSITORY | NO_LEDGER,
     ];
     let limits = Limits { uids: 200, images: 100, snapshots: 60, clock: 200, mishaps: 100 };

@@ -27,6 +27,11 @@ impl HoldId {
         HoldId(hexadecimal(hash.finalize().iter().take(4)))
     }
 
+    /// The id of the same hold, once this one is spent.
+    pub(crate) fn next(&self, uid: &str, code: Code) -> Self {
+        HoldId::of(uid, code, &[&self.0])
+    }
+
     /// Parses eight lower case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         is_hexadecimal(text, 8).then(|| HoldId(text.to_owned()))
@@ -64,9 +69,53 @@ impl Accepted {
     }
 }
 
+/// The annotation `volsync-policy.io/spent: <hold-id>[,<hold-id>]`: the acceptances that no longer count.
+pub(crate) struct Spent;
+
+impl Spent {
+    /// How many ids are kept, besides those that the annotation of the acceptance still names.
+    const KEPT: usize = 16;
+
+    /// Parses the annotation; `None` where it is not written in this form.
+    pub(crate) fn parse(text: &str) -> Option<Vec<HoldId>> {
+        text.split(',').map(HoldId::parse).collect()
+    }
+
+    /// The annotation with these ids.
+    pub(crate) fn write(ids: &[HoldId]) -> String {
+        let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+        ids.join(",")
+    }
+
+    /// The ids that are spent once those of the accepted holds are that are not `open`; `None` where no id is added.
+    pub(crate) fn after(spent: &[HoldId], accepted: &[HoldId], open: &[HoldId]) -> Option<Vec<HoldId>> {
+        let added = accepted.iter().filter(|id| !spent.contains(id) && !open.contains(id));
+        let all: Vec<&HoldId> = spent.iter().chain(added).collect();
+        let excess = all.len().saturating_sub(Self::KEPT);
+        let kept = all.iter().enumerate().filter(|(nth, id)| *nth >= excess || accepted.contains(id));
+        (all.len() > spent.len()).then(|| kept.map(|(_, id)| (*id).clone()).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_spent_ids_are_kept_and_those_that_are_still_named() {
+        let ids: Vec<HoldId> = (0..20).map(|nth| HoldId::parse(&format!("{nth:08x}")).unwrap()).collect();
+        let [first, last] = [&ids[0], &ids[19]].map(std::slice::from_ref);
+        assert_eq!(Spent::after(&[], first, first), None, "it still counts");
+        assert_eq!(Spent::after(first, first, &[]), None, "it is written down");
+        assert_eq!(Spent::after(&ids[..19], last, &[]).as_deref(), Some(&ids[4..]));
+        let named = [ids[0].clone(), ids[19].clone()];
+        let kept = Spent::after(&ids[..19], &named, &[]).unwrap();
+        assert_eq!((&kept[0], &kept[1..]), (&ids[0], &ids[4..]), "or it would count again");
+        assert_eq!(Spent::parse(&Spent::write(&ids)), Some(ids));
+        for text in ["", "0000000", "00000000,", "00000000 00000001"] {
+            assert_eq!(Spent::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_hold_has_another_name_for_another_claim_code_or_basis() {

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::acceptance::HoldId;
 use crate::mover::restic::{Cause, Outcome};
 use crate::names::{hexadecimal, is_hexadecimal};
 use crate::quantity::Quantity;
@@ -77,6 +78,10 @@ pub struct ClaimEvidence {
     /// The release record in the claim's annotation `volsync-policy.io/released`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<ReleaseRecord>,
+    /// The ids in the claim's annotation `volsync-policy.io/spent`: what a person accepted, and what no longer counts,
+    /// because what it covers has changed since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<HoldId>,
 }
 
 /// The phase of a claim, as Kubernetes defines it.

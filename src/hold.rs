@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::acceptance::HoldId;
+use crate::acceptance::{HoldId, Spent};
 use crate::ask::Ask;
 use crate::code::{Acceptance, Code};
 use crate::custody::Own;
@@ -77,7 +77,29 @@ impl Hold {
         covers.extend(address_fact(evidence));
         let basis = covers.iter().flat_map(|fact| [&*fact.topic, &fact.text].into_iter().chain(fact.exact()));
         let basis: Vec<&str> = basis.collect();
-        Some(Hold { id: HoldId::of(&claim.uid, code, &basis), covers })
+        let first = HoldId::of(&claim.uid, code, &basis);
+        let next = |id: HoldId, _| if claim.spent.contains(&id) { id.next(&claim.uid, code) } else { id };
+        Some(Hold { id: claim.spent.iter().fold(first, next), covers })
+    }
+
+    /// The spent acceptances once those are added that no longer count; `None` where there are none to add.
+    ///
+    /// An acceptance counts while everything that its id covers is as it was: also while it is carried out, in several
+    /// plans, and although the hold is not open then. Nothing is spent where something could not be read.
+    pub(crate) fn spent(ask: &Ask, evidence: &Evidence) -> Option<Vec<HoldId>> {
+        let Evidence { cluster, claim, secret, restore, populator, backup, .. } = evidence;
+        let claim = claim.as_ref().filter(|_| ask.has_credentials && !ask.accepted.is_empty())?;
+        let has_volume = match (claim.phase, &claim.volume) {
+            (_, None) | (Phase::Bound, Some(Volume::None)) => false,
+            (Phase::Pending | Phase::Bound | Phase::Lost, Some(_)) => true,
+        };
+        let objects = [secret.is_some(), restore.is_some(), populator.is_some(), backup.is_some(), cluster.is_some()];
+        if !has_volume || objects.contains(&false) || History::of(evidence).closed().is_some() {
+            return None;
+        }
+        let open = Code::ALL.into_iter().filter_map(|code| Hold::of(code, ask, evidence));
+        let open: Vec<HoldId> = open.map(|hold| hold.id).collect();
+        Spent::after(&claim.spent, &ask.accepted, &open)
     }
 }
 

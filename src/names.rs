@@ -31,6 +31,9 @@ pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
 ///
 /// [`ReleaseRecord`]: crate::evidence::ReleaseRecord
 pub const RELEASED: &str = ours!("released");
+/// On a claim: the ids of the holds that a person accepted and that no longer count, `<hold-id>[,<hold-id>]`, the newest
+/// last.
+pub const SPENT: &str = ours!("spent");
 /// On a claim: changed by the host, so that VolSync reconciles the claim again.
 pub const TOUCHED: &str = ours!("touched");
 /// On a claim, written by a person: with `skip <reason>` the claim is not restored.
@@ -43,7 +46,7 @@ pub const RUN_AS_GROUP: &str = ours!("run-as-group");
 pub const RUN_AS_USER: &str = ours!("run-as-user");
 
 /// The policy's annotations that a claim may have. Any other that begins with [`PREFIX`] counts as a mistake.
-pub const ON_CLAIMS: [&str; 11] = [
+pub const ON_CLAIMS: [&str; 12] = [
     ACCEPT,
     CLAIM_UID,
     FS_GROUP,
@@ -54,6 +57,7 @@ pub const ON_CLAIMS: [&str; 11] = [
     RESTORE_FROM,
     RUN_AS_GROUP,
     RUN_AS_USER,
+    SPENT,
     TOUCHED,
 ];
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::acceptance::HoldId;
 use crate::ask::Ask;
 use crate::code::Code;
 use crate::decision::{Backup, Marks, Restore, Verdict, decide};
@@ -20,6 +21,9 @@ use crate::part::Part;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Step {
+    /// Write these ids into the claim's annotation `volsync-policy.io/spent`: acceptances of a person that no longer
+    /// count, because what they cover has changed.
+    SpendAcceptances(Vec<HoldId>),
     /// Write this release record into the claim's annotation, then into the ReplicationSource's.
     MarkRelease(ReleaseRecord),
     /// Delete the ReplicationSource.
@@ -95,6 +99,7 @@ impl Step {
     /// The name of the step in a plan.
     pub fn name(&self) -> &'static str {
         match self {
+            Step::SpendAcceptances(_) => "spendAcceptances",
             Step::MarkRelease(_) => "markRelease",
             Step::DeleteSource => "deleteSource",
             Step::DeleteDestination => "deleteDestination",
@@ -115,6 +120,7 @@ impl Step {
     /// What the step does, in words.
     pub fn words(&self) -> &'static str {
         match self {
+            Step::SpendAcceptances(_) => "note which acceptances no longer count, because what they cover has changed",
             Step::MarkRelease(_) => "correct the release record",
             Step::DeleteSource => "delete the ReplicationSource",
             Step::DeleteDestination => "delete the ReplicationDestination",
@@ -138,7 +144,8 @@ impl Step {
             Step::ApplySecret => Some(Part::Secret),
             Step::ApplyDestination => Some(Part::Destination),
             Step::ApplySource => Some(Part::Source),
-            Step::MarkRelease(_)
+            Step::SpendAcceptances(_)
+            | Step::MarkRelease(_)
             | Step::DeleteSource
             | Step::DeleteDestination
             | Step::DeletePopulator
@@ -157,6 +164,8 @@ impl Step {
         let nothing = Evidence::default();
         let evidence = evidence.unwrap_or(&nothing);
         let mut steps = Vec::new();
+        let spent = asked.eligible().and_then(|ask| Hold::spent(ask, evidence));
+        steps.extend(spent.map(Step::SpendAcceptances));
         steps.extend(verdict.marks.and_then(|marks| mark(marks, evidence)));
         steps.extend(delete_source(verdict, evidence));
         steps.extend((verdict.restore == Restore::Delete).then_some(Step::DeleteDestination));

@@ -16,13 +16,14 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::acceptance::Spent;
 use crate::address::{ObjectRef, StoreRef};
 use crate::document::{at, text};
 use crate::evidence::{Digest, Entry, ReleaseRecord, Timestamp};
 use crate::ledger;
 use crate::manifests::Manifests;
 use crate::mover::restic::layout::DEAD_LOCK;
-use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, TOUCHED};
+use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, SPENT, TOUCHED};
 use crate::observe::objects::{annotation, is_ours, uid};
 use crate::part::Part;
 use crate::role::Role;
@@ -185,6 +186,12 @@ impl Scribe<'_> {
 
     fn step(&self, step: &Step, recorded: &[Role]) -> Result<Vec<Verb>, Impossible> {
         match step {
+            Step::SpendAcceptances(ids) => {
+                let claim = self.target.found(Role::Claim, self.seen).ok_or(Impossible)?;
+                let mut metadata = revision(claim);
+                metadata.insert("annotations".to_owned(), json!({SPENT: Spent::write(ids)}));
+                Ok(vec![self.patch(Role::Claim, RECORD_MANAGER, json!({"metadata": metadata}))?])
+            }
             Step::MarkRelease(record) => Ok(self.record(record, recorded)),
             Step::DeleteSource => self.delete(Role::Source),
             Step::DeleteDestination => self.delete(Role::Destination),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Observer;
+use crate::acceptance::Spent;
 use crate::credentials::SecretBytes;
 use crate::document::{at, text};
 use crate::evidence::{
@@ -13,7 +14,7 @@ use crate::evidence::{
 use crate::ledger;
 use crate::mover::restic::MoverKey;
 use crate::mover::restic::{Cause, Outcome, SnapshotId, saved};
-use crate::names::{CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, MANAGER, POPULATED_FROM, RELEASED};
+use crate::names::{CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, MANAGER, POPULATED_FROM, RELEASED, SPENT};
 use crate::protection;
 use crate::role::Role;
 use crate::seen::Found;
@@ -67,6 +68,7 @@ impl Observer<'_> {
 
     fn claim(&self, released: Option<ReleaseRecord>) -> Option<ClaimEvidence> {
         let (object, claim) = (self.found(Role::Claim)?, self.stored_claim()?);
+        let spent = annotation(object, SPENT).map_or(Some(Vec::new()), Spent::parse)?;
         let namespace = self.found(Role::Namespace);
         let is_deleted = |object: &Value| at(object, &["metadata", "deletionTimestamp"]).is_some();
         let phase = match text(object, &["status", "phase"]) {
@@ -85,6 +87,7 @@ impl Observer<'_> {
             volume: if has_volume { volume.map(|volume| Volume::Of(volume_id(volume))) } else { Some(Volume::None) },
             populated_from: volume.and_then(populated_from),
             released,
+            spent,
             uid,
         })
     }

@@ -754,3 +754,28 @@ fn what_the_own_entry_knows_or_a_copy_shows_is_no_strangers() {
     other["fingerprint"] = json!("f".repeat(64));
     assert_eq!(suspicion(other), Value::Null, "another repository");
 }
+
+#[test]
+fn an_acceptance_of_something_else_is_spent_on_the_claim() {
+    let annotated = |spent: &str| {
+        let accept = json!({"volsync-policy.io/accept": "0000000a because", "volsync-policy.io/spent": spent});
+        let annotations = if spent.is_empty() {
+            json!({"volsync-policy.io/accept": accept["volsync-policy.io/accept"]})
+        } else {
+            accept
+        };
+        changed(&restored(), json!({"claim": {"object": {"metadata": {"annotations": annotations}}}}))
+    };
+    let first = &writes(&annotated(""))[0];
+    assert_eq!(
+        (&first["step"], &first["patch"]["fieldManager"]),
+        (&json!("spendAcceptances"), &json!("volsync-policy-records"))
+    );
+    let body = json!({"metadata": {"uid": "u-1", "resourceVersion": "7",
+                                   "annotations": {"volsync-policy.io/spent": "0000000a"}}});
+    assert_eq!(first["patch"]["body"], body);
+    let spent = annotated("0000000b,0000000a");
+    assert_ne!(writes(&spent)[0]["step"], "spendAcceptances");
+    assert_eq!(evidence(&spent)["claim"]["spent"], json!(["0000000b", "0000000a"]));
+    assert_eq!(code(&annotated("0000000a by hand")), "ObjectsUnread");
+}

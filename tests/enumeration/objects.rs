@@ -57,6 +57,7 @@ pub fn claims() -> Vec<Option<ClaimEvidence>> {
                     volume: volume.clone(),
                     populated_from: populated_from.map(str::to_owned),
                     released: released.clone(),
+                    spent: Vec::new(),
                 }));
             }
         }

@@ -153,6 +153,7 @@ impl Way {
             volume: Some(Volume::None),
             populated_from: None,
             released: None,
+            spent: Vec::new(),
         });
         // The API server removes what the old claim owned, if not at once.
         evidence.restore = match (&evidence.restore, mode) {
@@ -183,6 +184,7 @@ impl Way {
                     volume: Some(Volume::Of(volume("now"))),
                     populated_from: None,
                     released,
+                    spent: Vec::new(),
                 });
             }
             Some(claim) if claim.phase == Phase::Bound => claim.volume = Some(Volume::Of(volume("now"))),

@@ -152,6 +152,7 @@ impl Preset {
                 volume: Some(if is_bound { Volume::Of(volume("of-this-claim")) } else { Volume::None }),
                 populated_from: is_restored.then(|| IMAGE.to_owned()),
                 released: record.clone(),
+                spent: Vec::new(),
             }),
             secret: Some(match stage {
                 Stage::Pending | Stage::Bound => SecretEvidence::Absent,

@@ -124,6 +124,26 @@ impl View {
         })
     }
 
+    /// What a person has accepted, and is not any more what they were shown. Without a ledger, or for a claim that is
+    /// not selected, nobody looks.
+    pub(crate) fn changed_acceptances(&self) -> Vec<HoldId> {
+        let shown = |saw: &Saw| (saw.volume, saw.path, saw.config, saw.is_emptied, saw.writer);
+        let now = shown(&self.saw());
+        let is_looked_at = self.shelf.is_initialised && self.claim.is_labelled;
+        let changed = self.claim.accepted.iter().filter(|hold| is_looked_at && shown(&hold.saw) != now);
+        changed.map(|hold| hold.id.clone()).collect()
+    }
+
+    /// Whether the plan rests on a person's word about something that has changed since, and changed back.
+    fn revives(&self, answer: &Answer) -> bool {
+        let is_over = |hold: &Hold| hold.is_over;
+        answer.code == Code::AcceptedByOperator && self.claim.accepted.iter().any(is_over) && {
+            let mut without = self.clone();
+            without.claim.accepted.retain(|hold| !hold.is_over);
+            without.answer().code != answer.code
+        }
+    }
+
     /// Whether the plan writes an entry without a memory, and a person has said that there is nothing to remember.
     pub(crate) fn forgets_by_a_persons_word(&self, answer: &Answer) -> bool {
         let forgets = |task: &Task| matches!(task, Task::PutEntry { entry, .. } if entry.memory.is_none());
@@ -161,6 +181,9 @@ impl View {
             matches!(it, Task::CreateDestination { expects: Expectation::Nothing | Expectation::AcceptedNothing, .. })
         });
         let deletes = |task: fn(&Task) -> bool| answer.tasks.iter().any(task);
+        if self.revives(answer) {
+            return Some(Broken::Revived);
+        }
         // Unknown is not fresh.
         let is_unknown = !self.reads(NO_REPOSITORY | NO_LEDGER | NO_MARKER) || !self.shelf.is_initialised;
         if is_unknown && (restores || runs && !self.was_released()) {

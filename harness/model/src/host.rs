@@ -1,5 +1,7 @@
 //! The host: it reads, asks the core, and carries out its writes one by one. It holds no rule.
 
+use volsync_policy::HoldId;
+
 use crate::objects::{Destination, Hold, Id, Secret, Source};
 use crate::task::Task;
 use crate::version::{Expected, Stored};
@@ -58,13 +60,15 @@ impl World {
         }
         let cluster = &mut self.clusters[at];
         if covers && let Some(claim) = &mut cluster.objects.claim {
-            claim.hold = answer.hold.clone().map(|id| Hold { code: answer.code, id, saw: view.saw() });
+            let hold = |id: HoldId| Hold { code: answer.code, id, saw: view.saw(), is_over: false };
+            claim.hold = answer.hold.clone().map(hold);
         }
         let (saw_backups, saw_restored) = (self.shows_backups(at, view), self.shows_restored(view));
         let takes_over = view.accepts_writer();
+        let changed = view.changed_acceptances();
         let host = &mut self.clusters[at].host;
         let tasks = answer.tasks.clone();
-        *host = Host { tasks, covers, kept: None, saw_backups, saw_restored, takes_over, forgets };
+        *host = Host { tasks, covers, kept: None, saw_backups, saw_restored, takes_over, forgets, changed };
         self.settle(at);
         Some(())
     }
@@ -81,6 +85,8 @@ impl World {
             }
             if let Some(claim) = &mut cluster.objects.claim {
                 claim.is_known |= cluster.host.saw_restored;
+                let is_changed = |hold: &&mut Hold| cluster.host.changed.contains(&hold.id);
+                claim.accepted.iter_mut().filter(is_changed).for_each(|hold| hold.is_over = true);
             }
             // While the Secret points elsewhere, nothing is written into a ledger.
             let base = cluster.base;
@@ -92,6 +98,7 @@ impl World {
         }
         let host = &mut self.clusters[at].host;
         (host.covers, host.saw_backups, host.saw_restored) = (false, false, false);
+        host.changed.clear();
     }
 
     /// The host carries out one task.
@@ -145,6 +152,9 @@ impl World {
                 if is_at_work && !is_accepted {
                     self.break_(Broken::Writer);
                 }
+            }
+            Task::PatchClaimSpent(expected, spent) => {
+                expected.find(&mut objects.claim)?.spent = spent;
             }
             Task::PatchClaimRecord(expected, record) => {
                 expected.find(&mut objects.claim)?.record = Some(record);

@@ -417,6 +417,9 @@ impl Model for Trial {
             }),
             Property::always("what had backups is not new", |_, world: &World| world.broken != Some(Broken::Forgotten)),
             Property::always("a person is asked once", |_, world: &World| world.broken != Some(Broken::Asked)),
+            Property::always("what was accepted counts while it stays as it was", |_, world: &World| {
+                world.broken != Some(Broken::Revived)
+            }),
             Property::always("every hold can be accepted", |_, world: &World| world.broken != Some(Broken::Stuck)),
             Property::always("unknown is not fresh", |_, world: &World| world.broken != Some(Broken::Unknown)),
             Property::always("what contradicts the memory is not new", |_, world: &World| {

@@ -160,6 +160,8 @@ pub struct Hold {
     pub id: HoldId,
     /// What a person was shown.
     pub saw: Saw,
+    /// Whether a host has since read that it had changed, and had the time to write that down.
+    pub is_over: bool,
 }
 
 /// What a person has agreed that backups of a volume are written over.
@@ -199,6 +201,8 @@ pub struct Claim {
     pub hold: Option<Hold>,
     /// The holds that a person accepted. They stay, whatever changes.
     pub accepted: Vec<Hold>,
+    /// The names of those that no longer count.
+    pub spent: Vec<HoldId>,
     /// The code that a person has just accepted, until anything but the claim's own host does something.
     pub answered: Option<Code>,
     /// Whether a host has seen that it was restored from a backup, and had the time to act on it.

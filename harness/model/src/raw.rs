@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use volsync_policy::evidence::Expectation;
 use volsync_policy::names::{
-    ACCEPT, CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, POPULATED_FROM, RELEASED, SNAPSHOT_VERSION, populator,
+    ACCEPT, CLAIM_UID, CONSUMED, EXPECTS, MANAGED_BY, POPULATED_FROM, RELEASED, SNAPSHOT_VERSION, SPENT, populator,
 };
-use volsync_policy::{Part, Plan, Review, plan};
+use volsync_policy::{HoldId, Part, Plan, Review, plan};
 
 use crate::answer::shared;
 use crate::naming::{CLAIM, DRIVER, NAMESPACE, number, path_where, repository, uid, uid_of_prime};
@@ -43,6 +43,7 @@ fn rendered(part: Part, claim: Id) -> Value {
             record: None,
             hold: None,
             accepted: Vec::new(),
+            spent: Vec::new(),
             answered: None,
             is_known: false,
         };
@@ -158,6 +159,10 @@ pub(crate) fn claim(claim: &Claim) -> Value {
     if !claim.accepted.is_empty() {
         let holds = claim.accepted.iter().map(|hold| hold.id.to_string()).collect::<Vec<String>>().join(",");
         object["metadata"]["annotations"][ACCEPT] = format!("{holds} {REASON}").into();
+    }
+    if !claim.spent.is_empty() {
+        let ids: Vec<String> = claim.spent.iter().map(HoldId::to_string).collect();
+        object["metadata"]["annotations"][SPENT] = ids.join(",").into();
     }
     stored(object, claim, false)
 }

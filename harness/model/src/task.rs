@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use volsync_policy::evidence::Expectation;
-use volsync_policy::names::{CONSUMED, RELEASED, TOUCHED};
-use volsync_policy::{Condition, Deletion, ObjectRef, Part, Patch, Plan, Put, Verb, Write};
+use volsync_policy::names::{CONSUMED, RELEASED, SPENT, TOUCHED};
+use volsync_policy::{Condition, Deletion, HoldId, ObjectRef, Part, Patch, Plan, Put, Verb, Write};
 
 use crate::naming::{CLAIM, NAMESPACE, folder, number, path_where, prime_of};
 use crate::objects::{Entry, Id, Path, Prime, Record};
@@ -23,6 +23,8 @@ pub enum Task {
         /// The entry.
         entry: Entry,
     },
+    /// Patches the claim's list of acceptances that no longer count.
+    PatchClaimSpent(Expected, Vec<HoldId>),
     /// Patches the claim's record.
     PatchClaimRecord(Expected, Record),
     /// Patches the ReplicationSource's record.
@@ -126,6 +128,10 @@ fn patch(patch: &Patch) -> Option<Task> {
     match &*patch.object.kind {
         // VolSync looks at a claim at any time.
         "PersistentVolumeClaim" if annotation(TOUCHED).is_some() => None,
+        "PersistentVolumeClaim" if let Some(spent) = annotation(SPENT) => {
+            let ids = spent.split(',').map(|id| HoldId::parse(id).expect("an id")).collect();
+            Some(Task::PatchClaimSpent(expected, ids))
+        }
         "PersistentVolumeClaim" => {
             Some(Task::PatchClaimRecord(expected, read_record(annotation(RELEASED).expect("a record"))))
         }

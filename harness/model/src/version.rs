@@ -47,9 +47,9 @@ impl Stored for Claim {
     }
 
     fn version(&self) -> Version {
-        let Claim { uid, is_sourced, is_labelled, volume, record, accepted, .. } = self;
+        let Claim { uid, is_sourced, is_labelled, volume, record, accepted, spent, .. } = self;
         let accepted: Vec<&HoldId> = accepted.iter().map(|hold| &hold.id).collect();
-        version((uid, is_sourced, is_labelled, volume, record, accepted))
+        version((uid, is_sourced, is_labelled, volume, record, accepted, spent))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Facts are those of VolSync 0.16 on Kubernetes 1.36. Where the real thing is slower or does less, the model may do
 //! more: every extra move is one more chance for a property to break.
 
-use volsync_policy::Code;
+use volsync_policy::{Code, HoldId};
 
 use crate::objects::{
     Claim, Content, Cut, Entry, Excuse, Id, Image, Log, Mover, Objects, Path, Prime, Repository, Saw, Shelf, Snapshot,
@@ -32,6 +32,8 @@ pub struct Host {
     pub forgets: bool,
     /// Whether it came from a reading that shows that the claim's restore brought something back.
     pub saw_restored: bool,
+    /// The holds that a person has accepted, and of which it shows that they have changed.
+    pub changed: Vec<HoldId>,
 }
 
 /// An earlier reading.
@@ -94,6 +96,8 @@ pub enum Broken {
     Forgotten,
     /// A person was asked the same again, or what was known.
     Asked,
+    /// What a person had accepted counted again, although it had changed meanwhile.
+    Revived,
     /// A hold stands that nobody can accept.
     Stuck,
     /// The repository was taken over from a cluster that backs up to it.
@@ -300,6 +304,7 @@ impl World {
             record: None,
             hold: None,
             accepted: Vec::new(),
+            spent: Vec::new(),
             answered: None,
             is_known: false,
         });

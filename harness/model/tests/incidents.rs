@@ -5,7 +5,9 @@ use volsync_policy::Code;
 use volsync_policy::evidence::Expectation;
 use volsync_policy_model::objects::{Destination, Log, Path, Prime, Snapshot};
 use volsync_policy_model::task::Task;
-use volsync_policy_model::view::{CLAIM, DESTINATION, NO_LEDGER, NO_REPOSITORY, POPULATOR, Parts, View};
+use volsync_policy_model::view::{
+    CLAIM, DESTINATION, NO_LEDGER, NO_REPOSITORY, NO_SECOND_LOOK, POPULATOR, Parts, View,
+};
 use volsync_policy_model::world::World;
 use volsync_policy_model::{Action, Mishap};
 
@@ -288,6 +290,38 @@ fn a_first_backup_does_not_go_to_a_stranger() {
     assert!(world.has_started_fresh());
     let world = hosted(&after(&world, &[Action::Mishap(0, Mishap::RepointSecret)]), 0);
     // Nothing was sent there: the Secret is rendered anew, and the backup goes on where it was released to.
+    assert_eq!(code(&world, 0), Code::Released);
+    assert_eq!(world.clusters[0].objects.secret.as_ref().map(|it| it.path), Some(Path::Right));
+}
+
+/// The ledger is put back to what it was before another cluster took over, and the first never looked meanwhile.
+#[test]
+fn an_entry_that_was_put_back_does_not_hide_who_wrote_the_newest() {
+    let accept = Action::Mishap(0, Mishap::Accept);
+    let world = after(&released(&World::with_backups(2), 0), &[Action::Mishap(0, Mishap::SaveLedger)]);
+    let over = hosted(&after(&bound(&world, 1), &[Tick, Tick]), 1);
+    let over = hosted(&after(&over, &[Tick, Backup(1)]), 1);
+    let world = after(&over, &[Action::Mishap(0, Mishap::RestoreLedger)]);
+    assert!(is_running(&world, 0), "it never stopped");
+    let blind = world.after(Plan(0, NO_SECOND_LOOK));
+    assert_eq!(blind, None, "nothing follows: it may have written the newest between the two readings");
+    let world = hosted(&world, 0);
+    assert!(!is_running(&world, 0));
+    assert_eq!(code(&world, 0), Code::Superseded);
+    assert!(is_running(&hosted(&after(&world, &[accept]), 0), 0), "one acceptance leads out");
+}
+
+/// What a person has accepted changes back before the host acts on it, and comes again.
+#[test]
+fn an_acceptance_does_not_count_again_after_it_has_changed() {
+    let [repoint, accept] = [Mishap::RepointSecret, Mishap::Accept].map(|mishap| Action::Mishap(0, mishap));
+    let world = hosted(&after(&released(&World::with_backups(1), 0), &[repoint]), 0);
+    assert_eq!(code(&world, 0), Code::RepositoryMoved);
+    let world = hosted(&after(&world, &[accept, repoint]), 0);
+    assert_eq!(code(&world, 0), Code::Released);
+    let world = hosted(&after(&world, &[repoint]), 0);
+    assert_eq!(code(&world, 0), Code::RepositoryMoved, "that was another time");
+    let world = hosted(&after(&world, &[accept]), 0);
     assert_eq!(code(&world, 0), Code::Released);
     assert_eq!(world.clusters[0].objects.secret.as_ref().map(|it| it.path), Some(Path::Right));
 }

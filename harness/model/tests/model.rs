@@ -439,6 +439,19 @@ fn an_acceptance_and_another_repository() {
     try_all("an acceptance and another repository", trial, STATES, &[HELD]);
 }
 
+/// What a person has accepted changes before the host acts on it, and changes back.
+#[test]
+fn an_acceptance_of_what_changes_and_changes_back() {
+    let backups = World::with_backups(1).with_storage_that_keeps();
+    let missed = [Action::Create(0), Action::BindEmpty(0), Action::Write(0)];
+    let missed = played(&backups, &[mishap(0, Mishap::Admission), missed.to_vec(), planned(0).to_vec()]);
+    let released = running(&backups, 0, &[restored(0), backed_up(0)]);
+    let mishaps = vec![Mishap::Accept, Mishap::RepointSecret, Mishap::ReplaceVolume, Mishap::VolumeComesBack];
+    let limits = Limits { uids: 8, images: 2, snapshots: 5, clock: 4, mishaps: 6 };
+    let trial = Trial { starts: vec![missed, released], blind: vec![0], earlier: vec![], mishaps, limits };
+    try_all("an acceptance of what changes and changes back", trial, STATES, &[HELD]);
+}
+
 /// Everything that people and fate do. People accept more often than storage is lost.
 const MISHAPS: [Mishap; 26] = [
     Mishap::Admission,

@@ -1,11 +1,14 @@
 //! An application's claim, which the host looks after.
 
+use std::fs;
+
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
+use volsync_policy::ledger::entry_key;
 use volsync_policy_cluster::{Namespace, text};
 
 use crate::World;
-use crate::repositories::restic;
+use crate::repositories::{restic, snapshots};
 use crate::volsync::is_idle;
 
 /// A claim with the label `backup`, in a namespace of its own.
@@ -110,6 +113,15 @@ impl<'a> App<'a> {
             Ok(listed.lines().any(|file| file.ends_with(&ends)).then_some(()))
         })?;
         self.namespace.wait("ReplicationSource", &format!("{CLAIM}-backup"), "the end of a backup", is_idle).map(drop)
+    }
+
+    /// Waits until the ledger remembers the newest snapshot.
+    pub(crate) fn is_remembered(&self) -> anyhow::Result<()> {
+        let entry = self.world.store.bucket().join(entry_key(&self.repository()));
+        self.world.cluster.until("the ledger to remember the newest snapshot", || {
+            let newest = snapshots(&self.world.store, &self.repository())?.pop().context("no snapshot")?.key;
+            Ok(fs::read_to_string(&entry)?.contains(&newest).then_some(()))
+        })
     }
 
     /// Applies all manifests of a plan, as `volsync-policy generate` prints them for `kubectl apply`.

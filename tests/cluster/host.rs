@@ -1,10 +1,10 @@
 //! The host under test: `volsync-policy host`, as a pod would run it, but as a process of the cluster's node.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::{env, fs};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy_cluster::{Cluster, Program};
 use volsync_policy_tests::root;
@@ -29,11 +29,21 @@ pub(crate) fn settings() -> Value {
     json!({"ledger": {"storeId": STORE_ID}, "schedules": schedules(), "excludeNamespaces": excluded})
 }
 
-/// Creates the settings and the base credentials.
+/// Creates the service account, the settings and the base credentials.
 pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace(NAMESPACE)?;
     namespace.apply(&secret("volsync-policy-base", ""))?;
-    namespace.apply(&config_map(&settings())).map(drop)
+    namespace.apply(&config_map(&settings()))?;
+    let rules = root().join("examples/rbac.yaml");
+    kubectl(&world.cluster, &["apply", "--server-side", "-f", rules.to_str().context("the path of the rules")?])?;
+    Ok(())
+}
+
+/// Runs `kubectl` as an administrator, and gives what it printed.
+pub(crate) fn kubectl(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = cluster.command("kubectl").args(arguments).output()?;
+    ensure!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The ConfigMap with these settings.
@@ -60,6 +70,13 @@ pub(crate) fn metrics(cluster: &Cluster, port: u16) -> anyhow::Result<String> {
 
 fn command(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Command> {
     let mut host = cluster.command(program()?.to_str().context("the path of the command")?);
+    // The cluster as its administrator sees it, as the service account that may do what the host needs.
+    let mut config: Value = serde_json::from_str(&kubectl(cluster, &["config", "view", "--raw", "-o", "json"])?)?;
+    let token = kubectl(cluster, &["create", "token", "volsync-policy", "-n", NAMESPACE, "--duration=8h"])?;
+    config["users"][0]["user"] = json!({"token": token.trim()});
+    let file = root().join(format!("target/cluster/{name}-{}.kubeconfig", cluster.holder()));
+    fs::write(&file, config.to_string())?;
+    host.env("KUBECONFIG", file);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);
     host.args(["--engine", "wasm", "--module"]).arg(root().join("target/wasm/volsync-policy.wasm"));
     Ok(host)

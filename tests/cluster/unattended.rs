@@ -86,6 +86,7 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
     app.until("StartedFresh")?;
     app.namespace.run(CLAIM, "echo good > file")?;
     app.is_backed_up("file")?;
+    app.is_remembered()?;
     app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
     app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
     fs::remove_dir_all(world.store.bucket().join(app.repository()))?;
@@ -99,9 +100,8 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
     let (arguments, accept) = command.split_once(" volsync-policy.io/accept=").with_context(|| told.clone())?;
     let accept =
         format!("volsync-policy.io/accept={}", accept.trim_matches('\'').replace("<reason>", "lost in a fire"));
-    let mut kubectl = world.cluster.command("kubectl");
-    let output = kubectl.args(arguments.split(' ')).arg(accept).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let arguments: Vec<&str> = arguments.split(' ').chain([accept.as_str()]).collect();
+    host::kubectl(&world.cluster, &arguments)?;
     bound(&app.namespace, CLAIM)?;
     app.namespace.run(CLAIM, "echo new > file")?;
     app.is_backed_up("file")

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use volsync_policy::Quantity;
 use volsync_policy::evidence::{
-    Address, EmptyRepository, Entry, Failure, Ledger, Listing, Memory, NoRepository, Repository, Suspicion,
-    Timestamp, Writer,
+    Address, EmptyRepository, Entry, Failure, Ledger, Listing, Memory, NoRepository, Repository, Suspicion, Timestamp,
+    Writer,
 };
 
 use crate::{ELSEWHERE, HERE, HOUR, NOW, UID, UID_BEFORE, digest, fingerprints, volume};

@@ -100,8 +100,8 @@ codes! {
     VolumeReplaced: "The claim's backup was released for another volume than the claim has now.",
         Some("Delete the claim and create it again: it is then restored. Or, if this volume has the right data, \
             accept the hold."), Possible;
-    Superseded: "Another claim or cluster has taken over the repository, or has written its newest snapshot, since this \
-        claim's backup was released.",
+    Superseded: "Another claim or cluster has taken over the repository, or has written its newest snapshot, since \
+        this claim's backup was released.",
         Some("Delete the claim and create it again: the other writer's data is then restored. Or stop the other \
             writer, then accept the hold."), Possible;
     RepositoryReplaced: "The address of the claim's repository now leads to a different repository.",

@@ -31,8 +31,8 @@ pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
 ///
 /// [`ReleaseRecord`]: crate::evidence::ReleaseRecord
 pub const RELEASED: &str = ours!("released");
-/// On a claim: the ids of the holds that a person accepted and that no longer count, `<hold-id>[,<hold-id>]`, the newest
-/// last.
+/// On a claim: the ids of the holds that a person accepted and that no longer count, `<hold-id>[,<hold-id>]`, the
+/// newest last.
 pub const SPENT: &str = ours!("spent");
 /// On a claim: changed by the host, so that VolSync reconciles the claim again.
 pub const TOUCHED: &str = ours!("touched");

@@ -78,9 +78,13 @@ impl<'a> App<'a> {
             told = self.told(uid)?;
             Ok(told.iter().any(|it| it == code).then_some(()))
         });
-        let log = || self.world.host.as_ref().and_then(|host| host.log().ok()).unwrap_or_default();
-        ensure!(waited.is_ok(), "{code} is not among {told:?}\n{}", log());
+        ensure!(waited.is_ok(), "{code} is not among {told:?}\n{}", self.log());
         Ok(told)
+    }
+
+    /// What the host has logged.
+    fn log(&self) -> String {
+        self.world.host.as_ref().and_then(|host| host.log().ok()).unwrap_or_default()
     }
 
     /// The codes that the host has told of the claim with this uid, in order.
@@ -108,10 +112,11 @@ impl<'a> App<'a> {
     /// Waits until a backup has the file `name` of the volume, and no other backup has begun.
     pub(crate) fn is_backed_up(&self, name: &str) -> anyhow::Result<()> {
         let ends = format!("/{name}");
-        self.world.cluster.until("a backup of the file", || {
+        let listed = self.world.cluster.until("a backup of the file", || {
             let listed = restic(self.world, &self.repository(), &["ls", "latest"]).unwrap_or_default();
             Ok(listed.lines().any(|file| file.ends_with(&ends)).then_some(()))
-        })?;
+        });
+        listed.with_context(|| self.log())?;
         self.namespace.wait("ReplicationSource", &format!("{CLAIM}-backup"), "the end of a backup", is_idle).map(drop)
     }
 

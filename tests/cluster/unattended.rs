@@ -193,9 +193,9 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     let third = App::new(world, "without-credentials")?;
     third.create()?;
     third.until("CredentialsMissing")?;
-    second.namespace.run(CLAIM, "echo good > file")?;
-    second.is_backed_up("file")?;
-    ensure!(!says(&second.source()?, "/spec/paused=true"), "the backup was paused");
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+    ensure!(!says(&app.source()?, "/spec/paused=true"), "the backup was paused");
     settings.apply(&secret("volsync-policy-base", ""))?;
     third.until("StartedFresh").map(drop)
 }

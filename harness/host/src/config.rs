@@ -52,11 +52,17 @@ pub(crate) async fn run(
         tokio::select! {
             Some(seen) = config_maps.next() => match seen {
                 Ok(seen) => config_map = Some(seen),
-                Err(_) => { tracing::warn!(name = %settings, "the ConfigMap with the settings is not watched"); continue }
+                Err(_) => {
+                    tracing::warn!(name = %settings, "the ConfigMap with the settings is not watched");
+                    continue;
+                }
             },
             Some(seen) = secrets.next() => match seen {
                 Ok(seen) => secret = Some(seen),
-                Err(_) => { tracing::warn!(name = %credentials, "the base Secret is not watched"); continue }
+                Err(_) => {
+                    tracing::warn!(name = %credentials, "the base Secret is not watched");
+                    continue;
+                }
             },
             else => return,
         }

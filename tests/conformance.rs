@@ -224,7 +224,7 @@ fn a_call_that_outlasts_its_time_is_interrupted_and_the_next_one_answered() {
 
 #[test]
 fn the_seeds_claim_as_a_raw_review_gives_the_three_manifests() {
-    let name = "the seed profile gives the seed's manifests";
+    let name = "the seed profile renders the manifests of the seed";
     let suite = cases();
     let case = suite.cases().iter().find(|case| case.name == name).unwrap();
     let plan: Value =

@@ -18,7 +18,7 @@ use crate::preset::Preset;
 use crate::read::{document, documents_in, line};
 use crate::story::change_all;
 
-/// What a base or a case says of a review.
+/// The parts of a review that a base or a case names.
 #[derive(Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Parts {
@@ -34,11 +34,11 @@ pub(crate) struct Parts {
     pub(crate) evidence: Option<Value>,
     #[serde(deserialize_with = "given")]
     pub(crate) seen: Option<Value>,
-    /// Then, by JSON pointers into the review, what is other; null removes.
+    /// Changes to the result, by JSON pointer into the review; null removes.
     pub(crate) change: BTreeMap<String, Value>,
 }
 
-/// Bases as they are written: by name, in their order, or in a file.
+/// The key `bases` of a file: bases by name, in order, or the name of a file with them.
 #[derive(PartialEq)]
 pub(crate) enum Written {
     InFile(String),
@@ -50,7 +50,7 @@ pub(crate) enum Written {
 pub(crate) struct Named(Vec<(Spanned<String>, Parts)>);
 
 impl Written {
-    /// The file of its own in which they stand, as a case file names it.
+    /// The path of the file with the bases, if the file `cases` names one.
     pub(crate) fn file(&self, cases: &Path) -> Option<PathBuf> {
         match self {
             Written::InFile(name) => Some(folder(cases).join(name)),
@@ -103,11 +103,11 @@ impl<'de> Deserialize<'de> for Named {
     }
 }
 
-/// The bases that the cases of a file may start from.
+/// The bases that the cases of one file may start from.
 #[derive(Default)]
 pub(crate) struct Bases(BTreeMap<String, Start>);
 
-/// A review so far, whose evidence may still be a preset, and what was seen a dump.
+/// A review that is not complete yet: `evidence` may still be a preset, and `seen` a dump.
 #[derive(Clone, Default)]
 pub(crate) struct Start {
     pub(crate) review: Map<String, Value>,
@@ -142,8 +142,8 @@ impl Bases {
         Ok(bases)
     }
 
-    /// The review of what is written in `file`: it starts from its base, its parts take the place of the base's, and
-    /// then it is changed.
+    /// The review of a base or a case in `file`. It starts from its base, its own parts replace the base's, and then
+    /// the changes are made.
     pub(crate) fn start(&self, parts: Parts, file: &Path) -> anyhow::Result<Start> {
         let mut start = match &parts.base {
             Some(name) => self.0.get(name).cloned().with_context(|| self.unknown(name))?,
@@ -194,16 +194,16 @@ fn folder(file: &Path) -> &Path {
 /// The files that a case names.
 #[derive(Clone, Default)]
 pub(crate) struct Files {
-    /// From where they are named.
+    /// The directory that the names are relative to.
     folder: PathBuf,
     pub(crate) named: Vec<PathBuf>,
-    /// Whether credentials stood in one.
+    /// Whether credentials were read from a file.
     pub(crate) credentials: bool,
 }
 
 impl Files {
-    /// Puts what is meant in the place of what is written: a file's one document, a preset's evidence, what a dump
-    /// tells of the claim.
+    /// Replaces names by what they stand for: a file by its only document, a preset by its evidence, a dump by its
+    /// answers about the claim.
     pub(crate) fn write_out(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
         self.read_in(review)?;
         let preset =
@@ -222,7 +222,7 @@ impl Files {
         Ok(())
     }
 
-    /// Puts a file's one document in the place of its name, or all those of a dump, and leaves a preset as it is.
+    /// Replaces the name of a file by its only document, or by all documents of a dump. A preset stays as it is.
     fn read_in(&mut self, review: &mut Map<String, Value>) -> anyhow::Result<()> {
         for (key, part) in review.iter_mut() {
             let Value::String(text) = part else { continue };
@@ -255,8 +255,7 @@ impl Files {
     }
 }
 
-/// The dump in what a case says was seen, which is one document or a list of them; nothing where that is the answers
-/// themselves, by role.
+/// The dump in `seen`, which is one document or a list of them. None if `seen` already contains answers by role.
 fn dump(seen: &Value) -> Option<anyhow::Result<Dump>> {
     let documents = match seen {
         Value::Array(documents) => documents.as_slice(),
@@ -293,14 +292,14 @@ bound:
     /evidence/claim/volume: null
 ";
 
-    /// What the only case of a file asks, or what is wrong with it.
+    /// The payload of the only case in a file, or what is wrong with it.
     fn asked(case: &str) -> Result<Value, String> {
         let suite = suite(&[("a.yaml", &format!("bases: bases.yaml\n---\n{case}")), ("bases.yaml", BASES)])?;
         let [case] = suite.cases() else { panic!("one case") };
         Ok(case.steps[0].payload.clone())
     }
 
-    /// What is wrong with a file whose bases are these.
+    /// What is wrong with a file that has these bases.
     fn wrong(bases: &str) -> String {
         let case = "---\n{name: a, base: one, expect: {code: X}}\n";
         suite(&[("a.yaml", &format!("bases:\n{bases}{case}"))]).err().unwrap_or_default()
@@ -316,7 +315,7 @@ bound:
     }
 
     #[test]
-    fn what_a_case_names_takes_the_place_of_its_base_and_then_changes_are_made() {
+    fn parts_of_a_case_replace_those_of_its_base_before_changes_are_made() {
         let case = "{name: a, base: pending, settings: {gate: none}, evidence: null,
             change: {/settings/label: backup, /request/metadata/uid: null}, expect: {code: X}}";
         let expected =
@@ -325,7 +324,7 @@ bound:
     }
 
     #[test]
-    fn a_preset_of_a_base_is_about_the_claim_of_the_case() {
+    fn a_preset_in_a_base_is_expanded_for_the_claim_of_the_case() {
         let text = "bases: {one: {evidence: fresh}}\n---\n\
             {name: a, base: one, request: {metadata: {uid: b}}, expect: {code: X}}\n";
         let suite = suite(&[("a.yaml", text)]).unwrap();
@@ -333,7 +332,7 @@ bound:
     }
 
     #[test]
-    fn a_story_goes_on_from_its_base() {
+    fn a_story_starts_from_its_base() {
         let story = "name: a\nbase: bound\nchange: {/evidence/ledger: otherStore}\nstory:\n\
             - step: one\n  change: {/evidence/claim/terminating: true}\n  expect: {code: X}\n";
         let expected = json!({"claim": {"phase": "Bound", "terminating": true}, "ledger": "otherStore"});
@@ -341,7 +340,7 @@ bound:
     }
 
     #[test]
-    fn a_file_of_bases_names_files_from_its_own_folder_and_holds_no_case() {
+    fn a_file_of_bases_names_files_relative_to_its_own_directory_and_contains_no_case() {
         let files = [
             ("cases/a.yaml", "bases: ../shared/bases.yaml\n---\n{name: a, base: one, expect: {code: X}}"),
             ("shared/bases.yaml", "one: {request: claim.yaml, credentials: {stringData: {RESTIC_PASSWORD: a}}}"),
@@ -365,7 +364,7 @@ bound:
     }
 
     #[test]
-    fn what_is_wrong_with_a_base_is_said_once_with_its_place() {
+    fn a_fault_in_a_base_is_reported_once_with_its_place() {
         for (bases, words) in [
             ("  two: {base: one}\n  one: {request: {}}\n", "a.yaml:2: the base \"two\": base: `one` is not known"),
             ("  one: {base: one}\n", "a.yaml:2: the base \"one\": base: `one` is not known"),
@@ -401,7 +400,7 @@ bound:
     }
 
     #[test]
-    fn an_update_writes_expectations_and_leaves_bases_as_they_are() {
+    fn an_update_writes_expectations_and_leaves_bases_unchanged() {
         let folder = tempfile::TempDir::new().unwrap();
         let text = "\
 # What they share.

@@ -7,35 +7,35 @@ use serde_json::Value;
 
 use crate::expect::Expect;
 
-/// A case, where it stands, and what it asks.
+/// A case: where it is, what it asks, and what it expects.
 pub struct Case {
-    /// The file.
+    /// The path of the file that contains the case.
     pub file: PathBuf,
     /// The line of its name.
     pub line: u64,
-    /// What is shown, in a sentence.
+    /// The name of the case: a sentence that says what it shows.
     pub name: String,
-    /// The file below the folder that was named, without its ending.
+    /// The path of the file below the given directory, without the extension.
     pub label: String,
     /// The operation that is called.
     pub operation: Operation,
-    /// What is asked, in this order: the steps of its story, else one.
+    /// The questions, in order: the steps of the story, or only one.
     pub steps: Vec<Step>,
-    /// The files that it names.
+    /// The files that the case names.
     pub files: Vec<PathBuf>,
     /// The keys of credentials that look real.
     pub looks_real: Vec<String>,
-    /// Whether its credentials stand in a file of their own.
+    /// Whether the credentials are in a separate file.
     pub(crate) borrows_credentials: bool,
 }
 
-/// One question of a case, and what is expected of the answer.
+/// A question of a case, and what is expected of the answer.
 pub struct Step {
-    /// What happens, in a sentence; nothing where there is no story.
+    /// What happens, in a sentence. None if the case has no story.
     pub name: Option<String>,
     /// The line at which it begins.
     pub line: u64,
-    /// What is asked: it holds credentials.
+    /// The payload of the operation. It contains credentials.
     pub payload: Value,
     /// What is expected of the answer.
     pub expect: Expect,
@@ -45,17 +45,17 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// A review in, its plan out.
+    /// Takes a review, and returns its plan.
     #[default]
     Plan,
-    /// Kubewarden's question about a request.
+    /// Kubewarden's validation of a request.
     Validate,
-    /// Kubewarden's question about settings: `settings` alone is its payload.
+    /// Kubewarden's validation of settings. Its payload is `settings` only.
     ValidateSettings,
 }
 
 impl Operation {
-    /// As the module names it.
+    /// The name of the operation in the module.
     pub fn as_str(self) -> &'static str {
         match self {
             Operation::Plan => "plan",
@@ -66,7 +66,8 @@ impl Operation {
 }
 
 impl Case {
-    /// By what it is selected, as in `evidence/pending: a claim waits`. No two cases of a suite are called alike.
+    /// The title that `--filter` matches, as in `evidence/pending: a claim waits`. No two cases of a suite have the
+    /// same title.
     pub fn title(&self) -> String {
         format!("{}: {}", self.label, self.name)
     }

@@ -1,4 +1,4 @@
-//! Where an answer differs from what is expected of it.
+//! The differences between an answer and what is expected of it.
 
 use std::fmt;
 
@@ -8,28 +8,29 @@ use similar::{ChangeTag, TextDiff};
 use crate::credentials::{Credentials, decoded};
 use crate::expect::{Expect, Expected};
 
-/// Something that is other than expected.
+/// A difference between the answer and an expectation.
 pub struct Difference {
-    /// The key of the expectation under `expect`; of those under `at` that.
+    /// The key of the expectation under `expect`; for those under `at`, that key.
     pub(crate) field: &'static str,
-    /// The place in the answer.
+    /// The place in the answer, as a JSON pointer.
     pub pointer: String,
-    /// What is wrong, to be shown.
+    /// What is wrong, to be printed.
     pub lines: Vec<Line>,
-    /// What stands there, as it would be expected: it may hold credentials. Nothing where that cannot be expected.
+    /// The value in the answer, in the form of an expectation. It may contain credentials. None if it cannot be
+    /// expected.
     pub(crate) found: Option<Value>,
 }
 
-/// A line of a difference. It holds no credential.
+/// A line of a difference. It contains no credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// What is expected, and is not there.
+    /// A line that is expected, and is not in the answer.
     Expected(String),
-    /// What is there, and is not expected.
+    /// A line that is in the answer, and is not expected.
     Found(String),
-    /// What is there, as expected.
+    /// A line that is in the answer, as expected.
     Same(String),
-    /// What a person should know.
+    /// A remark for the reader.
     Note(String),
 }
 
@@ -45,13 +46,13 @@ impl fmt::Display for Line {
 }
 
 impl Difference {
-    /// What it is called: the key of the expectation, or the pointer.
+    /// The name of the expectation: its key, or the pointer.
     pub fn name(&self) -> &str {
         if self.field == "at" { &self.pointer } else { self.field }
     }
 }
 
-/// Compares all that is expected; collects every difference.
+/// Compares every expectation, and returns every difference.
 pub(crate) fn differences(expect: &Expect, answer: &Value, credentials: &Credentials) -> Vec<Difference> {
     expect
         .all()
@@ -78,7 +79,7 @@ fn difference(
     if found == *value { None } else { differs(diff(pointer, value, &found, credentials), Some(found)) }
 }
 
-/// What the answer has for an expectation.
+/// The value in the answer that an expectation is compared with.
 fn found(field: &str, pointer: &str, answer: &Value) -> Option<Value> {
     let found = answer.pointer(pointer)?;
     let of_notes = |key: &str| {
@@ -93,15 +94,15 @@ fn found(field: &str, pointer: &str, answer: &Value) -> Option<Value> {
     }
 }
 
-/// Removes what stands at a pointer; says whether something did. What stands in a list does not count: without it the
-/// others would be taken for their neighbours.
+/// Removes the value at a pointer, and returns whether there was one. Items of lists are not removed, because the other
+/// items would move up.
 fn remove(value: &mut Value, pointer: &str) -> bool {
     let Some((parent, key)) = pointer.rsplit_once('/') else { return false };
     let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
     parent.is_some_and(|parent| parent.remove(&key.replace("~1", "/").replace("~0", "~")).is_some())
 }
 
-/// Two values that differ, line by line, as YAML; what has not changed is left out but for what stands around.
+/// The difference between two values as lines of YAML, with a few unchanged lines around each change.
 pub(crate) fn diff(pointer: &str, expected: &Value, found: &Value, credentials: &Credentials) -> Vec<Line> {
     const CONTEXT: usize = 3;
     let (mut expected, mut found) = (expected.clone(), found.clone());
@@ -128,9 +129,9 @@ pub(crate) fn diff(pointer: &str, expected: &Value, found: &Value, credentials: 
     lines
 }
 
-/// A value as YAML, with a newline at its end.
+/// A value as YAML, with a newline at the end.
 pub(crate) fn to_yaml(value: &Value) -> String {
-    // Text of several lines is written as such, and a line of it is never folded.
+    // Text of several lines is written as a block, and long lines are never folded.
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
     let yaml = serde_saphyr::to_string_with_options(value, options).unwrap_or_else(|_| value.to_string());
     format!("{}\n", yaml.trim_end_matches('\n'))
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_expected_is_compared_and_null_is_something_to_expect() {
+    fn expectations_are_compared_and_null_can_be_expected() {
         assert_eq!(check("{code: NoEvidence, patch: [], notes: [A], messages: [It is so.], problem: null}"), [""; 0]);
         for wrong in ["code: Ungated", "patch: null", "notes: []", "messages: [A]", "at: {/verdict/code: null}"] {
             assert_eq!(check(wrong).len(), 1, "{wrong}");
@@ -169,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expectation_about_nothing_fails() {
+    fn an_expectation_about_a_missing_place_fails() {
         for wrong in ["destination: null", "secret: null", "at: {/no/such: null}", "problems: []", "message: null"] {
             assert!(check(wrong).concat().ends_with("the answer has no such place"), "{wrong}");
         }
     }
 
     #[test]
-    fn a_manifest_is_compared_without_what_is_left_out() {
+    fn a_manifest_is_compared_without_its_exceptions() {
         let source = |spec: &str, except: &str| {
             check(&format!("{{source: {{kind: S, spec: {spec}}}, except: {{source: {except}}}}}"))
         };
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_out_what_is_not_there_fails() {
+    fn an_exception_for_a_missing_part_fails() {
         for nothing in ["/spec/e", "/spec/a/b", "/spec/b/0", "/x/y"] {
             let found = check(&format!("{{source: {{kind: S}}, except: {{source: [/spec, {nothing}]}}}}"));
             assert!(found.concat().contains("the answer has nothing there to leave out"), "{nothing}: {found:?}");
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_shows_what_changed_and_what_stands_around_it() {
+    fn a_difference_shows_the_change_and_the_lines_around_it() {
         let found = check("{source: {kind: S, spec: {a: 1, b: [1, 3], c/d: 3}}, code: X}");
         assert_eq!(
             found,

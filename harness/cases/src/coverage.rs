@@ -15,7 +15,7 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// Adds what a plan, or Kubewarden's answer, says.
+    /// Adds the code and row of a plan, or the code of Kubewarden's answer.
     pub(crate) fn add(&mut self, answer: &Value) {
         let code = answer.pointer("/verdict/code").or_else(|| answer.pointer("/audit_annotations/code"));
         self.codes.extend(code.and_then(Value::as_str).and_then(Code::parse));

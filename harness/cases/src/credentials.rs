@@ -1,4 +1,4 @@
-//! The credentials of a case. They are made up, or should be; in case they are not, none is ever shown.
+//! The credentials of a case. They should be invented. In case they are real, no value is ever printed.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::expect::SECRET;
 
-/// The values that are not shown, each with its key. No `Debug`, no `Display`, no `Serialize`.
+/// The values that are never printed, each with its key. It has no `Debug`, `Display` or `Serialize`.
 pub(crate) struct Credentials(Vec<(String, String)>);
 
-/// What is shown in the place of a value in a Secret; of two that differ, in the place of the second.
+/// What is printed instead of a value in a Secret, and instead of the second of two different values.
 const MASKED: &str = "(a credential)";
 const MASKED_OTHER: &str = "(another credential)";
 
-/// A shorter value is taken for one only where it is all there is.
+/// A shorter value is masked only where it is the whole text.
 const SHORTEST_PART: usize = 6;
 
 impl Credentials {
-    /// Those that `payload` brings and those that stand in the Secret of `answer`.
+    /// The values of the credentials in `payload` and of the Secrets in `answers`.
     pub(crate) fn of<'a>(payload: &'a Value, answers: impl IntoIterator<Item = &'a Value>) -> Self {
         let of_answers = answers.into_iter().filter_map(|answer| answer.pointer(SECRET));
         let mut values = Vec::new();
@@ -34,12 +34,12 @@ impl Credentials {
             }
         }
         values.retain(|(_, value)| !value.is_empty());
-        // The longest first: one may begin with another.
+        // The longest values first, because one may begin with another.
         values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         Credentials(values)
     }
 
-    /// Masks what is expected and what was found at `pointer` of an answer, so that both can be shown.
+    /// Masks the expected and the found value at `pointer` of an answer, so that both can be printed.
     pub(crate) fn mask(&self, pointer: &str, expected: Option<&mut Value>, found: Option<&mut Value>) {
         match (expected, found) {
             (Some(Value::Object(expected)), Some(Value::Object(found))) => {
@@ -81,7 +81,7 @@ impl Credentials {
         }
     }
 
-    /// The text, with the keys of credentials in the place of their values.
+    /// The text, with each value of a credential replaced by its key.
     pub(crate) fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (key, value) in &self.0 {
@@ -93,7 +93,7 @@ impl Credentials {
     }
 }
 
-/// The Secrets that a payload brings: the base credentials, and the claim's own as it was seen.
+/// The Secrets in a payload: the base credentials, and the claim's own Secret if it was read.
 pub(crate) fn secrets(payload: &Value) -> impl Iterator<Item = &Value> {
     payload.get("credentials").into_iter().chain(payload.pointer("/seen/secret/object"))
 }
@@ -102,7 +102,7 @@ fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Whether a value of an answer stands in the Secret's data.
+/// Whether a place in an answer is in the Secret's data.
 fn is_in_secret(pointer: &str) -> bool {
     let field = pointer.strip_prefix(SECRET).and_then(|rest| rest.split('/').nth(1));
     matches!(field, Some("data" | "stringData"))
@@ -129,7 +129,7 @@ pub(crate) fn decoded(secret: &Value) -> Value {
     secret
 }
 
-/// The keys of base credentials whose values look as if nobody had made them up.
+/// The keys of base credentials whose values do not look invented.
 pub(crate) fn look_real(credentials: &Value) -> Vec<String> {
     let data = entries(credentials, "data").filter_map(|(key, value)| Some((key, decode(value)?)));
     let text = entries(credentials, "stringData").map(|(key, value)| (key, value.to_owned()));
@@ -138,13 +138,14 @@ pub(crate) fn look_real(credentials: &Value) -> Vec<String> {
     keys.into_iter().cloned().collect()
 }
 
-/// What parts the words of a URL or of a value that is made up. Of what Base64 is written in, `/` and `+` stay.
+/// Whether a character separates the words of a URL or of an invented value. `/` and `+` do not, because Base64
+/// contains them.
 fn is_separator(character: char) -> bool {
     !character.is_ascii_alphanumeric() && !"/+".contains(character)
 }
 
-/// Whether a word is long, of many characters, and goes to and fro between letters and digits or capitals: a word of
-/// a language does not, nor does one with a year at its end.
+/// Whether a word looks random: it is long, has many different characters, and often changes between letters and digits
+/// or capitals. Words of a language do not, even with a year at the end.
 fn is_random(word: &str) -> bool {
     const SHORTEST: usize = 16;
     const MOST_ENTROPY_OF_WORDS: f64 = 3.0;
@@ -158,7 +159,7 @@ fn turns(one: char, next: char) -> bool {
     one.is_ascii_alphanumeric() && next.is_ascii_alphanumeric() && class(one) != class(next)
 }
 
-/// Shannon's, in bits a character.
+/// The Shannon entropy, in bits per character.
 fn entropy(word: &str) -> f64 {
     let length = word.chars().count() as f64;
     let characters: BTreeSet<char> = word.chars().collect();
@@ -172,7 +173,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_random_looks_real_and_what_is_made_up_does_not() {
+    fn random_values_look_real_and_invented_ones_do_not() {
         let keys = |value: &str| look_real(&json!({"stringData": {"KEY": value}}));
         for real in
             ["AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY", "s3:http://u:q8Zr2LxT9vBn4WcY@h/b"]
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_secret_is_masked_and_a_difference_stays_one() {
+    fn values_in_a_secret_are_masked_and_still_differ() {
         let credentials = Credentials(Vec::new());
         let mut expected = json!({"stringData": {"A": "one", "B": "same", "C": "gone"}, "type": "Opaque"});
         let mut found = json!({"stringData": {"A": "two", "B": "same"}, "type": "Opaque"});
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_masked_wherever_it_stands_whole_or_in_part_plain_or_encoded() {
+    fn a_credential_is_masked_everywhere_whole_or_in_part_plain_or_encoded() {
         let payload = json!({"credentials": {"stringData": {"P": "hunter2!", "Q": "x"}, "data": {"R": "c2VjcmV0"}}});
         let credentials = Credentials::of(&payload, []);
         let encoded = STANDARD.encode("hunter2!");

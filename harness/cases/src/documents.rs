@@ -1,26 +1,26 @@
-//! Documents out of an input: YAML or JSON, one after another, each handed on before the next is read.
+//! Reads the YAML and JSON documents of an input one after another. Each is returned before the next is read.
 
 use std::io::{self, BufRead};
 
 use anyhow::Context;
 use serde_json::Value;
 
-/// A document and where it came from.
+/// A document and its place in the input.
 #[derive(Clone)]
 pub struct Document {
-    /// What it holds.
+    /// The content of the document.
     pub value: Value,
-    /// As in `claims.yaml:12`.
+    /// The place, as in `claims.yaml:12`.
     pub place: String,
 }
 
-/// Documents of one input. A document in braces or brackets, JSON or not, ends where they are closed; any other ends
-/// at a line `---` or `...`, which at the start of a line ends a document wherever it stands. No error quotes what the
-/// input holds.
+/// The documents of one input. A document in braces or brackets, JSON or not, ends where they are closed. Any other
+/// ends at a line `---` or `...`, and a line that begins with one of them always ends a document. No error quotes the
+/// input.
 pub struct Documents {
     name: String,
     input: Box<dyn BufRead>,
-    /// The line that is being read, how many came before it, and how much of it has been taken.
+    /// The current line, the number of lines before it, and how much of it has been consumed.
     line: String,
     number: usize,
     taken: usize,
@@ -35,7 +35,7 @@ impl Iterator for Documents {
                 Ok(Some(Ok(document))) if document.value.is_null() => {}
                 Ok(document) => return document,
                 Err(error) => {
-                    // What cannot be read any more is at its end.
+                    // After an error the input cannot be read further, so this is its end.
                     self.input = Box::new(io::empty());
                     return Some(Err(error).with_context(|| self.name.clone()));
                 }
@@ -45,7 +45,7 @@ impl Iterator for Documents {
 }
 
 impl Documents {
-    /// Those of an input that is called `name`.
+    /// The documents of an input that is called `name` in errors.
     pub fn new(name: String, input: Box<dyn BufRead>) -> Self {
         Documents { name, input, line: String::new(), number: 0, taken: 0 }
     }
@@ -59,14 +59,14 @@ impl Documents {
             return Ok(Document { value, place: self.place(first) });
         }
         serde_saphyr::from_str(text).map(|value| Document { value, place: self.place(first) }).map_err(|error| {
-            // The library's message shows the lines around the fault, and they may hold credentials.
+            // The library's message shows the lines around the error, and they may contain credentials.
             let line = error.location().map_or(1, |location| (location.line() as usize).max(1));
             let place = self.place(first + line - 1);
             anyhow::anyhow!("{place}: this is neither JSON nor YAML that has one meaning")
         })
     }
 
-    /// The next document, or what is wrong with it; the outer error is that of the input.
+    /// Reads the next document, or returns what is wrong with it. The outer error is that of the input.
     fn read_document(&mut self) -> io::Result<Option<anyhow::Result<Document>>> {
         while let Some(rest) = self.rest()? {
             let content = rest.trim_start_matches('\u{feff}').trim();
@@ -87,7 +87,7 @@ impl Documents {
         Ok(None)
     }
 
-    /// A document of JSON that ends on the line where it begins, as programs write them.
+    /// Reads a JSON document that is on a single line, as programs write them.
     fn read_json(&mut self) -> Option<Value> {
         let rest = self.line.get(self.taken..)?;
         let text = rest.trim_start_matches('\u{feff}');
@@ -97,7 +97,7 @@ impl Documents {
         Some(value)
     }
 
-    /// What stands until the braces and brackets that are opened are closed.
+    /// Reads until every brace and bracket that was opened is closed.
     fn read_flow(&mut self) -> io::Result<String> {
         let mut text = String::new();
         let mut flow = Flow::default();
@@ -115,7 +115,7 @@ impl Documents {
         Ok(text)
     }
 
-    /// Lines up to the next marker.
+    /// Reads the lines up to the next marker.
     fn read_block(&mut self) -> io::Result<String> {
         let mut text = self.take_line();
         while self.rest()?.is_some() && self.marker().is_none() {
@@ -124,7 +124,7 @@ impl Documents {
         Ok(text)
     }
 
-    /// What is left of the line, or the next one; `None` at the end.
+    /// The rest of the current line, or the next line. None at the end.
     fn rest(&mut self) -> io::Result<Option<&str>> {
         if self.taken >= self.line.len() {
             self.line.clear();
@@ -143,7 +143,7 @@ impl Documents {
         rest
     }
 
-    /// The length of the marker at the start of the line, with the blanks behind it.
+    /// The length of the marker at the start of the line, with the blanks after it.
     fn marker(&self) -> Option<usize> {
         let after = self.line.strip_prefix("---").or_else(|| self.line.strip_prefix("..."))?;
         let is_marker = self.taken == 0 && (after.is_empty() || after.starts_with(char::is_whitespace));
@@ -151,14 +151,14 @@ impl Documents {
     }
 }
 
-/// Finds where the outermost brace or bracket is closed. Passes over what is quoted, where a quote opens a value, and
-/// over comments; JSON has neither single quotes nor comments.
+/// Finds where the outermost brace or bracket is closed. It skips quoted text, if the quote begins a value, and
+/// comments. JSON has neither single quotes nor comments.
 struct Flow {
     depth: usize,
     quote: Option<char>,
     escaped: bool,
     in_comment: bool,
-    /// The last character that is not blank, and the last of all.
+    /// The last character that is not blank, and the last character.
     before: char,
     previous: char,
 }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_documents_are_told_apart_and_placed() {
+    fn yaml_documents_are_separated_and_have_places() {
         let text = "a: 1\n---\n# why\nb: |\n  x\n  --- y\n...\n---\n# nothing\n---\n--- {c: 2}\n--- # d\nd: ----\n";
         assert_eq!(
             of(text),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_in_braces_follow_one_another_with_or_without_markers() {
+    fn documents_in_braces_are_separated_with_or_without_markers() {
         let text = "\u{feff}\n {\"a\":\"}\\\"{\"}{\"b\":\n[\"\\\\\"]} [3]\n---\n{\"c\":4}\n---\nd: 5\n---\n{e: 6}\n";
         assert_eq!(
             of(text),
@@ -239,19 +239,19 @@ mod tests {
     }
 
     #[test]
-    fn braces_in_quotes_and_comments_close_nothing() {
+    fn braces_in_quotes_and_comments_are_skipped() {
         let text = "{a: '}', b: 'it''s', c: 5\" disk, # 5\" }\n d: don't}\n---\n%YAML 1.2\n---\n{e: \"}\"}\n";
         assert_eq!(of(text), [r#"f:1 {"a":"}","b":"it's","c":"5\" disk","d":"don't"}"#, r#"f:6 {"e":"}"}"#]);
     }
 
     #[test]
-    fn a_brace_that_is_never_closed_costs_its_own_document_alone() {
+    fn a_brace_that_is_never_closed_affects_only_its_own_document() {
         let text = "{a: 1\n---\nb: 2\n";
         assert_eq!(of(text), ["f:1: this is neither JSON nor YAML that has one meaning", r#"f:3 {"b":2}"#]);
     }
 
     #[test]
-    fn an_error_names_the_line_and_quotes_nothing_and_what_follows_is_read() {
+    fn an_error_names_the_line_and_quotes_nothing_and_later_documents_are_read() {
         let wrong = |line: usize| format!("f:{line}: this is neither JSON nor YAML that has one meaning");
         assert_eq!(of("a: 1\n---\nb: 1\nc: \"hunter2\n---\nd: 1\n"), ["f:1 {\"a\":1}", &wrong(4), "f:6 {\"d\":1}"]);
         assert_eq!(of("{\"a\": hunter2"), [wrong(1)]);

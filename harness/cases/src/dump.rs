@@ -1,31 +1,31 @@
-//! A dump: what was seen of a cluster and of its store, in a file that a person can send.
+//! A dump: what was read from a cluster and its store, in a file that a person can send.
 //!
-//! It is any number of documents, in JSON or YAML:
+//! It contains any number of documents, in JSON or YAML:
 //!
-//! | document | what it tells |
+//! | document | what it says |
 //! |---|---|
 //! | a `List`, as `kubectl get pvc,pv,… -A -o json` prints it | its objects, and that there are no others of a kind |
-//! | a list of one kind, as `kubectl get --raw /api/v1/secrets` prints it | the same, also where there are none |
-//! | an object | itself alone |
+//! | a list of one kind, as `kubectl get --raw /api/v1/secrets` prints it | the same, even if there are none |
+//! | an object | this object only |
 //! | what `aws s3api list-objects-v2 --output json` prints | the keys of the store |
-//! | a `StoreListing` | the same with its date, and the bytes of objects |
+//! | a `StoreListing` | the same with its date, and the content of objects |
 //!
 //! ```yaml
 //! kind: StoreListing
-//! date: Tue, 24 Nov 2026 10:00:00 GMT   # or in RFC 3339; left out, it is that of the newest object
-//! bucket: backups                       # left out, it is that of the base credentials
-//! prefix: here/                         # left out, it is what all keys begin with
+//! date: Tue, 24 Nov 2026 10:00:00 GMT   # or in RFC 3339; by default that of the newest object
+//! bucket: backups                       # by default that of the base credentials
+//! prefix: here/                         # by default what all keys have in common
 //! objects:
 //!   - {key: here/shop/data/config, lastModified: 2026-11-24T09:00:00Z}
 //! text: {here/.volsync-policy/store.json: '{"version":1,"storeId":"store-1"}'}
 //! bytes: {here/shop/data/config: Y29uZmln}
 //! ```
 //!
-//! A listing holds every key that begins with its prefix. `text` and `bytes` (in Base64) tell what objects hold, and
-//! nothing of any other: a document of these alone is no listing.
+//! A listing contains every key that begins with its prefix. `text` and `bytes` (in Base64) are the content of objects.
+//! A document with only these is not a listing, and says nothing about other keys.
 //!
-//! What a dump does not tell is unread, never absent. A `List` of objects from one namespace tells nothing of others.
-//! The value of a key of a Secret may be null, and `data` may be null or missing: nobody knows these values.
+//! What is not in a dump is unread, never absent. A `List` of objects from one namespace says nothing about other
+//! namespaces. The value of a key of a Secret may be null, and `data` may be null or missing: these values are unknown.
 
 mod redact;
 mod store;
@@ -47,61 +47,61 @@ use self::store::Store;
 const REPOSITORY: &str = "RESTIC_REPOSITORY";
 const PASSWORD: &str = "RESTIC_PASSWORD";
 
-/// What was seen of a cluster and of its store. It may hold the values of Secrets, so it has no `Debug`.
+/// What was read from a cluster and its store. It may contain the values of Secrets, so it has no `Debug`.
 #[derive(Default)]
 pub struct Dump {
     objects: BTreeMap<Address, Value>,
-    /// The kinds of which no object is missing, and where.
+    /// The kinds whose lists are complete, and in which scope.
     complete: BTreeMap<Kind, Scope>,
     store: Store,
 }
 
-/// What a dump tells of one claim.
+/// What a dump says about one claim.
 pub struct Observation {
-    /// The answers by role, as an inspection takes them under `seen`.
+    /// The answers by role, as in `seen` of an inspection.
     pub seen: Value,
-    /// What it does not tell.
+    /// What the dump does not say.
     pub missing: Vec<Missing>,
 }
 
-/// Something that matters to a claim and that its dump does not tell, or not well.
+/// Something that matters to a claim and that its dump does not say, or says only in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
-    /// An object of this kind is not there, and no list says that there is none.
+    /// There is no object of this kind, and no list that says that there is none.
     Object(ObjectRef),
-    /// The log of a Job, which no dump holds.
+    /// The log of a Job, which no dump contains.
     Log(ObjectRef),
-    /// The values of the Secret of this name were taken out.
+    /// The values of the Secret with this name were removed.
     Values(String),
-    /// The same, and they were taken for those that would be rendered.
+    /// The same, and they were assumed to be those that would be rendered.
     AssumedValues(String),
-    /// The Secret of this name, or the base credentials where there is none, names no bucket of which there is a
-    /// listing.
+    /// There is no listing of the bucket that is named by the Secret with this name, or by the base credentials if
+    /// there is no Secret.
     OtherStore,
-    /// No listing holds all keys of that kind: the ledger's, or the repository's.
+    /// No listing contains all keys of the ledger, or of the repository.
     Listing,
-    /// The listing shows nothing where the repository would stand, and no later one says the same.
+    /// The listing has no key below the repository's address, and no later listing confirms it.
     SecondListing,
     /// The listing has no date.
     Date,
-    /// What the object of this key holds; the key is below the base repository.
+    /// The content of the object with this key, relative to the base repository.
     Bytes(String),
 }
 
-/// The group of a kind, and its name.
+/// The API group of a kind, and its name.
 type Kind = (String, String);
 
 /// Kind, namespace and name.
 type Address = (Kind, String, String);
 
-/// Where no object of a kind is missing.
+/// The scope in which a kind's list is complete.
 enum Scope {
     Everywhere,
     Namespaces(BTreeSet<String>),
 }
 
 impl Missing {
-    /// In a word what comes of it: it is `unread`, or something is `assumed` in its place.
+    /// What follows in one word: it is `unread`, or something is `assumed` instead.
     pub fn topic(&self) -> &'static str {
         match self {
             Missing::AssumedValues(_) | Missing::Date => "assumed",
@@ -121,7 +121,7 @@ impl Dump {
     ///
     /// # Errors
     ///
-    /// It is none of a dump. What it holds is not quoted.
+    /// The document is not part of a dump. The error does not quote it.
     pub fn add(&mut self, document: Value) -> anyhow::Result<()> {
         match text(&document, "/kind") {
             "StoreListing" => return self.store.add_listing(document),
@@ -143,17 +143,17 @@ impl Dump {
         }
     }
 
-    /// The claims in it, by namespace and name.
+    /// The claims in the dump, by namespace and name.
     pub fn claims(&self) -> impl Iterator<Item = &Value> {
         let is_claim = |((group, kind), ..): &Address| group.is_empty() && kind == "PersistentVolumeClaim";
         self.objects.iter().filter(move |(address, _)| is_claim(address)).map(|(_, claim)| claim)
     }
 
-    /// What it tells of the claim that `review` is about, an object of `request`, `credentials` and `settings`. Of a
-    /// review that cannot be read it tells nothing.
+    /// What the dump says about the claim of `review`, an object of `request`, `credentials` and `settings`. It says
+    /// nothing about a review that cannot be read.
     ///
-    /// With `assumes_values` the values that were taken out of the claim's Secret are taken for those that would be
-    /// rendered. That is a person's word for it; nobody looked.
+    /// With `assumes_values`, the removed values of the claim's Secret are assumed to be those that would be rendered.
+    /// That is a person's assertion, and is not checked.
     pub fn observe(&self, review: &Map<String, Value>, assumes_values: bool) -> Observation {
         let mut review = review.clone();
         let mut missing = Vec::new();
@@ -191,8 +191,8 @@ impl Dump {
         }
     }
 
-    /// The inspection of the claim that `request` is about, and what the dump does not tell of it; `shared` holds
-    /// settings and credentials. What `assumes_values` does, [`Dump::observe`] says.
+    /// The inspection of the claim that `request` is about, and what the dump does not say about it. `shared` contains
+    /// settings and credentials; see [`Dump::observe`] for `assumes_values`.
     pub fn inspection(
         &self,
         request: &Value,
@@ -215,7 +215,7 @@ impl Dump {
         }
         for mut item in items {
             if let Some(fields) = item.as_object_mut().filter(|_| !kind.is_empty()) {
-                // An API server leaves them out of the items.
+                // The API server leaves `apiVersion` and `kind` out of the items.
                 fields.entry("kind").or_insert_with(|| json!(kind));
                 fields.entry("apiVersion").or_insert_with(|| api_version.clone());
             }
@@ -225,7 +225,7 @@ impl Dump {
         }
         namespaces.remove("");
         for kind in kinds.into_iter().filter(|_| is_whole) {
-            // `kubectl get` does not say whether it was asked for one namespace or for all. Cluster-scoped kinds are
+            // `kubectl get` does not record whether it was asked for one namespace or for all. Cluster-scoped kinds are
             // looked up without a namespace.
             let is_of_all = !kind_is_generic(list) || namespaces.len() > 1;
             let known = self.complete.entry(kind).or_insert_with(|| Scope::Namespaces(BTreeSet::new()));
@@ -266,7 +266,7 @@ impl Dump {
         }
     }
 
-    /// The Secret, in which the values that nobody knows are null.
+    /// The Secret, with null for each value that is unknown.
     fn secret(
         &self,
         asked: &ObjectRef,
@@ -297,7 +297,7 @@ impl Dump {
     }
 }
 
-/// Whether a list is of no kind of its own, as `kubectl get` prints all of them.
+/// Whether a list has no kind of its own, as those of `kubectl get`.
 fn kind_is_generic(list: &Value) -> bool {
     text(list, "/kind") == "List"
 }
@@ -309,7 +309,7 @@ fn rendered(review: &Map<String, Value>) -> Option<Map<String, Value>> {
     plan.pointer("/manifests/secret/object/data")?.as_object().cloned()
 }
 
-/// The base repository, if the bucket of that place is its bucket: listings are of that one.
+/// The base repository, if `place` is in its bucket, which is the one that listings are about.
 fn bucket<'a>(place: &StoreRef, base: Option<&'a S3Address>, seen: &Map<String, Value>) -> Option<&'a S3Address> {
     let base = base?;
     let is_same = match place.through {
@@ -323,7 +323,7 @@ fn bucket<'a>(place: &StoreRef, base: Option<&'a S3Address>, seen: &Map<String, 
     is_same.then_some(base)
 }
 
-/// The repository that a Secret names, where that is on S3.
+/// The repository that a Secret names, if it is on S3.
 fn repository_of(secret: &Value) -> Option<S3Address> {
     let value = |field: &str| secret.get(field)?.get(REPOSITORY)?.as_str();
     let decoded = |value: &str| String::from_utf8(STANDARD.decode(value.replace(['\n', '\r'], "")).ok()?).ok();
@@ -331,17 +331,17 @@ fn repository_of(secret: &Value) -> Option<S3Address> {
     S3Address::parse(repository.trim())
 }
 
-/// The text at a JSON pointer; empty where there is none.
+/// The text at a JSON pointer; empty if there is none.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The group of an `apiVersion`; empty for the core's.
+/// The group of an `apiVersion`; empty for the core group.
 fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// How an API server prints all objects of a kind, also where there are none.
+/// The path at which the API server returns all objects of a kind, even if there are none.
 fn raw_path(ObjectRef { api_version, kind, .. }: &ObjectRef) -> String {
     let root = if api_version.contains('/') { "apis" } else { "api" };
     format!("/{root}/{api_version}/{}s", kind.to_lowercase())

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What is expected of an answer. What is left out is not compared; what is written, if only as `null`, is.
+/// What is expected of an answer. Keys that are left out are not compared. A key that is present is, even if it is
+/// `null`.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Expect {
@@ -55,43 +56,42 @@ pub struct Expect {
     /// The warnings of Kubewarden's answer.
     #[serde(deserialize_with = "given")]
     pub warnings: Option<Value>,
-    /// The problems because of which the payload is refused.
+    /// The problems for which the payload is refused.
     #[serde(deserialize_with = "given")]
     pub problems: Option<Value>,
     /// The whole answer.
     #[serde(deserialize_with = "given")]
     pub answer: Option<Value>,
-    /// What stands at JSON pointers of the answer.
+    /// The values at JSON pointers of the answer.
     pub at: BTreeMap<String, Value>,
-    /// What is not compared of `secret`, `destination` and `source`: JSON pointers into each.
+    /// The parts of `secret`, `destination` and `source` that are not compared: JSON pointers into each.
     pub except: BTreeMap<String, Vec<String>>,
 }
 
-/// A value that was written, if only as `null`: nothing is expected where nothing is written, and `null` where that
-/// is.
+/// A value that is present, even if it is `null`: `Some(Null)` is expected to be null, and `None` is not compared.
 pub(crate) fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Where a plan holds the Secret.
+/// The place of the Secret in a plan.
 pub(crate) const SECRET: &str = "/manifests/secret/object";
 
-/// What may be compared in part.
+/// The manifests of which parts may be ignored.
 const MANIFESTS: [&str; 3] = ["destination", "secret", "source"];
 
 /// One expectation.
 #[derive(Clone, Copy)]
 pub(crate) struct Expected<'a> {
-    /// Its key under `expect`; of those under `at` that.
+    /// Its key under `expect`; for those under `at`, that key.
     pub(crate) field: &'static str,
-    /// The place in the answer that it is about.
+    /// The place in the answer, as a JSON pointer.
     pub(crate) pointer: &'a str,
-    /// What should stand there.
+    /// The expected value.
     pub(crate) value: &'a Value,
 }
 
 impl Expect {
-    /// One after the other.
+    /// Every expectation, one after the other.
     pub(crate) fn all(&self) -> impl Iterator<Item = Expected<'_>> {
         let fields = [
             ("code", "/verdict/code", &self.code),
@@ -118,12 +118,12 @@ impl Expect {
         fields.chain(self.at.iter().map(|(pointer, value)| Expected { field: "at", pointer, value }))
     }
 
-    /// What is not compared of what is expected at `field`.
+    /// The parts of the expectation `field` that are not compared.
     pub(crate) fn except(&self, field: &str) -> &[String] {
         self.except.get(field).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Refuses what could not fail, and exceptions from nothing.
+    /// Refuses expectations that could not fail, and exceptions without an expectation.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.all().next().is_none() {
             bail!("expects nothing");
@@ -160,7 +160,7 @@ impl Expect {
     }
 }
 
-/// Refuses what is no JSON pointer (RFC 6901).
+/// Refuses an invalid JSON pointer (RFC 6901).
 pub(crate) fn check_pointer(pointer: &str) -> anyhow::Result<()> {
     if !pointer.is_empty() && !pointer.starts_with('/') {
         bail!("`{pointer}` is no JSON pointer; it begins with `/`, as in `/verdict/row`");

@@ -1,4 +1,4 @@
-//! A suite to begin with, for settings of one's own.
+//! Writes a first suite for a user's own settings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,12 +17,12 @@ const CLAIM: &str = include_str!("../init/claim.yaml");
 const CREDENTIALS: &str = include_str!("../init/credentials.yaml");
 const CASES: &str = include_str!("../init/cases.yaml");
 
-/// Writes a suite into `folder`, which is made or is empty: a claim, credentials that are made up, and cases that
-/// expect what the policy does with both under `settings`, or without any. Gives back the files.
+/// Writes a suite into `folder`, which is created or must be empty: a claim, invented credentials, and cases that
+/// expect what the policy does with both under `settings`, or under the defaults. Returns the files.
 ///
 /// # Errors
 ///
-/// The settings cannot be read or are not valid; the folder holds something, or cannot be written to.
+/// The settings cannot be read or are invalid; the directory is not empty, or cannot be written to.
 pub fn init(folder: &Path, settings: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
     let label = label(settings)?;
     let place = || folder.display().to_string();
@@ -48,7 +48,7 @@ pub fn init(folder: &Path, settings: Option<&Path>) -> anyhow::Result<Vec<PathBu
     Ok(vec![claim, credentials, cases])
 }
 
-/// The label that settings select a claim by; those that are not valid are refused.
+/// The label by which settings select claims. Invalid settings are refused.
 fn label(settings: Option<&Path>) -> anyhow::Result<String> {
     let Some(file) = settings else { return default_label() };
     let settings = read::document(file)?;
@@ -66,14 +66,14 @@ fn default_label() -> anyhow::Result<String> {
     Ok(label.context("the label has no default")?.to_owned())
 }
 
-/// A file as it is named from a folder.
+/// The path of a file relative to a directory.
 fn relative(file: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let real = |path: &Path| path.canonicalize().with_context(|| path.display().to_string());
     pathdiff::diff_paths(real(file)?, real(folder)?)
         .with_context(|| format!("{}: there is no way to it", file.display()))
 }
 
-/// Text as it is written in YAML.
+/// Text as a YAML scalar.
 fn scalar(text: &str) -> String {
     to_yaml(&Value::from(text)).trim_end().to_owned()
 }
@@ -82,7 +82,7 @@ fn read(file: &Path) -> anyhow::Result<Suite> {
     Suite::read(&[file]).map_err(|faults| faults.into_iter().next().unwrap_or_else(|| anyhow!("no case")))
 }
 
-/// The cases that the policy refuses to plan: where the gate is off, those with evidence.
+/// The cases that the policy refuses to plan: with the gate off, those with evidence.
 fn refused(file: &Path) -> anyhow::Result<BTreeSet<String>> {
     let suite = read(file)?;
     let is_refused = |outcome: &Outcome| outcome.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Refused(_)));
@@ -95,7 +95,8 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    /// What a suite for these settings says of each step: its code, and what is done with its restore and backup.
+    /// The result of each step in a suite for these settings: the code, and what is done with the restore and the
+    /// backup.
     fn told(settings: Option<&str>) -> Vec<String> {
         let root = TempDir::new().unwrap();
         let file = root.path().join("my settings.yaml");
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suite_holds_the_promise_and_passes() {
+    fn the_suite_covers_the_promise_and_passes() {
         let expected = [
             "NoEvidence - -",
             "RestoreFromBackup apply withhold",
@@ -131,12 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_gate_there_is_nothing_to_say_about_evidence() {
+    fn without_a_gate_the_suite_has_no_evidence() {
         assert_eq!(told(Some("gate: none")), ["Ungated - -"]);
     }
 
     #[test]
-    fn settings_that_are_not_valid_and_folders_that_are_not_empty_are_refused() {
+    fn invalid_settings_and_directories_that_are_not_empty_are_refused() {
         let root = TempDir::new().unwrap();
         let (settings, folder) = (root.path().join("settings.yaml"), root.path().join("tests"));
         fs::write(&settings, "lable: backup").unwrap();

@@ -1,7 +1,7 @@
-//! Policy tests: a YAML document with what goes in and what is expected.
+//! Policy tests: YAML documents with an input and what is expected of the answer.
 //!
 //! ```yaml
-//! # Why this matters, for whoever reads it.
+//! # Why this matters.
 //! name: a labelled claim without evidence is backed up paused
 //! request: {…}        # a claim, an AdmissionReview or its request
 //! credentials: {…}    # a Secret; may be left out
@@ -12,12 +12,12 @@
 //!   source: {…}       # the whole manifest
 //! ```
 //!
-//! Each of the four may be the name of a file, from the case's folder; evidence may be a [`Preset`]. In its place
-//! `seen` may stand: a [`Dump`], as the name of its file or as its documents, or the raw answers by role. Only what is
-//! named under `expect` is compared, and each of it whole, but for what `except` names. A case that could not fail is
-//! an error, and so is an expectation about something that the answer does not have.
+//! Each of these four keys may be the name of a file, relative to the case's directory. Evidence may be a [`Preset`].
+//! Instead of evidence, a case may have `seen`: a [`Dump`], as the name of a file or as its documents, or raw answers
+//! by role. Only the keys under `expect` are compared, each as a whole, apart from what `except` names. A case that
+//! could not fail is an error, and so is an expectation about something that the answer does not have.
 //!
-//! What several cases have in common stands in bases, in the first document of their file or in a file that this names:
+//! What several cases have in common is in bases: in the first document of their file, or in a file that it names:
 //!
 //! ```yaml
 //! bases:
@@ -26,7 +26,7 @@
 //! ---
 //! name: a claim of another cluster is not backed up
 //! base: bound
-//! change:             # by JSON pointers into the review; null removes
+//! change:             # by JSON pointer into the review; null removes
 //!   /evidence/cluster: the-second
 //! expect: {code: OtherWriterActive}
 //! ```
@@ -41,8 +41,8 @@
 //!   - step: there are backups
 //!     expect: {code: RestoreFromBackup}
 //!   - step: two hours later it is restored
-//!     after: 2h       # every asOf in the evidence moves on
-//!     change:         # by JSON pointers into the review; null removes
+//!     after: 2h       # added to every asOf in the evidence
+//!     change:         # by JSON pointer into the review; null removes
 //!       /evidence: snapshots=24,restored
 //!     expect: {code: Restored}
 //! ```

@@ -1,6 +1,6 @@
-//! Presets: evidence in a word or two, written out in full for each claim.
+//! Presets: evidence in a word or two, expanded for each claim.
 //!
-//! What a preset tells is made up. It is always the same, and hangs together: one cluster, one repository, one clock.
+//! The evidence of a preset is invented, always the same, and consistent: one cluster, one repository, one clock.
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -18,12 +18,12 @@ const EARLIER_UID: &str = "00000000-0000-4000-8000-0000000000c0";
 const DRIVER: &str = "csi.example.com";
 const IMAGE: &str = "preset-image";
 const INTERVAL: u64 = 3600;
-/// 1 January 2026: the first backup; the newest is from a day later, and the store is read a month after that.
+/// 1 January 2026: the first backup. The newest is a day later, and the store is read a month after that.
 const FIRST: u64 = 1_767_225_600;
 const NEWEST: u64 = FIRST + 86_400;
 const NOW: u64 = NEWEST + 30 * 86_400;
 
-/// What the store holds, and how far the claim has come.
+/// The state of the store, and of the claim.
 ///
 /// ```
 /// use volsync_policy_cases::Preset;
@@ -66,7 +66,7 @@ const STAGES: [(&str, Stage); 4] = [
     ("released", Stage::Released),
 ];
 
-/// What a preset has to know of the claim.
+/// What a preset needs to know about the claim.
 struct About<'a> {
     uid: Option<&'a str>,
     data_source: DataSource,
@@ -80,7 +80,7 @@ pub fn claim_of(request: &Value) -> &Value {
 }
 
 impl<'a> About<'a> {
-    /// What is wrong with a review that cannot be read, the engine says.
+    /// Problems of a review that cannot be read are reported by the engine, not here.
     fn of(request: &'a Value, review: &[u8]) -> Self {
         let text = |pointer: &str| claim_of(request).pointer(pointer).and_then(Value::as_str);
         About {
@@ -92,11 +92,11 @@ impl<'a> About<'a> {
 }
 
 impl Preset {
-    /// Reads the words of a preset, as in `snapshots=24,bound`.
+    /// Reads a preset, such as `snapshots=24,bound`.
     ///
     /// # Errors
     ///
-    /// A sentence: what is not known, and what was meant.
+    /// A sentence that names the unknown word, and what was probably meant.
     pub fn parse(text: &str) -> anyhow::Result<Preset> {
         let (mut store, mut stage) = (None, None);
         for word in text.split(',') {
@@ -109,7 +109,7 @@ impl Preset {
                     Some(other) if other != found && (other == Stage::Restoring || found == Stage::Restoring) => {
                         bail!("`{word}` and the word before it exclude each other");
                     }
-                    // What is released was restored, and what was restored is Bound.
+                    // A released claim was restored, and a restored claim is Bound.
                     _ => stage = stage.max(Some(found)),
                 }
             } else {
@@ -120,7 +120,7 @@ impl Preset {
         Ok(Preset { store, stage: stage.unwrap_or(Stage::Pending) })
     }
 
-    /// The evidence that it stands for in `review`, which is about `request` and, as JSON, has no evidence yet.
+    /// The evidence of the preset for `review`, which is about `request`, is JSON, and has no evidence yet.
     pub fn expand(self, request: &Value, review: &[u8]) -> Evidence {
         let Preset { store, stage } = self;
         let claim = About::of(request, review);
@@ -182,7 +182,7 @@ impl Preset {
 }
 
 impl Store {
-    /// What was backed up before.
+    /// The memory of earlier backups.
     fn memory(self) -> Option<Memory> {
         match self {
             Store::Fresh => None,
@@ -220,7 +220,7 @@ impl Store {
         }
     }
 
-    /// The entry is that of the claim's earlier incarnation, or once it is released its own.
+    /// The ledger entry: that of the earlier claim of the same name, or the claim's own once it is released.
     fn ledger(self, released: Option<&str>, request: Option<&Quantity>) -> Ledger {
         if self == Store::Unreachable {
             return Ledger::Unread(Failure::Unreachable);
@@ -243,7 +243,7 @@ impl Store {
         Ledger::Entry(Box::new(Entry { repository: Address::Same, writer, memory, capacity, retired: false }))
     }
 
-    /// The restore that the claim is Bound from.
+    /// The restore that the claim was populated from.
     fn restore(self, consumed: bool) -> FinishedRestore {
         let newest = newest_key().as_str().get(..8).and_then(SnapshotId::parse);
         let (outcome, expects) = match self {
@@ -268,7 +268,7 @@ fn volume(handle: &str) -> VolumeId {
     VolumeId { driver: DRIVER.to_owned(), handle: handle.to_owned() }
 }
 
-/// What the store holds, if the word is about that.
+/// The state of the store that a word names. None if the word is not about the store.
 fn store_of(word: &str) -> anyhow::Result<Option<Store>> {
     match word.strip_prefix(SNAPSHOTS).map(str::parse) {
         Some(Ok(count @ 1..)) => Ok(Some(Store::Snapshots(count))),
@@ -278,7 +278,7 @@ fn store_of(word: &str) -> anyhow::Result<Option<Store>> {
     }
 }
 
-/// What was most likely meant, else everything that can be.
+/// The word that was probably meant, or all words that are possible.
 fn meant(word: &str) -> String {
     let name = word.split('=').next().unwrap_or(word);
     let bare = SNAPSHOTS.trim_end_matches('=');

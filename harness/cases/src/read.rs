@@ -1,4 +1,4 @@
-//! How the cases of a file are read.
+//! Reads the cases of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::credentials::{look_real, secrets};
 use crate::expect::{Expect, given};
 use crate::story::StoryStep;
 
-/// A case as it is written, or the bases of those that follow it.
+/// A document of a file: a case, or the bases of the cases after it.
 #[derive(Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Document {
@@ -41,9 +41,9 @@ struct Document {
 /// What is wrong with a file of cases.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Everything that is wrong, each with its place; what a case holds is not quoted.
+    /// Every problem, each with its place. The content of cases is not quoted.
     pub(crate) all: Vec<anyhow::Error>,
-    /// The file of its bases, which is not itself read for cases.
+    /// The file with the bases, which is not itself read for cases.
     pub(crate) bases: Option<PathBuf>,
 }
 
@@ -53,11 +53,11 @@ impl From<anyhow::Error> for Faults {
     }
 }
 
-/// Reads the cases of one file, which is called `label`.
+/// Reads the cases of one file. `label` begins their titles.
 ///
 /// # Errors
 ///
-/// There is a fault in it.
+/// The file has a fault.
 pub(crate) fn file(file: &Path, label: &str) -> Result<Vec<Case>, Faults> {
     text(&read_to_string(file)?, file, label)
 }
@@ -91,7 +91,7 @@ pub(crate) fn text(text: &str, file: &Path, label: &str) -> Result<Vec<Case>, Fa
     if faults.all.is_empty() { Ok(cases) } else { Err(faults) }
 }
 
-/// The bases in the first document of a file, which holds nothing else.
+/// The bases in the first document of a file, which contains nothing else.
 fn bases(document: Spanned<Document>, file: &Path) -> anyhow::Result<Written> {
     let line = line(&document);
     let mut document = document.value;
@@ -113,7 +113,7 @@ fn case(document: Spanned<Document>, bases: &Bases, file: &Path, label: &str) ->
     document.case(&name, bases, file, label).with_context(place)
 }
 
-/// What is wrong with a step, with its place.
+/// A problem of a step, with its place.
 fn fault(step: &Step, fault: &anyhow::Error) -> anyhow::Error {
     match &step.name {
         Some(name) => anyhow!("line {}: the step {name:?}: {fault:#}", step.line),
@@ -125,14 +125,14 @@ fn read_to_string(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| file.display().to_string())
 }
 
-/// The documents in the text of a file. No error quotes what stands around the fault: it may be a credential.
+/// The documents in the text of a file. No error quotes the text around the problem, which may contain a credential.
 fn documents<T: DeserializeOwned>(text: &str, file: &Path) -> anyhow::Result<Vec<T>> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| anyhow!("{}: {}", file.display(), error.render_with_formatter(&UserMessageFormatter)))
 }
 
-/// The one document of a file.
+/// The only document of a file.
 pub(crate) fn document<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let mut documents = documents(&read_to_string(file)?, file)?;
     match (documents.pop(), documents.is_empty()) {
@@ -142,7 +142,7 @@ pub(crate) fn document<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     }
 }
 
-/// All documents of a file. Those of JSON may follow one another as `kubectl` prints them.
+/// All documents of a file. JSON documents may follow one another, as `kubectl` prints them.
 pub(crate) fn documents_in(file: &Path) -> anyhow::Result<Vec<Value>> {
     let text = read_to_string(file)?;
     let json: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(&text).into_iter().collect();
@@ -154,11 +154,11 @@ pub(crate) fn line<T>(spanned: &Spanned<T>) -> u64 {
 }
 
 impl Case {
-    /// Reads the one case in the text of a `file`.
+    /// Reads the only case in the text of a file. `file` is its name in errors.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, each with its place; what it holds is not quoted.
+    /// Everything that is wrong with it, each problem with its place. The content is not quoted.
     pub fn parse(text: &str, file: &Path) -> Result<Case, Vec<anyhow::Error>> {
         let mut cases = self::text(text, file, "").map_err(|faults| faults.all)?;
         match (cases.pop(), cases.len()) {
@@ -217,7 +217,7 @@ impl Document {
     }
 }
 
-/// The steps of a story, each with the review as it is by then.
+/// The steps of a story, each with the review as it is at that step.
 fn tell(story: Vec<StoryStep>, mut review: Map<String, Value>, files: &mut Files) -> anyhow::Result<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     for told in story {

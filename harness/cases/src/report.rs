@@ -1,4 +1,4 @@
-//! What is said of a run: text for a person, JSON for a script, JUnit for CI.
+//! Reports a run: as text for a person, JSON for a script, or JUnit for CI.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -24,8 +24,8 @@ const FOUND: Style = AnsiColor::Green.on_default();
 const PLAIN: Style = Style::new();
 
 impl Report<'_> {
-    /// Writes each case that failed, with `again`, the command that runs it alone; then how many passed. In colours,
-    /// which whoever owns `out` may strip.
+    /// Writes each case that failed, with the command `again` that runs only this case; then how many passed. The text
+    /// has colours, which the caller may strip.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Report<'_> {
             .unwrap_or_default()
     }
 
-    /// The run as JUnit's XML, a suite for each file.
+    /// The run as JUnit XML, with a suite for each file.
     pub fn to_junit(&self) -> String {
         let mut files: BTreeMap<&Path, TestSuite> = BTreeMap::new();
         for (case, outcome, time) in &self.results {
@@ -115,7 +115,7 @@ fn show(file: &Path) -> String {
 }
 
 impl Outcome {
-    /// What came of `case`, as JSON: as it stands in [`Report::to_json`].
+    /// The result of `case` as JSON, as in [`Report::to_json`].
     pub fn to_json(&self, case: &Case) -> String {
         serde_json::to_string(&CaseDocument::of(case, self)).unwrap_or_default()
     }
@@ -215,7 +215,7 @@ mod tests {
     use volsync_policy_engine::Native;
 
     #[test]
-    fn junit_is_well_formed_whatever_a_case_is_called() {
+    fn junit_is_well_formed_whatever_the_name_of_a_case_is() {
         let refused = "name: \"a <b> & \\\"c\\\" ]]> 'd' \\a é\"\nexpect: {code: X}\n";
         let passes = "name: passes\noperation: validate_settings\nexpect: {at: {/valid: true}}\n";
         let suite = suite(&[("a/b.yaml", &format!("{refused}---\n{passes}"))]).unwrap();

@@ -1,4 +1,4 @@
-//! How a case is run: in every engine alike.
+//! Runs a case in every engine.
 
 use std::fmt;
 
@@ -10,48 +10,48 @@ use crate::compare::{Difference, Line, diff, differences};
 use crate::coverage::Reached;
 use crate::credentials::Credentials;
 
-/// What came of a case.
+/// The result of a case.
 pub struct Outcome {
-    /// What is wrong, in the order of the steps; nothing where the case passed.
+    /// The problems, in the order of the steps. Empty if the case passed.
     pub faults: Vec<Fault>,
-    /// What its answers reached.
+    /// The reason codes and rows that its answers reached.
     pub(crate) reached: Reached,
 }
 
-/// What is wrong with the answer to one step.
+/// A problem with the answer to one step.
 pub struct Fault {
-    /// Which step, counted from 0.
+    /// The index of the step, from 0.
     pub(crate) step: usize,
-    /// What the step is called, and at which line it begins; nothing where there is no story.
+    /// The name of the step, and the line at which it begins. None if there is no story.
     pub name: Option<(String, u64)>,
-    /// What is wrong.
+    /// The problem.
     pub kind: FaultKind,
 }
 
-/// What may be wrong with an answer.
+/// A problem with an answer.
 pub enum FaultKind {
-    /// The engine gave none.
+    /// The engine returned no answer.
     Failed {
-        /// Which engine.
+        /// The name of the engine.
         engine: &'static str,
-        /// Why, without a credential.
+        /// The reason, without a credential.
         error: String,
     },
-    /// Another engine gave other bytes than the first.
+    /// Another engine's answer differs in a byte from that of the first.
     Disagree {
-        /// The first engine, and the other.
+        /// The names of the first engine and of the other.
         engines: [&'static str; 2],
-        /// Where, to be shown.
+        /// The differences, to be printed.
         lines: Vec<Line>,
     },
     /// The payload was refused, and that was not expected.
     Refused(Vec<Line>),
-    /// It is other than expected.
+    /// The answer differs from an expectation.
     Differs(Vec<Difference>),
 }
 
 impl FaultKind {
-    /// What is wrong, each thing with what is shown of it.
+    /// The problem as one or more sentences, each with the lines to print below it.
     pub fn parts(&self) -> Vec<(String, Vec<Line>)> {
         match self {
             FaultKind::Failed { engine, error } => vec![(format!("{engine}: {error}"), Vec::new())],
@@ -79,12 +79,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What an operation gave back: JSON that holds credentials.
+/// What an operation returned: JSON that contains credentials.
 #[derive(Clone, PartialEq, Eq)]
 enum Answer {
-    /// What was asked for.
+    /// The result of the operation.
     Given(Vec<u8>),
-    /// The problems because of which it refused its payload.
+    /// The problems for which the payload was refused.
     Refused(Vec<u8>),
 }
 
@@ -101,8 +101,9 @@ impl Answer {
 }
 
 impl Case {
-    /// Asks every engine, step by step, and compares the first one's answers with what is expected and the others'
-    /// with the first one's. A step that fails does not end the story: its steps do not build on answers.
+    /// Runs every step in every engine. Compares the answers of the first engine with what is expected, and those of
+    /// the others with the first one's. The steps after one that fails are run too, because no step depends on earlier
+    /// answers.
     pub fn run(&self, engines: &[&dyn Engine]) -> Outcome {
         let (mut faults, mut reached) = (Vec::new(), Reached::default());
         for (index, step) in self.steps.iter().enumerate() {
@@ -155,7 +156,7 @@ fn compare(step: &Step, answer: &Answer, reached: &mut Reached) -> Option<FaultK
     (!differences.is_empty()).then_some(FaultKind::Differs(differences))
 }
 
-/// The problems of a refusal, a line each.
+/// The problems of a refusal, one per line.
 fn problems(refusal: &Value) -> Vec<Line> {
     match serde_json::from_value(refusal.clone()) {
         Ok(volsync_policy::ReviewError { problems }) => {
@@ -181,7 +182,7 @@ mod tests {
 
     const CANARY: &str = "canary-of-the-credentials";
 
-    /// An engine that answers what it is told to.
+    /// An engine that always returns the same answer.
     struct Says(&'static str, Result<&'static str, &'static str>);
 
     impl Engine for Says {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_that_disagree_by_a_byte_fail() {
+    fn engines_whose_answers_differ_in_a_byte_fail() {
         let first = Says("one", Ok(r#"{"verdict":{"code":"A"}}"#));
         let spaced = Says("two", Ok(r#"{"verdict":{"code": "A"}}"#));
         assert_eq!(told(&[&first, &first]), "");
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_without_an_answer_fails_wherever_it_stands() {
+    fn an_engine_without_an_answer_fails_first_or_last() {
         let (good, bad) = (Says("one", Ok(r#"{"verdict":{"code":"A"}}"#)), Says("two", Err("it trapped")));
         for engines in [[&good as &dyn Engine, &bad], [&bad, &good]] {
             assert_eq!(told(&engines), "two: it trapped:\n");

@@ -12,15 +12,15 @@ use serde_saphyr::Spanned;
 
 use crate::expect::{Expect, check_pointer};
 
-/// A step as it is written.
+/// A step of a story.
 #[derive(PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StoryStep {
     /// What happens, in a sentence.
     pub(crate) step: Spanned<String>,
-    /// How much time passes before it.
+    /// The time that passes before the step.
     after: Option<String>,
-    /// What is other than in the step before, by JSON pointers into the review; null removes.
+    /// The changes since the step before, by JSON pointer into the review; null removes.
     #[serde(default)]
     change: BTreeMap<String, Value>,
     /// What is expected of the answer.
@@ -43,14 +43,14 @@ impl StoryStep {
     }
 }
 
-/// Makes changes to a review, in the order of their pointers.
+/// Changes a review, in the order of the pointers.
 pub(crate) fn change_all(review: &mut Map<String, Value>, changes: &BTreeMap<String, Value>) -> anyhow::Result<()> {
     changes
         .iter()
         .try_for_each(|(pointer, value)| change(review, pointer, value).with_context(|| format!("change: {pointer}")))
 }
 
-/// Moves every `asOf` on; says whether there was one.
+/// Adds the time to every `asOf`. Returns whether there was one.
 fn pass(time: Duration, evidence: &mut Value) -> anyhow::Result<bool> {
     let mut moved = false;
     match evidence {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_set_and_remove_and_time_moves_what_was_read_on() {
+    fn changes_set_and_remove_values_and_time_moves_every_as_of() {
         let story = "{step: a, after: 1day 2h, change: {/evidence/claim/phase: Bound, /evidence/claim/volume: null,
             /evidence/secret: absent}}";
         let expected = json!({"evidence": {"claim": {"phase": "Bound"}, "secret": "absent",
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_that_a_change_writes_is_taken_as_it_is_written() {
+    fn a_time_that_a_change_sets_is_not_moved() {
         let story = "{step: a, after: 1h, change: {/evidence/repository/absent/asOf: '2026-12-01T00:00:00Z'}}";
         let after = told(story, review()).unwrap();
         assert_eq!(after["evidence"]["repository"]["absent"]["asOf"], "2026-12-01T00:00:00Z");
     }
 
     #[test]
-    fn what_changes_nothing_is_an_error() {
+    fn a_change_without_an_effect_is_an_error() {
         for (story, words) in [
             ("{step: a, change: {/evidence/claim/phase: Pending}}", "/evidence/claim/phase: is so already"),
             ("{step: a, change: {/evidence/claim/uid: null}}", "there is nothing to remove"),

@@ -1,4 +1,4 @@
-//! A suite: the cases of files and folders, read and run together.
+//! A suite: the cases of files and directories, which are run together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,22 +18,22 @@ pub struct Suite {
     cases: Vec<Case>,
 }
 
-/// What came of a suite.
+/// The result of a suite.
 pub struct Report<'a> {
     /// The engines in which it ran.
     pub engines: Vec<&'static str>,
-    /// Every case with what came of it, and how long it took.
+    /// Every case with its result, and how long it took.
     pub results: Vec<(&'a Case, Outcome, Duration)>,
 }
 
 impl Suite {
-    /// Reads the cases of files, and of every `.yaml` and `.yml` file in folders and the folders in them. A file that
-    /// a case names is not itself read for cases.
+    /// Reads the cases of files, and of every `.yaml` and `.yml` file in directories and their subdirectories. A file
+    /// that a case names is not itself read for cases.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its place: a file cannot be read, holds no case, or one that could not
-    /// fail; two cases are called alike; there is no case at all.
+    /// Every problem, each with its place: a file cannot be read or has no case, a case could not fail, two cases have
+    /// the same title, or there is no case at all.
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Suite, Vec<anyhow::Error>> {
         let mut files = BTreeMap::new();
         for path in paths.iter().map(AsRef::as_ref) {
@@ -67,17 +67,17 @@ impl Suite {
         &self.cases
     }
 
-    /// Leaves the cases whose titles contain `filter`.
+    /// Keeps only the cases whose titles contain `filter`.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// No title contains it.
     pub fn select(mut self, filter: &str) -> anyhow::Result<Suite> {
         self.cases.retain(|case| case.title().contains(filter));
         if self.cases.is_empty() { Err(anyhow!("no case's `file: name` contains {filter:?}")) } else { Ok(self) }
     }
 
-    /// Runs every case in every engine, several at a time.
+    /// Runs every case in every engine, several cases at a time.
     pub fn run(&self, engines: &[&dyn Engine]) -> Report<'_> {
         let timed = |case| {
             let start = Instant::now();
@@ -98,13 +98,13 @@ impl Report<'_> {
         results.filter(|(_, outcome)| !outcome.faults.is_empty())
     }
 
-    /// What the answers reached.
+    /// The reason codes and rows that the answers reached.
     pub fn coverage(&self) -> Coverage {
         Coverage::of(self.results.iter().map(|(_, outcome, _)| &outcome.reached))
     }
 }
 
-/// Collects the files at and below `path`, each with its path below `root`, without its ending.
+/// Collects the files at and below `path`, each with its path relative to `root`, without the extension.
 fn find(path: &Path, root: &Path, files: &mut BTreeMap<PathBuf, String>) -> anyhow::Result<()> {
     if !path.is_dir() {
         let label = path.strip_prefix(root).unwrap_or(path).with_extension("");
@@ -121,7 +121,7 @@ fn find(path: &Path, root: &Path, files: &mut BTreeMap<PathBuf, String>) -> anyh
     Ok(())
 }
 
-/// A path that is the same however it is written.
+/// The canonical path of a file.
 fn real(file: &Path) -> Option<PathBuf> {
     file.canonicalize().ok()
 }
@@ -145,7 +145,7 @@ pub(crate) mod tests {
     use std::fs;
     use tempfile::TempDir;
 
-    /// The suite in a folder of these files, or what is wrong with it, a line each.
+    /// The suite in a directory with these files, or its problems, one per line.
     pub(crate) fn suite(files: &[(&str, &str)]) -> Result<Suite, String> {
         let folder = TempDir::new().unwrap();
         for (name, text) in files {
@@ -163,7 +163,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_suite_is_every_case_of_every_file_below_its_folder() {
+    fn a_suite_is_every_case_of_every_file_in_its_directory() {
         let case = |name: &str| format!("{{name: {name}, request: {{}}, expect: {{code: X}}}}\n");
         let files = [
             ("b.yml", case("one")),
@@ -199,13 +199,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_expected_beside_a_story_is_an_error() {
+    fn expectations_next_to_a_story_are_an_error() {
         let said = wrong("{name: a, expect: {code: X}, story: [{step: one, expect: {code: X}}]}");
         assert!(said.contains("has a story: what is expected stands in its steps"), "{said}");
     }
 
     #[test]
-    fn unknown_keys_are_errors_wherever_they_stand() {
+    fn unknown_keys_are_errors_everywhere() {
         for unknown in [
             "{name: a, colour: red, expect: {code: X}}",
             "{name: a, expect: {code: X, colour: red}}",
@@ -218,7 +218,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn exceptions_that_leave_nothing_or_everything_out_are_errors() {
+    fn exceptions_that_ignore_nothing_or_everything_are_errors() {
         for (expect, words) in [
             ("{code: X, except: {source: [/a]}}", "except: `source`: is not expected here"),
             ("{code: X, except: {code: [/a]}}", "except: `code`: is no manifest"),
@@ -234,7 +234,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn two_cases_of_one_name_are_an_error_wherever_they_stand() {
+    fn two_cases_with_one_name_are_an_error_in_any_files() {
         let case = "{name: a, expect: {code: X}}";
         let said = suite(&[("a.yaml", case), ("b.yaml", case)]).err().unwrap();
         assert_eq!(said, "b.yaml:1: the case at a.yaml:1 is called \"a\" too\n");
@@ -249,7 +249,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_said_at_once() {
+    fn every_problem_is_reported_at_once() {
         let said = suite(&[("a.yaml", "{name: a}\n---\n{name: b}"), ("b.yaml", "")]).err().unwrap();
         assert_eq!(said.lines().count(), 3, "{said}");
     }
@@ -263,7 +263,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_case_may_stand_in_files_which_are_no_cases() {
+    fn parts_of_a_case_may_be_in_files_which_are_not_cases() {
         let case = "{name: a, request: given/claim.yaml, credentials: given/base.yaml, settings: set.yaml,
             evidence: given/seen.yaml, expect: {code: X}}";
         let files = [
@@ -282,7 +282,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn evidence_may_be_a_preset_and_a_change_may_name_another() {
+    fn evidence_may_be_a_preset_and_a_change_may_set_another() {
         let story = "name: a\nrequest: {}\nevidence: snapshots=3\nstory:\n- step: one\n  expect: {code: X}\n\
             - step: two\n  change: {/evidence: 'snapshots=3,bound'}\n  expect: {code: X}\n";
         let suite = suite(&[("a.yaml", story)]).unwrap();

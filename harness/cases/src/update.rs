@@ -1,4 +1,4 @@
-//! Accepting what was found: the expectations that differ are written anew, and nothing else of their file.
+//! Accepts answers: writes the expectations that differ, and changes nothing else in their files.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,40 +18,40 @@ use crate::read;
 use crate::run::{FaultKind, Outcome};
 use crate::suite::Report;
 
-/// A longer list or object is not written on one line.
+/// A longer list or object is written on several lines.
 const LONGEST_FLOW: usize = 80;
 
-/// An expectation that is written anew.
+/// An expectation that is rewritten.
 struct Edit<'a> {
     case: &'a Case,
     step: &'a Step,
-    /// Which of the case's steps that is, counted from 0.
+    /// The index of the step in its case, from 0.
     index: usize,
-    /// Its key under `expect`, and its pointer.
+    /// Its key under `expect`, and its JSON pointer.
     field: &'static str,
     pointer: &'a str,
-    /// What is expected, and what was found.
+    /// The expected value, and the one that was found.
     expected: &'a Value,
     found: &'a Value,
 }
 
-/// A file that was written anew.
+/// A file that was rewritten.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Updated {
     /// The file.
     pub file: PathBuf,
-    /// How many of its expectations are other than before.
+    /// The number of its expectations that were changed.
     pub expectations: usize,
 }
 
 impl Report<'_> {
-    /// Writes the expectations that differ as the answers are, a file at a time: whole, or not at all. What cannot be
-    /// accepted stays as it is, and goes on failing: an engine without an answer, engines that disagree, a payload
-    /// that is refused, an expectation about a place that the answer does not have.
+    /// Rewrites the expectations that differ from the answers. A file is written completely or not at all. Faults that
+    /// cannot be accepted stay, and keep failing: an engine without an answer, engines that disagree, a payload that is
+    /// refused, an expectation about a place that the answer does not have.
     ///
     /// # Errors
     ///
-    /// For each file that is left as it is: why, and what to do by hand.
+    /// For each file that is left unchanged: the reason, and what to do by hand.
     pub fn update(&self) -> Vec<anyhow::Result<Updated>> {
         let mut files: BTreeMap<&Path, Vec<Edit<'_>>> = BTreeMap::new();
         for (case, outcome) in self.failed() {
@@ -79,11 +79,11 @@ fn edits<'a>(case: &'a Case, outcome: &'a Outcome) -> Vec<Edit<'a>> {
     edits
 }
 
-/// Writes a file beside the one whose place it takes, and reads it again before it does.
+/// Writes a new file next to the old one, reads it again, and then replaces the old one.
 fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
     let place = file.canonicalize()?;
     let text = std::fs::read_to_string(&place)?;
-    // What the error quotes may be a credential.
+    // The text that an error quotes may contain a credential.
     let document = YamlFile::from_str(&text).map_err(|_| anyhow!("its layout cannot be kept; write it by hand"))?;
     for edit in edits {
         edit.apply(&document).with_context(|| format!("line {}: {}", edit.step.line, edit.field))?;
@@ -98,14 +98,14 @@ fn update(file: &Path, edits: &[Edit<'_>]) -> anyhow::Result<Updated> {
     Ok(Updated { file: file.to_owned(), expectations: edits.len() })
 }
 
-/// Whether a file that was written anew holds the cases of the one before, and each is as wanted.
+/// Whether the rewritten file has the same cases as before, each as it should be now.
 fn says_what_it_should(before: &Path, after: &Path, edits: &[Edit<'_>]) -> bool {
     let (Ok(before), Ok(after)) = (read::file(before, ""), read::file(after, "")) else { return false };
     before.len() == after.len() && before.iter().zip(&after).all(|(before, after)| is_as_wanted(before, after, edits))
 }
 
-/// Whether a case asks what it asked before, and expects what was found where it is written anew, else what it
-/// expected: then it passes.
+/// Whether a case asks what it asked before, and expects what was found where it is rewritten, and otherwise what it
+/// expected. Then it passes.
 fn is_as_wanted(before: &Case, after: &Case, edits: &[Edit<'_>]) -> bool {
     let steps = before.steps.iter().zip(&after.steps).enumerate();
     let steps_are = steps.into_iter().all(|(index, (before_step, after_step))| {
@@ -168,8 +168,8 @@ impl Edit<'_> {
     }
 }
 
-/// Writes `found` at a key of a mapping where `expected` stands: of an object only what differs, so that comments in
-/// the rest stay.
+/// Writes `found` at a key of a mapping in place of `expected`. In an object only the parts that differ are written, so
+/// that comments in the rest stay.
 fn write(mapping: &Mapping, key: &str, expected: Option<&Value>, found: &Value) -> anyhow::Result<()> {
     if let (Some(YamlNode::Mapping(inner)), Some(Value::Object(expected)), Value::Object(found)) =
         (mapping.get(key), expected, found)
@@ -186,20 +186,20 @@ fn write(mapping: &Mapping, key: &str, expected: Option<&Value>, found: &Value) 
     Ok(())
 }
 
-/// A value as YAML, a list or an object in brackets where it is to stand in flow.
+/// A value as YAML. In a flow mapping, lists and objects are written in brackets and braces.
 fn node(value: &Value, in_flow: bool) -> Option<YamlNode> {
     let document = |text: &str| YamlFile::from_str(text).ok()?.documents().find_map(|document| document.as_mapping());
     let block = document(&to_yaml(&json!({ "found": value })))?;
     if !in_flow {
         return block.get("found");
     }
-    // What is set in a mapping in braces is written in them.
+    // Values in a flow mapping are written in flow style, too.
     let flow = document("{found: null}")?;
     flow.set("found", &block.get("found")?);
     flow.get("found")
 }
 
-/// Whether a list or an object is written in brackets.
+/// Whether a list or an object is written in flow style.
 fn is_in_flow(node: Option<YamlNode>) -> bool {
     match node {
         Some(YamlNode::Mapping(mapping)) => mapping.is_flow_style(),
@@ -216,7 +216,7 @@ mod tests {
 
     use crate::suite::Suite;
 
-    /// A claim of which there is a plan; `{}` takes the rest of the case.
+    /// A claim that can be planned; `{}` is replaced by the rest of the case.
     const CLAIM: &str = "\
 request:
   kind: PersistentVolumeClaim
@@ -230,7 +230,7 @@ request:
         still_fail: usize,
     }
 
-    /// What becomes of a file, with `base.yaml` beside it.
+    /// What an update writes to a file, next to which there is `base.yaml`.
     fn updated(text: &str) -> Updating {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("a.yaml");
@@ -252,7 +252,7 @@ stringData: {RESTIC_REPOSITORY: 's3:http://s3.example/b', RESTIC_PASSWORD: made-
 ";
 
     #[test]
-    fn only_what_differs_is_written_anew_and_comments_stay() {
+    fn only_differences_are_written_and_comments_stay() {
         let Updating { text, said, still_fail } = updated(
             "\
 # Top.
@@ -296,7 +296,7 @@ expect:   {code:   NoEvidence}
     }
 
     #[test]
-    fn a_manifest_keeps_its_comments_and_what_is_left_out_stays_out() {
+    fn a_manifest_keeps_its_comments_and_exceptions_are_not_written() {
         let Updating { text, said, still_fail } = updated(
             "\
 name: a
@@ -339,7 +339,7 @@ expect:
     }
 
     #[test]
-    fn each_step_of_a_story_is_written_anew_by_itself() {
+    fn each_step_of_a_story_is_updated_on_its_own() {
         let story = "\
 name: a
 CLAIM
@@ -368,14 +368,14 @@ story:
     }
 
     #[test]
-    fn an_anchor_in_what_is_written_anew_is_not_lost() {
+    fn an_anchor_in_a_rewritten_value_is_not_lost() {
         let text = "name: a\nCLAIM\nexpect:\n  notes: [&note Foo]\n  at: {/notes/0/code: *note, /verdict/row: 5}\n";
         let Updating { text, said, still_fail } = updated(text);
         assert_eq!((said, still_fail), (vec!["2".to_owned()], 0), "{text}");
     }
 
     #[test]
-    fn what_would_change_something_else_is_left_as_it_is() {
+    fn a_file_in_which_something_else_would_change_is_left_unchanged() {
         let text = "name: a\nexpect: {code: &code Released}\nrequest: {kind: *code}\n";
         let text = text.replace("request: {kind: *code}", "CLAIM").replace("hourly", "*code");
         let anchored = format!("{}settings: {{metadata: {{labels: {{team: *code}}}}}}\n", text);
@@ -385,7 +385,7 @@ story:
     }
 
     #[test]
-    fn what_stands_behind_an_alias_is_left_as_it_is() {
+    fn an_expectation_behind_an_alias_is_left_unchanged() {
         let text = "name: a\nCLAIM\noperation: plan\nstory:\n- {step: one, expect: &expect {code: X}}\n\
             - {step: two, change: {/settings: {}}, expect: *expect}\n";
         let Updating { text: after, said, still_fail } = updated(text);
@@ -394,7 +394,7 @@ story:
     }
 
     #[test]
-    fn what_cannot_be_accepted_goes_on_failing() {
+    fn a_fault_that_cannot_be_accepted_keeps_failing() {
         let text = "name: a\nCLAIM\nexpect:\n  code: X\n  at: {/no/such/place: 1}\n";
         let Updating { text: after, said, still_fail } = updated(text);
         assert_eq!((after, said, still_fail), (text.replace("X", "NoEvidence"), vec!["1".to_owned()], 1));
@@ -404,7 +404,7 @@ story:
     }
 
     #[test]
-    fn credentials_are_not_copied_out_of_their_file() {
+    fn credentials_are_not_copied_from_a_separate_file() {
         let own = format!(
             "name: a\nCLAIM\ncredentials:\n  {}expect:\n  secret: null\n",
             BASE.replace('\n', "\n  ").trim_end_matches(' ')

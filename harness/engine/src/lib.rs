@@ -1,5 +1,5 @@
-//! Engines that run the policy: the same operations, the same bytes, as native code or, with the feature `wasm`, as the
-//! built module in wasmtime.
+//! Engines that run the policy: as native code or, with the feature `wasm`, as the built module in wasmtime. Both have
+//! the same operations and return the same bytes.
 //!
 //! ```
 //! use volsync_policy_engine::{Engine, Native};
@@ -22,27 +22,28 @@ pub use native::Native;
 #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
 pub use wasm::{Limits, Used, Wasm};
 
-/// Takes a review, an object of JSON without what it shares with others, and gives its plan.
+/// Plans one review: a JSON object without `settings` and `credentials`, which are shared. Returns the plan as JSON.
 pub type PlanFn<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
 
 /// Something that runs the policy's operations.
 pub trait Engine: Send + Sync {
-    /// Its name, as `--engine` takes it.
+    /// The engine's name, as in `--engine`.
     fn name(&self) -> &'static str;
 
     /// Runs one operation of [`volsync_policy::guest`] on `payload`.
     ///
     /// # Errors
     ///
-    /// [`CallError::Refused`] where the operation itself refuses the payload, [`CallError::Failed`] where the engine
-    /// could not bring it to an end. Either concerns this call alone.
+    /// [`CallError::Refused`] if the operation refuses the payload, [`CallError::Failed`] if the engine could not
+    /// finish the call. Either concerns this call alone.
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError>;
 
-    /// Plans many reviews; `shared` holds what they have in common, an object of `settings` and `credentials`.
+    /// Prepares to plan many reviews. `shared` is an object of the `settings` and `credentials` that they have in
+    /// common.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with what they share, a line each; or why there is no answer.
+    /// Everything that is wrong with `shared`, one problem per line; or the reason why there is no answer.
     fn under(&self, shared: &Value) -> Result<PlanFn<'_>, String> {
         let shared = shared.clone();
         let plan = move |review: &[u8]| {
@@ -56,18 +57,18 @@ pub trait Engine: Send + Sync {
             review.extend(shared.clone());
             self.call("plan", &serde_json::to_vec(&review).unwrap_or_default())
         };
-        // What is wrong whatever the claim.
+        // Problems that do not depend on the claim.
         match plan(br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{}}}"#) {
             Ok(_) => Ok(Box::new(plan)),
             Err(error) => Err(in_words(&error)),
         }
     }
 
-    /// Asks whether settings are valid; null stands for none.
+    /// Checks settings; null means the defaults.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them, a line each; or why there is no answer.
+    /// Everything that is wrong with the settings, one problem per line; or the reason why there is no answer.
     fn check_settings(&self, settings: &Value) -> Result<(), String> {
         let answer =
             self.call("validate_settings", settings.to_string().as_bytes()).map_err(|error| error.to_string())?;
@@ -76,12 +77,12 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// The built module at `path` as an engine, held by the default limits.
+/// Loads the built module at `path` as an engine, with the default limits.
 ///
 /// # Errors
 ///
-/// [`LoadError::LeftOut`] in every build without the feature `wasm`, [`LoadError::Module`] where the file is no module
-/// of the policy.
+/// [`LoadError::LeftOut`] in a build without the feature `wasm`; [`LoadError::Module`] if the file is not a module of
+/// the policy.
 pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
     #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
     {
@@ -94,13 +95,13 @@ pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
     }
 }
 
-/// The refusal of a review that holds what it shares, in the words of [`volsync_policy::Review::under`].
+/// The error for a review that contains something shared, with the same wording as [`volsync_policy::Review::under`].
 fn repeats(key: &str) -> String {
     let hint = Some("known here: request, evidence".to_owned());
     ReviewError { problems: vec![Problem { path: key.to_owned(), message: "unknown key".to_owned(), hint }] }.to_json()
 }
 
-/// Why there is no answer: the operation's problems a line each.
+/// Why there is no answer: the operation's problems, one per line.
 fn in_words(error: &CallError) -> String {
     match error {
         CallError::Refused(problems) => serde_json::from_str::<ReviewError>(problems)
@@ -109,12 +110,12 @@ fn in_words(error: &CallError) -> String {
     }
 }
 
-/// Why a call gave no answer.
+/// Why a call returned no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
-    /// The operation's own error, as it gave it: JSON, see [`volsync_policy::ReviewError::to_json`].
+    /// The operation's own error, unchanged: JSON, see [`volsync_policy::ReviewError::to_json`].
     Refused(String),
-    /// The engine's: the guest trapped, or exceeded one of its [`Limits`].
+    /// The engine's error: the guest trapped, or exceeded one of its [`Limits`].
     Failed(String),
 }
 
@@ -129,12 +130,12 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-/// Why a module gave no engine.
+/// Why a module could not be loaded as an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    /// The module that was named: this build has no engine for any, because it was made without the feature `wasm`.
+    /// The path of the module. This build cannot run modules, because it was built without the feature `wasm`.
     LeftOut(PathBuf),
-    /// What is wrong with the module, in a sentence that names the file.
+    /// What is wrong with the module: a sentence that names the file.
     Module(String),
 }
 

@@ -17,12 +17,12 @@ impl Engine for Native {
 
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError> {
         let (_, run) = (OPERATIONS.iter().find(|(name, _)| *name == operation))
-            // In the words of the waPC guest's own dispatcher.
+            // The same wording as the dispatcher of the waPC guest.
             .ok_or_else(|| CallError::Refused(format!("No handler registered for function {operation}")))?;
         run(payload).map_err(|error| CallError::Refused(error.to_string()))
     }
 
-    /// Reads what is shared once.
+    /// Reads the shared part only once.
     fn under(&self, shared: &Value) -> Result<PlanFn<'_>, String> {
         let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
         Ok(Box::new(move |review| match Review::under(&shared, review) {

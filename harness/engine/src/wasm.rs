@@ -1,4 +1,5 @@
-//! The built module in wasmtime, held by limits: whatever a guest does is an error of that call, not of the process.
+//! The built module in wasmtime, with limits: whatever a guest does is an error of that call, and does not affect the
+//! process.
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -16,16 +17,16 @@ use crate::{CallError, Engine};
 /// How much one call may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Units of wasmtime's fuel, about one an instruction.
+    /// Units of wasmtime's fuel, about one per instruction.
     pub fuel: u64,
-    /// Bytes of linear memory of one instance.
+    /// Bytes of linear memory per instance.
     pub memory: usize,
     /// Time, in whole tenths of a second.
     pub time: Duration,
 }
 
 impl Default for Limits {
-    /// What the longest review needs at its worst: thousands of times an ordinary plan.
+    /// Enough for the longest review in the worst case, which takes thousands of times as much as an ordinary plan.
     fn default() -> Self {
         Limits { fuel: 20_000_000_000, memory: 1 << 30, time: Duration::from_secs(10) }
     }
@@ -34,18 +35,18 @@ impl Default for Limits {
 /// What one call used of its [`Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// Units of wasmtime's fuel, the same in every run; making a fresh instance is not counted.
+    /// Units of wasmtime's fuel, which are the same in every run. Starting a new instance is not counted.
     pub fuel: u64,
-    /// Bytes of linear memory that the instance has after the call. It never gives any back.
+    /// Bytes of the instance's linear memory after the call. Linear memory never shrinks.
     pub memory: usize,
 }
 
-/// How often time is looked at.
+/// How often the time limit is checked.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A waPC module in wasmtime.
 ///
-/// An instance is kept warm between calls; a call that fails takes its instance with it.
+/// An instance is reused by later calls. A call that fails discards its instance.
 pub struct Wasm {
     engine: wasmtime::Engine,
     guest: InstancePre<Call>,
@@ -59,7 +60,7 @@ impl Wasm {
     ///
     /// # Errors
     ///
-    /// A sentence: the file cannot be read, is no module, or imports what a waPC host does not offer.
+    /// A sentence: the file cannot be read, is not a module, or imports something that a waPC host does not offer.
     pub fn from_file(path: &Path, limits: Limits) -> Result<Self, String> {
         let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Wasm::from_bytes(&bytes, limits).map_err(|error| format!("{}: {error}", path.display()))
@@ -69,7 +70,7 @@ impl Wasm {
     ///
     /// # Errors
     ///
-    /// As [`Wasm::from_file`].
+    /// The same as those of [`Wasm::from_file`].
     pub fn from_bytes(module: &[u8], limits: Limits) -> Result<Self, String> {
         Wasm::compile(module, limits).map_err(|error| format!("{error:#}"))
     }
@@ -84,7 +85,7 @@ impl Wasm {
         Ok(Wasm { engine, guest, limits, warm: Mutex::new(None), _clock: clock })
     }
 
-    /// Runs an operation; the inner error is the operation's own.
+    /// Runs an operation. The inner error is that of the operation.
     fn run(&self, guest: &mut Guest, operation: &str, payload: &[u8]) -> wasmtime::Result<Result<Vec<u8>, String>> {
         self.allow(&mut guest.store)?;
         let limits = std::mem::take(&mut guest.store.data_mut().limits);
@@ -105,7 +106,7 @@ impl Wasm {
         store.limiter(|call| &mut call.limits);
         self.allow(&mut store)?;
         let instance = self.guest.instantiate(&mut store)?;
-        // The initialisers of waPC, each where the guest has it.
+        // The initialisers of waPC, as far as the guest has them.
         for name in ["_start", "wapc_init"] {
             if let Ok(start) = instance.get_typed_func::<(), ()>(&mut store, name) {
                 start.call(&mut store, ())?;
@@ -116,11 +117,11 @@ impl Wasm {
         Ok(Guest { store, call, memory })
     }
 
-    /// As [`Engine::call`], with what the call used.
+    /// Like [`Engine::call`], and also returns what the call used.
     ///
     /// # Errors
     ///
-    /// As [`Engine::call`].
+    /// The same as those of [`Engine::call`].
     pub fn metered(&self, operation: &str, payload: &[u8]) -> Result<(Vec<u8>, Used), CallError> {
         let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
         let answer = warm.map_or_else(|| self.instantiate(), Ok).and_then(|mut guest| {
@@ -137,7 +138,7 @@ impl Wasm {
         }
     }
 
-    /// Grants the fuel and the time of one call.
+    /// Sets the fuel and the time of one call.
     fn allow(&self, store: &mut Store<Call>) -> wasmtime::Result<()> {
         let ticks = self.limits.time.as_millis().div_ceil(TICK.as_millis());
         store.set_epoch_deadline(u64::try_from(ticks)?.saturating_add(1));
@@ -163,14 +164,14 @@ struct Guest {
 }
 
 impl Guest {
-    /// What it used since it was granted `limits`.
+    /// What the instance used since it was given `limits`.
     fn used(&self, limits: Limits) -> wasmtime::Result<Used> {
         let fuel = limits.fuel.saturating_sub(self.store.get_fuel()?);
         Ok(Used { fuel, memory: self.memory.map_or(0, |memory| memory.data_size(&self.store)) })
     }
 }
 
-/// What host and guest tell each other during one call.
+/// What host and guest pass to each other during one call.
 #[derive(Default)]
 struct Call {
     operation: Vec<u8>,
@@ -180,8 +181,7 @@ struct Call {
     limits: StoreLimits,
 }
 
-/// The functions that a waPC host offers. The policy asks its host for nothing, so what asks back gets an empty
-/// error.
+/// The functions that a waPC host offers. The policy never calls its host, so host calls get an empty error.
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Call>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("wapc", "__guest_request", |mut guest: Caller<'_, Call>, operation: u32, payload: u32| {
@@ -241,7 +241,7 @@ fn in_words(error: &wasmtime::Error, limits: Limits) -> String {
     }
 }
 
-/// Advances the engine's epoch, so that no guest outlasts its time. Ends with the engine it belongs to.
+/// Advances the engine's epoch, so that no guest exceeds its time. Stops together with the engine.
 struct Clock {
     running: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! Taking the values out of the Secrets of a dump.
+//! Removes the values of the Secrets in a dump.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,17 +12,18 @@ const COPIES: [&str; 4] = [
     "objectset.rio.cattle.io/applied",
 ];
 
-/// A shorter value is found in an annotation by chance.
+/// A shorter value may be in an annotation by chance.
 const SHORTEST_VALUE: usize = 6;
 
-/// Takes the values out of every Secret in a document, wherever it stands: null takes the place of each value in `data`
-/// and `stringData`. `metadata.managedFields` goes, and so does each annotation that holds a copy of the object or one
-/// of its values. Nothing else changes.
+/// Removes the values of every Secret in a document, wherever it is: each value in `data` and `stringData` becomes
+/// null. `metadata.managedFields` is removed, and so is each annotation that contains a copy of the object or one of
+/// its values. Nothing else changes.
 pub fn redact(document: &mut Value) {
     redact_as(None, document);
 }
 
-/// Redacts what is of that kind unless it says otherwise: an API server leaves the kind out of the items of a list.
+/// Redacts a value that has this kind unless it names another: the API server leaves the kind out of the items of a
+/// list.
 fn redact_as(kind: Option<&str>, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -62,7 +63,7 @@ fn redact_secret(secret: &mut Map<String, Value>) {
     }
 }
 
-/// A value as it stands there, decoded and encoded.
+/// The forms in which a value may appear in an annotation: as it is, decoded and encoded.
 fn forms(value: &Value) -> Vec<String> {
     let Some(text) = value.as_str() else { return Vec::new() };
     let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());

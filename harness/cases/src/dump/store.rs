@@ -1,4 +1,4 @@
-//! What a dump tells of the store: listings, and what objects hold.
+//! What a dump says about the store: listings, and the content of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,26 +13,26 @@ use volsync_policy::{Read, ReadTarget, Role, StoreRef};
 
 use super::Missing;
 
-/// What a dump tells of the store.
+/// What a dump says about the store.
 #[derive(Default)]
 pub(super) struct Store {
     listings: Vec<Listing>,
-    /// What objects hold, in Base64, by bucket and key.
+    /// The content of objects, in Base64, by bucket and key.
     contents: BTreeMap<(Option<String>, String), String>,
 }
 
-/// Every key that begins with a prefix.
+/// A listing of every key that begins with a prefix.
 struct Listing {
     bucket: Option<String>,
     prefix: String,
     date: Option<Timestamp>,
     as_of: Timestamp,
     objects: BTreeMap<String, Timestamp>,
-    /// Prefixes below which something is, of which no key is listed.
+    /// Prefixes below which there are keys that are not in the listing.
     folders: BTreeSet<String>,
 }
 
-/// A `StoreListing` as it is written.
+/// A `StoreListing` document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WrittenListing {
@@ -57,7 +57,7 @@ struct WrittenObject {
     last_modified: String,
 }
 
-/// What `aws s3api list-objects-v2` prints. It joins pages, and then tells neither bucket nor prefix.
+/// The output of `aws s3api list-objects-v2`. It joins pages, and then contains neither the bucket nor the prefix.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OutputOfAws {
@@ -90,7 +90,7 @@ impl Store {
 
     pub(super) fn add_output_of_aws(&mut self, document: Value) -> anyhow::Result<()> {
         let output: OutputOfAws = serde_json::from_value(document)
-            // The library's own message could quote what it read.
+            // The library's own message could quote the document.
             .map_err(|_| anyhow!("is not what `aws s3api list-objects-v2 --output json` prints"))?;
         if output.is_truncated == Some(true) || output.next_token.is_some() {
             bail!("is a listing of which pages are missing");
@@ -146,14 +146,14 @@ impl Store {
             return match (content, newest.filter(is_absent)) {
                 (Some((_, bytes)), _) => Ok(json!({ "bytes": bytes })),
                 (None, Some(listing)) => Ok(json!({"absent": true, "date": listing.as_of})),
-                // A listing would tell whether there is anything to read.
+                // A listing would show whether the object exists.
                 (None, None) if newest.is_none() => Err(Missing::Listing),
                 (None, None) => Err(Missing::Bytes(below(&base.prefix, key))),
             };
         }
         let newest = newest.ok_or(Missing::Listing)?;
         let is_blank = |listing: &Listing| listing.date.is_some() && listing.shows_nothing_below(key);
-        // The oldest of those that show nothing, and after which no other shows anything.
+        // The first of the newest listings in a row that have no key there.
         let first_blank = covering.iter().rev().take_while(|listing| is_blank(listing)).last();
         let listing = match (read.role, first_blank) {
             (Role::Repository, Some(first)) => first,
@@ -174,10 +174,10 @@ impl Store {
 }
 
 impl Listing {
-    /// A listing; nothing where it does not tell what it is one of, or of what time.
+    /// A listing. None if neither its prefix nor its time is known.
     ///
-    /// All keys begin with the prefix that was asked for, so that begins what they have in common: of what begins with
-    /// that, no key is missing.
+    /// All keys begin with the prefix that was asked for, so that prefix is at most what they have in common. The
+    /// listing has every key that begins with what they have in common.
     fn of(
         bucket: Option<String>,
         prefix: Option<String>,
@@ -190,12 +190,12 @@ impl Listing {
         Some(Listing { bucket, prefix, date, as_of, objects, folders })
     }
 
-    /// Whether no key that begins with `key` is missing.
+    /// Whether the listing has every key that begins with `key`.
     fn covers(&self, key: &str) -> bool {
         key.starts_with(&self.prefix) && !self.folders.iter().any(|folder| key.starts_with(folder))
     }
 
-    /// Whether nothing at all is listed: a store that refuses may show that.
+    /// Whether the listing is completely empty, which may also mean that the store denied access.
     fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.folders.is_empty()
     }
@@ -204,7 +204,7 @@ impl Listing {
         !self.objects.keys().chain(&self.folders).any(|key| key.starts_with(prefix))
     }
 
-    /// What stands right below a prefix, as a listing with a delimiter shows it.
+    /// The keys directly below a prefix, as in a listing with a delimiter.
     fn answer(&self, prefix: &str) -> Value {
         let (mut objects, mut folders) = (Vec::new(), BTreeSet::new());
         for key in self.objects.keys().chain(&self.folders) {
@@ -219,12 +219,12 @@ impl Listing {
     }
 }
 
-/// A key below the prefix of the base repository.
+/// A key relative to the prefix of the base repository.
 fn below(prefix: &str, key: &str) -> String {
     key.strip_prefix(prefix).unwrap_or(key).trim_start_matches('/').to_owned()
 }
 
-/// What all keys begin with; nothing where there is no key.
+/// The longest prefix that all keys have. None if there is no key.
 fn in_common<'a>(mut keys: impl Iterator<Item = &'a String>) -> Option<String> {
     let first = keys.next()?.clone();
     Some(keys.fold(first, |common, key| {
@@ -241,7 +241,7 @@ fn times(objects: impl Iterator<Item = (String, String)>) -> anyhow::Result<BTre
         .collect()
 }
 
-/// A moment as the header of a store has it, in RFC 3339, or as the AWS command line prints it.
+/// Reads a time: of an HTTP header, in RFC 3339, or in the format of the AWS command line.
 fn moment(text: &str) -> anyhow::Result<Timestamp> {
     let utc = text.strip_suffix("+00:00").map(|moment| format!("{moment}Z"));
     Timestamp::parse_http(text)

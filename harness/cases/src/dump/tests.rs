@@ -50,7 +50,7 @@ fn secret(data: Value) -> Value {
     secret
 }
 
-/// Everything of the cluster, with that Secret.
+/// All objects of the cluster, with that Secret.
 fn cluster(secret: &Value) -> Vec<Value> {
     let none = |version: &str, kind: &str| json!({"apiVersion": version, "kind": format!("{kind}List"), "items": null});
     vec![
@@ -61,7 +61,8 @@ fn cluster(secret: &Value) -> Vec<Value> {
     ]
 }
 
-/// The same without a Secret, and what tells of the store.
+/// The answers from these documents, all objects of the cluster except a Secret, and a marker and listings of the
+/// store.
 fn with_store(documents: &[Value]) -> Observation {
     let mut all = cluster(&object("v1", "Secret", "shop", "other"));
     all.extend(documents.iter().cloned());
@@ -96,7 +97,7 @@ fn asked(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
 }
 
 #[test]
-fn what_no_list_holds_is_absent_only_where_the_list_is_of_its_kind_and_namespace() {
+fn an_object_that_no_list_has_is_absent_only_if_a_list_has_its_kind_and_namespace() {
     let absent = json!({"absent": true});
     let job = |namespace: &str| asked("batch/v1", "Job", namespace, "other");
     let of_one = dump(&[list(&[object("batch/v1", "Job", "shop", "a")])]);
@@ -118,7 +119,7 @@ fn what_no_list_holds_is_absent_only_where_the_list_is_of_its_kind_and_namespace
 }
 
 #[test]
-fn an_item_without_a_kind_has_that_of_its_list() {
+fn an_item_without_a_kind_has_the_kind_of_its_list() {
     let mut item = object("v1", "Secret", "shop", "a");
     item.as_object_mut().unwrap().retain(|key, _| key == "metadata");
     let secrets = dump(&[json!({"apiVersion": "v1", "kind": "SecretList", "items": [item]})]);
@@ -127,7 +128,7 @@ fn an_item_without_a_kind_has_that_of_its_list() {
 }
 
 #[test]
-fn what_is_missing_is_said_with_the_command_that_adds_it() {
+fn each_missing_part_is_named_with_the_command_that_adds_it() {
     let seen = dump(&[list(&[claim()])]).observe(&review(), false);
     let said: Vec<String> = seen.missing.iter().map(Missing::to_string).collect();
     for (kind, command) in [
@@ -142,7 +143,7 @@ fn what_is_missing_is_said_with_the_command_that_adds_it() {
 }
 
 #[test]
-fn a_dump_that_tells_everything_misses_nothing() {
+fn a_complete_dump_misses_nothing() {
     let keys = [MARKER, "here/shop/other/config"];
     let Observation { seen, missing } = with_store(&[
         listing(json!("Tue, 24 Nov 2026 10:00:00 GMT"), &keys),
@@ -157,7 +158,7 @@ fn a_dump_that_tells_everything_misses_nothing() {
 }
 
 #[test]
-fn a_repository_is_gone_only_where_two_listings_half_a_minute_apart_say_so() {
+fn a_repository_is_absent_only_after_two_listings_half_a_minute_apart() {
     let (nothing, something) = ([MARKER, "here/x"], [MARKER, "here/shop/data/config", "here/x"]);
     let at = |second: u32, keys: &[&str]| listing(json!(format!("2026-11-24T10:00:{second:02}Z")), keys);
     for (documents, is_missing) in [
@@ -177,7 +178,7 @@ fn a_repository_is_gone_only_where_two_listings_half_a_minute_apart_say_so() {
 }
 
 #[test]
-fn a_listing_tells_only_of_what_begins_with_its_prefix() {
+fn a_listing_says_nothing_beyond_its_prefix() {
     let covers = |document: Value| !with_store(&[document]).missing.contains(&Missing::Listing);
     assert!(covers(listing(Value::Null, &["here/shop/data/config", "here/.volsync-policy/store.json"])));
     assert!(!covers(listing(Value::Null, &["here/shop/data/snapshots/a", "here/shop/data/snapshots/b"])));
@@ -192,7 +193,7 @@ fn a_listing_tells_only_of_what_begins_with_its_prefix() {
 }
 
 #[test]
-fn what_the_aws_command_line_prints_is_a_listing() {
+fn the_output_of_the_aws_command_line_is_a_listing() {
     let object = |key: &str| json!({"Key": key, "LastModified": "2026-11-24T09:00:00.500000+00:00", "ETag": "\"e\""});
     let keys =
         ["here/shop/data/config", "here/shop/data/keys/a", "here/shop/data/snapshots/b", MARKER].map(object).to_vec();
@@ -222,7 +223,7 @@ fn what_the_aws_command_line_prints_is_a_listing() {
 }
 
 #[test]
-fn a_listing_is_of_the_bucket_of_the_base_credentials_alone() {
+fn a_listing_is_only_of_the_bucket_of_the_base_credentials() {
     let named = |repository: &str| {
         let data = json!({"RESTIC_REPOSITORY": STANDARD.encode(repository), "RESTIC_PASSWORD": "cA=="});
         let mut documents = cluster(&secret(data));
@@ -235,7 +236,7 @@ fn a_listing_is_of_the_bucket_of_the_base_credentials_alone() {
 }
 
 #[test]
-fn values_that_are_not_in_a_dump_are_unknown_or_a_persons_word_is_taken_for_them() {
+fn removed_values_are_unknown_unless_a_person_asserts_them() {
     let name = || "data-volsync-secret".to_owned();
     let mut without_data = secret(Value::Null);
     without_data.as_object_mut().unwrap().remove("data");
@@ -255,7 +256,7 @@ fn values_that_are_not_in_a_dump_are_unknown_or_a_persons_word_is_taken_for_them
 }
 
 #[test]
-fn what_is_no_part_of_a_dump_is_told_and_never_quoted() {
+fn a_document_that_is_not_part_of_a_dump_is_refused_and_never_quoted() {
     for (document, words) in [
         (json!({"a": CANARY}), "is neither an object of Kubernetes, a List of them nor a listing of a store"),
         (json!(CANARY), "is neither"),
@@ -277,7 +278,7 @@ fn what_is_no_part_of_a_dump_is_told_and_never_quoted() {
 }
 
 #[test]
-fn a_secret_loses_its_values_wherever_it_stands_and_nothing_else_changes() {
+fn a_secret_is_redacted_wherever_it_is_and_nothing_else_changes() {
     let encoded = STANDARD.encode(CANARY);
     let copy = json!({"data": {"a": encoded}}).to_string();
     let with_values = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"a": encoded, "b": ""},

@@ -11,7 +11,7 @@ const EXIT_CODES: &str =
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
-  # One claim; its backup stays paused, because nothing is known of older ones
+  # One claim; its backup stays paused, as nothing is known about older ones
   volsync-policy generate -f claim.yaml --credentials base.yaml
 
   # All claims of a directory, applied (client-side apply would copy a Secret
@@ -38,7 +38,7 @@ Examples:
   # Explain a code, and the way out
   volsync-policy explain RestoredOlder
 
-  # What happens to a claim of which there are backups, before it is applied
+  # What would happen to a claim that has backups, before you apply it
   volsync-policy explain -f claim.yaml --credentials base.yaml \\
     --evidence snapshots=24
 
@@ -309,7 +309,7 @@ pub(crate) struct Runner {
 
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Cases: files, and folders of .yaml and .yml files
+    /// Cases: files, and directories of .yaml and .yml files
     #[arg(required = true, value_name = "DIR")]
     pub(crate) paths: Vec<PathBuf>,
     /// Run only the cases whose `file: name` contains this text

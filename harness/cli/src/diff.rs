@@ -1,5 +1,5 @@
 //! `volsync-policy diff`: what other settings would do to claims, the most dangerous first. It compares two plans of
-//! each claim, and shows of a Secret where its values come from, never one of them.
+//! each claim. Of a Secret it shows where the values come from, never a value.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::planner::{Planned, Planner, Seen, engine, is_broken_pipe, requests};
 const DANGEROUS: Style = AnsiColor::Red.on_default().bold();
 const HARMLESS: Style = AnsiColor::Cyan.on_default().bold();
 
-/// So many different changes of one effect are shown to a person, and so many claims of each.
+/// The most changes of one effect, and the most claims of each change, that are printed for a person.
 const CHANGES_SHOWN: usize = 5;
 const CLAIMS_SHOWN: usize = 3;
 
@@ -52,13 +52,13 @@ pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
         warn("the settings differ, and nothing comes of it for these claims, unless by evidence: that does not show");
     }
     match comparison.print(arguments.output) {
-        // Whoever reads our output has read enough.
+        // The reader has closed the pipe.
         Err(error) if is_broken_pipe(&error) => Ok(outcome),
         printed => printed.map(|()| outcome),
     }
 }
 
-/// The plans of the claim as it is and, where that can make a difference, as it would be created again.
+/// The plans of the claim as it is and, if that can make a difference, as it would be created again.
 fn pairs(old: &Planner<'_>, new: &Planner<'_>, request: Document) -> anyhow::Result<Vec<Pair>> {
     let again = created_again(&request.value).map(|value| Document { value, place: request.place.clone() });
     let pair = |request: Document| Ok(Pair { old: old.plan(request.clone())?, new: new.plan(request)? });
@@ -87,7 +87,7 @@ impl Pair {
     }
 }
 
-/// Everything that one effect changes for one claim.
+/// All changes with one effect on one claim.
 #[derive(Serialize)]
 struct Difference {
     effect: Effect,
@@ -97,7 +97,7 @@ struct Difference {
     changes: Vec<Change>,
 }
 
-/// What came of all claims.
+/// The result for all claims.
 #[derive(Default)]
 struct Comparison {
     compared: usize,
@@ -172,13 +172,13 @@ impl Comparison {
     }
 }
 
-/// Claims for which the same changes, or what only their own names tell apart.
+/// Claims with the same changes, apart from their own names in them.
 struct Group {
     changes: String,
     claims: Vec<String>,
 }
 
-/// The greatest groups first.
+/// The groups, the largest first.
 fn grouped(differences: &[Difference]) -> Vec<Group> {
     let mut groups = BTreeMap::<String, Group>::new();
     for Difference { namespace, name, changes, .. } in differences {
@@ -213,13 +213,13 @@ impl Group {
     }
 }
 
-/// A change in one line. Its values are printed as JSON, as `pattern` shows them.
+/// A change on one line. Its values are printed as JSON, in the form of `pattern`.
 fn line(Change { field, old, new }: &Change, pattern: &dyn Fn(&str) -> String) -> String {
     let word = |value: &Value| if value.is_null() { "unset".to_owned() } else { pattern(&printable(value)) };
     format!("{field} {} → {}", word(old), word(new))
 }
 
-/// A value as JSON with nothing in it that a terminal would obey: JSON itself allows some control characters.
+/// A value as JSON without control characters, some of which JSON allows and a terminal would execute.
 fn printable(value: &Value) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     value.to_string().chars().map(escaped).collect()

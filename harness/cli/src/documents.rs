@@ -1,4 +1,4 @@
-//! Documents out of files, folders and standard input.
+//! Reads documents from files, directories and standard input.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(crate) use volsync_policy_cases::Document;
 use volsync_policy_cases::Documents;
 
-/// Reads the one document of a file: settings, credentials. No error quotes what the file holds.
+/// Reads the only document of a file, such as settings or credentials. No error quotes the file.
 pub(crate) fn read_one(path: &Path) -> anyhow::Result<Value> {
     let mut documents = read(path);
     let only = documents.next().with_context(|| format!("{}: no document in it", path.display()))??;
@@ -20,7 +20,8 @@ pub(crate) fn read_one(path: &Path) -> anyhow::Result<Value> {
     }
 }
 
-/// The documents of a file, a folder or (`-`) of standard input; what cannot be opened is an error in their place.
+/// The documents of a file, a directory or (`-`) standard input. An input that cannot be opened becomes an error in its
+/// place.
 pub(crate) fn read(path: &Path) -> Box<dyn Iterator<Item = anyhow::Result<Document>>> {
     if path == Path::new("-") {
         return Box::new(Documents::new("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))));
@@ -38,7 +39,7 @@ pub(crate) fn read(path: &Path) -> Box<dyn Iterator<Item = anyhow::Result<Docume
     }
 }
 
-/// The documents' files in a folder, by name; folders in it are left alone, as `kubectl -f` does.
+/// The files with documents in a directory, sorted by name. Subdirectories are ignored, as by `kubectl -f`.
 fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in folder.read_dir().with_context(|| folder.display().to_string())? {

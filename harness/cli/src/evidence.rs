@@ -1,4 +1,4 @@
-//! What `--evidence` takes, a file or a preset; and what `--seen` takes, a dump.
+//! The values of `--evidence`, a file or a preset, and of `--seen`, a dump.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use volsync_policy_cases::{Dump, Missing, Preset};
 
 use crate::documents::{self, Document};
 
-/// What `--evidence` names.
+/// The value of `--evidence`.
 pub(crate) enum Given {
     /// Evidence that is the same for every claim.
     File(Value),
-    /// Evidence to be made up for each.
+    /// A preset, which is expanded for each claim.
     Preset(Preset),
 }
 
 impl Given {
-    /// What reads as a preset is one; a file of such a name is given with its folder.
+    /// A value that can be read as a preset is one. A file with such a name needs its directory, as in `./fresh`.
     pub(crate) fn read(given: &Path) -> anyhow::Result<Given> {
         match Preset::parse(&given.to_string_lossy()) {
             Ok(preset) => Ok(Given::Preset(preset)),
@@ -29,7 +29,7 @@ impl Given {
     }
 }
 
-/// The dump that `--seen` names.
+/// The dump of `--seen`.
 pub(crate) struct DumpFile {
     dump: Dump,
     name: String,
@@ -46,7 +46,7 @@ impl DumpFile {
         Ok(DumpFile { dump, name: file.display().to_string(), assumes_secrets })
     }
 
-    /// Its claims, as requests; where a namespace is named, those of that one.
+    /// The claims in the dump, as requests; with a namespace, only those in it.
     pub(crate) fn requests(&self, namespace: Option<&str>) -> impl Iterator<Item = Document> {
         let is_asked_for = move |claim: &&Value| {
             namespace.is_none_or(|namespace| claim.pointer("/metadata/namespace") == Some(&json!(namespace)))
@@ -55,7 +55,7 @@ impl DumpFile {
         claims.map(|claim| Document { value: claim.clone(), place: self.name.clone() })
     }
 
-    /// The inspection of the claim that a request is about, and what the dump does not tell of it; `shared` are
+    /// The inspection of the claim that a request is about, and what the dump does not say about it. `shared` are
     /// settings and credentials.
     pub(crate) fn inspection(
         &self,

@@ -1,4 +1,4 @@
-//! `volsync-policy explain`: what would happen to a claim, and why, in words. It shows names, never a value of a
+//! `volsync-policy explain`: what would happen to a claim, and why, in words. It prints names, never a value of a
 //! Secret.
 
 use std::io::Write;
@@ -96,7 +96,7 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     sentences
 }
 
-/// Whether the claim has its volume, by what somebody told or by what was seen, so that its creation is of no interest.
+/// Whether the claim already has its volume, according to the evidence or the dump. Then its creation is not explained.
 fn is_bound(Planned { told, json, .. }: &Planned) -> bool {
     let is_told = told.as_ref().and_then(|evidence| evidence.pointer("/claim/phase")) == Some(&Value::from("Bound"));
     let seen = || serde_json::from_slice::<HostPart<'_>>(json).ok()?.evidence?.into_owned().claim;
@@ -115,7 +115,7 @@ fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
     })
 }
 
-/// What is done with the ReplicationDestination, unless it stays as it is.
+/// The action on the ReplicationDestination, unless it stays as it is.
 fn restore(plan: &Plan) -> Option<String> {
     let destination = || object(plan, Part::Destination);
     Some(match plan.verdict.restore {
@@ -126,7 +126,7 @@ fn restore(plan: &Plan) -> Option<String> {
     })
 }
 
-/// What is done with the ReplicationSource, unless it stays as it is.
+/// The action on the ReplicationSource, unless it stays as it is.
 fn backup(plan: &Plan) -> Option<String> {
     let source = object(plan, Part::Source);
     let (name, schedule) = (text(&source, "/metadata/name"), text(&source, "/spec/trigger/schedule"));
@@ -142,13 +142,13 @@ fn backup(plan: &Plan) -> Option<String> {
     })
 }
 
-/// The object of a manifest; null where it is not rendered.
+/// The object of a manifest; null if it is not rendered.
 fn object(plan: &Plan, part: Part) -> Value {
     let object = plan.manifests.as_ref().and_then(|manifests| manifests.object(part));
     object.map(Object::read).unwrap_or_default()
 }
 
-/// What stands at a JSON pointer, if it is text.
+/// The text at a JSON pointer, if there is one.
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
                     let comment: String = comment.iter().map(|line| format!("# {line}\n")).collect();
                     write!(out, "---\n{comment}{yaml}")?;
                 }
-                // At once: whoever reads can start before we have read the last claim.
+                // Flush at once, so that a reader can start before the last claim is read.
                 out.flush()?;
                 warn_of_all(&[to_know(planned), left_out(planned)].concat());
             }
@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The plan as the engine gave it, and behind it the evidence that somebody told; that of what was seen it has itself.
+/// Writes the plan as the engine returned it. Evidence that was given is added; a plan from a dump already contains its
+/// own.
 fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
     match (&planned.told, planned.json.strip_suffix(b"}")) {
         (Some(evidence), Some(open)) => {
@@ -62,7 +63,7 @@ fn write_plan(out: &mut impl Write, planned: &Planned) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a person must know beside the manifests.
+/// What a person must know in addition to the manifests.
 fn to_know(planned: &Planned) -> Vec<String> {
     let Planned { place, plan, .. } = planned;
     let name = planned.name();
@@ -76,7 +77,7 @@ fn to_know(planned: &Planned) -> Vec<String> {
     said
 }
 
-/// What the manifests leave out: that there are none, and what else a host would do.
+/// What the manifests do not contain: why there are none, and the other steps of a host.
 fn left_out(planned: &Planned) -> Vec<String> {
     let Planned { place, plan, .. } = planned;
     let name = planned.name();
@@ -100,14 +101,14 @@ fn left_out(planned: &Planned) -> Vec<String> {
 }
 
 struct Manifest<'a> {
-    /// Which of the plan's it is; none for the claim itself.
+    /// The part of the plan; none for the claim itself.
     part: Option<Part>,
-    /// JSON.
+    /// The object as JSON.
     object: Cow<'a, str>,
 }
 
-/// The objects to apply, in the order of the plan's steps. The claim, where it is asked for, stands before the
-/// ReplicationSource that backs it up, or last.
+/// The objects to apply, in the order of the plan's steps. The claim, if requested, comes before the ReplicationSource
+/// that backs it up, or last.
 fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let Some(rendered) = &planned.plan.manifests else { return Vec::new() };
     let mut claim = with_claim.then(|| claim(planned)).flatten();
@@ -124,7 +125,7 @@ fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     manifests
 }
 
-/// Why a manifest is there.
+/// The comment that says why a manifest is there.
 fn comment(planned: &Planned, part: Option<Part>) -> Vec<String> {
     let name = planned.name();
     match part {
@@ -162,7 +163,7 @@ fn source_comment(planned: &Planned, name: &str) -> Vec<String> {
     comment
 }
 
-/// The claim as the plan's patch leaves it.
+/// The claim with the plan's patch.
 fn claim(planned: &Planned) -> Option<Manifest<'static>> {
     let mut object = planned.claim().clone();
     if let Some(patch) = &planned.plan.patch {

@@ -1,6 +1,6 @@
-//! The `volsync-policy` command: what the policy would do, before a cluster is trusted with it.
+//! The `volsync-policy` command, which shows what the policy would do before it is used in a cluster.
 //!
-//! It reads documents, hands them to an engine and prints what comes back. It holds no rule of the policy.
+//! It reads documents, passes them to an engine and prints the result. It contains no rule of the policy.
 
 mod args;
 mod diff;

@@ -1,13 +1,13 @@
-//! Objects of a plan as the engine wrote them: text, until somebody looks into one.
+//! Objects of a plan as text, unchanged, until they are parsed.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
-/// An object of the plan, in JSON, its keys in the engine's order. `RawValue` would be this, but where its feature is
-/// switched on serde_json takes an object of a certain key for more than it is, wherever one is read.
+/// An object of the plan as JSON, with its keys in the engine's order. `RawValue` would be the same, but with its
+/// feature serde_json treats an object with a certain key in a special way, wherever it is parsed.
 ///
-/// That of a Secret holds credentials: there is no `Debug` and no `Serialize`.
+/// The object of a Secret contains credentials, so there is no `Debug` and no `Serialize`.
 pub(crate) struct Object(String);
 
 impl Object {
@@ -22,7 +22,7 @@ impl Object {
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Most fit.
+        // Large enough for most objects.
         let mut text = Vec::with_capacity(2048);
         let written = serde_transcode::transcode(deserializer, &mut serde_json::Serializer::new(&mut text));
         let text = written.ok().and_then(|()| String::from_utf8(text).ok());

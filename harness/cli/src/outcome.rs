@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and what is said on standard error.
+//! How a command ends: exit codes, and messages on standard error.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -11,12 +11,12 @@ use anstyle::{AnsiColor, Style};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// How a command ends; of several outcomes the last in this order counts.
+/// How a command ends. Of several outcomes, the last in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// Everything that was asked for was planned, or passed.
+    /// Everything was planned, or every test passed.
     Planned,
-    /// Other settings do other things, and no claim is worse off.
+    /// Other settings change something, and no claim is in danger.
     Differs,
     /// Other settings endanger a claim.
     Endangered,
@@ -39,17 +39,17 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(crate) fn complain(message: &str) {
     say(ERROR, "error", [message]);
 }
 
-/// Says what a person should know.
+/// Prints a warning.
 pub(crate) fn warn(message: &str) {
     say(WARNING, "note", [message]);
 }
 
-/// Says all that a person should know, at once.
+/// Prints several warnings at once.
 pub(crate) fn warn_of_all(messages: &[String]) {
     say(WARNING, "note", messages);
 }
@@ -58,7 +58,7 @@ fn say(style: Style, word: &str, messages: impl IntoIterator<Item = impl Display
     static IS_PLAIN: LazyLock<bool> = LazyLock::new(|| AutoStream::choice(&io::stderr()) == ColorChoice::Never);
     let (on, off) = if *IS_PLAIN { (Style::new(), Style::new()) } else { (style, style) };
     let lines: String = messages.into_iter().map(|message| format!("{on}{word}{off:#}: {message}\n")).collect();
-    // Lines are written as a whole: pieces would mix with those of others, and each costs a call of the system.
-    // Where standard error is gone there is nobody left to tell.
+    // Each message is written with one call, because parts could mix with the output of other processes, and each call
+    // costs time. If standard error is closed, nobody reads it, so errors are ignored.
     drop(io::stderr().write_all(lines.as_bytes()));
 }

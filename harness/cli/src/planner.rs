@@ -34,7 +34,7 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// The evidence that somebody told.
     pub(crate) told: Option<Value>,
-    /// What a dump does not tell of it.
+    /// What a dump does not say about it.
     missing: Vec<Missing>,
 }
 
@@ -44,7 +44,7 @@ impl Planned {
         claim_of(&self.request)
     }
 
-    /// Namespace and name. What came through the policy is a valid name; what did not is not printed.
+    /// Namespace and name. Only names that the policy has checked are printed.
     pub(crate) fn names(&self) -> (&str, &str) {
         let part = |key: &str| {
             let metadata = self.claim().get("metadata");
@@ -60,12 +60,12 @@ impl Planned {
         format!("{namespace}/{name}")
     }
 
-    /// Whether the policy has anything to do with the claim.
+    /// Whether the policy selects the claim.
     pub(crate) fn is_selected(&self) -> bool {
         self.plan.verdict.code != Code::NotSelected
     }
 
-    /// What a dump does not tell of the claim, in sentences, each with what comes of that.
+    /// What a dump does not say about the claim: sentences, each with what follows from it.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, String)> {
         self.missing.iter().map(|missing| {
             let help = match missing {
@@ -81,9 +81,9 @@ impl Planned {
     }
 }
 
-/// Plans every claim of `input` and hands each plan to `print` before the next claim is read.
+/// Plans every claim of `input` and passes each plan to `print` before the next claim is read.
 ///
-/// What cannot be read or planned is complained about, and the rest goes on.
+/// Claims that cannot be read or planned are reported, and the others are still planned.
 pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
@@ -104,7 +104,7 @@ pub(crate) fn plan_all(
         seen.planned();
         seen.outcome = seen.outcome.max(planned.outcome());
         match print(&planned) {
-            // Whoever reads our output has read enough.
+            // The reader has closed the pipe.
             Err(error) if is_broken_pipe(&error) => return Ok(seen.outcome),
             printed => printed?,
         }
@@ -115,7 +115,7 @@ pub(crate) fn plan_all(
     Ok(seen.summary())
 }
 
-/// What a run has come upon.
+/// What a run has found so far.
 pub(crate) struct Seen {
     outcome: Outcome,
     planned: usize,
@@ -129,14 +129,14 @@ impl Seen {
         Seen { outcome: Outcome::Planned, planned: 0, unselected: 0, passed_over: 0, progress: Progress::new() }
     }
 
-    /// The request, where a document was read and is one.
+    /// The request in a document, if it could be read and is one.
     pub(crate) fn request(&mut self, read: anyhow::Result<Option<Document>>) -> Option<Document> {
         let request = self.sound(read)?;
         self.passed_over += usize::from(request.is_none());
         request
     }
 
-    /// What was made, where nothing went wrong; else it is complained about.
+    /// The value, if there is no error; otherwise the error is reported.
     pub(crate) fn sound<T>(&mut self, made: anyhow::Result<T>) -> Option<T> {
         made.map_err(|error| {
             complain(&format!("{error:#}"));
@@ -154,7 +154,7 @@ impl Seen {
         self.unselected += 1;
     }
 
-    /// Says what came to nothing, and how the run ends.
+    /// Reports what was not planned, and returns how the run ends.
     pub(crate) fn summary(mut self) -> Outcome {
         self.progress.clear();
         if self.passed_over > 0 {
@@ -176,7 +176,7 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The engine of that name; `module` is what the module in wasmtime is read from.
+/// The engine with that name; `module` is the path of the module for wasmtime.
 pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<dyn Engine>> {
     match engine {
         args::Engine::Native => Ok(Box::new(Native)),
@@ -190,7 +190,7 @@ pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<
     }
 }
 
-/// What the reviews are made from, beside the requests, and what plans them.
+/// What all reviews have in common, and the engine that plans them.
 pub(crate) struct Planner<'a> {
     engine: &'a dyn Engine,
     plan: PlanFn<'a>,
@@ -201,7 +201,7 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// Settings and credentials are the same for every claim: what is wrong with them is said once.
+    /// Settings and credentials are the same for every claim, so problems with them are reported once.
     pub(crate) fn new(
         engine: &'a dyn Engine,
         settings: Option<Value>,
@@ -242,7 +242,7 @@ impl<'a> Planner<'a> {
         };
         match answer {
             Ok(json) => {
-                // The library's own message could quote what it read.
+                // The library's own message could quote the document.
                 let plan = str::from_utf8(&json).ok().and_then(|json| serde_json::from_str(json).ok());
                 let plan = plan.with_context(|| format!("{place}: the engine's answer is no plan"))?;
                 Ok(Planned { request, place, json, plan, told, missing })
@@ -264,7 +264,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The requests in the input, one after another; nothing in the place of a document that is none.
+/// The requests in the input, one after another; none for a document that is not a request.
 pub(crate) fn requests(
     files: &[PathBuf],
     namespace: Option<&str>,
@@ -280,8 +280,8 @@ pub(crate) fn requests(
     })
 }
 
-/// The documents in a document: the items of a List, each with the List's kind if it has none of its own; else
-/// itself.
+/// The documents in a document: the items of a List, each with the kind of the list if it has none of its own;
+/// otherwise the document itself.
 fn items(document: Document) -> Vec<Document> {
     let Document { mut value, place } = document;
     let kind = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
@@ -297,7 +297,7 @@ fn items(document: Document) -> Vec<Document> {
     items.into_iter().enumerate().map(item).collect()
 }
 
-/// The document, if the policy can be asked about it: a claim, an AdmissionReview or its request.
+/// The document, if the policy can plan it: a claim, an AdmissionReview or its request.
 fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
     match document.get("kind") {
         Some(Value::String(kind)) if kind == "PersistentVolumeClaim" => {
@@ -312,7 +312,7 @@ fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
     }
 }
 
-/// A review: nothing of what is the same for every claim is copied for each.
+/// A review. The parts that are the same for every claim are not copied.
 #[derive(Serialize)]
 struct Review<'a> {
     request: &'a Value,
@@ -322,7 +322,7 @@ struct Review<'a> {
     evidence: Option<&'a Value>,
 }
 
-/// What the policy found wrong, a line each, with the place of the claim where the claim is meant.
+/// The policy's problems, one per line. The request in them is replaced by the place of the claim.
 fn in_words(error: &str, place: &str) -> String {
     let Ok(ReviewError { problems }) = serde_json::from_str(error) else { return error.to_owned() };
     let at = |problem: Problem| match problem.path.strip_prefix("request") {

@@ -1,9 +1,9 @@
-//! Progress for a person who waits: on standard error, on a terminal, after a second.
+//! Shows progress on standard error, on a terminal, after one second.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Says now and then how far a long run has come.
+/// Prints from time to time how far a long run has come.
 pub(crate) struct Progress {
     last: Instant,
     is_watched: bool,
@@ -12,7 +12,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        // Where results go to the same terminal they are progress enough.
+        // If results go to the same terminal, they show enough.
         let is_watched = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
         Progress { last: Instant::now(), is_watched, is_shown: false }
     }

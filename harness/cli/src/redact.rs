@@ -8,7 +8,7 @@ use crate::args::Redact;
 use crate::documents;
 use crate::outcome::Outcome;
 
-/// Writes each document as soon as it is read; one that cannot be read ends it.
+/// Writes each document as soon as it is read. The first that cannot be read ends the run.
 pub(crate) fn run(arguments: &Redact) -> anyhow::Result<Outcome> {
     let mut out = BufWriter::new(io::stdout().lock());
     for document in arguments.files.iter().flat_map(|file| documents::read(file)) {

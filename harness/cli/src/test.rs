@@ -1,4 +1,4 @@
-//! `volsync-policy test`: policy tests, run and reported.
+//! `volsync-policy test`: runs and reports policy tests.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Test) -> anyhow::Result<Outcome> {
     }
     let mut watch = Watch::start(arguments)?;
     loop {
-        // What is wrong now may be right once a file has changed.
+        // The problem may be fixed once a file has changed.
         if let Err(error) = once(arguments, &mut |suite| watch.add(suite)) {
             complain(&format!("{error:#}"));
         }
@@ -35,7 +35,7 @@ fn init(arguments: &Test) -> anyhow::Result<Outcome> {
     Ok(Outcome::Planned)
 }
 
-/// Reads the cases, hands them to `seen`, and runs them.
+/// Reads the cases, passes them to `seen`, and runs them.
 fn once(arguments: &Test, seen: &mut dyn FnMut(&Suite) -> anyhow::Result<()>) -> anyhow::Result<Outcome> {
     let Some(suite) = read(arguments) else { return Ok(Outcome::BadInput) };
     seen(&suite)?;
@@ -52,11 +52,11 @@ fn once(arguments: &Test, seen: &mut dyn FnMut(&Suite) -> anyhow::Result<()>) ->
         return print(arguments, &report);
     }
     accept(&report);
-    // What is reported is what the files say now.
+    // The report shows the files as they are now.
     read(arguments).map_or(Ok(Outcome::BadInput), |suite| print(arguments, &suite.run(&engines)))
 }
 
-/// Writes what was found into the files, and says into which.
+/// Writes the answers into the files, and prints which files.
 fn accept(report: &Report<'_>) {
     for updated in report.update() {
         match updated {
@@ -68,7 +68,7 @@ fn accept(report: &Report<'_>) {
     }
 }
 
-/// The cases that are asked for; where there are none, why not is complained about.
+/// The cases that match the filter. If there are none, the reason is reported.
 fn read(arguments: &Test) -> Option<Suite> {
     let read = Suite::read(&arguments.paths);
     let selected = read.and_then(|suite| match &arguments.filter {
@@ -95,13 +95,13 @@ fn engines(arguments: &Test) -> anyhow::Result<Vec<Box<dyn volsync_policy_engine
     arguments.engine.iter().map(|engine| planner::engine(*engine, &arguments.module)).collect()
 }
 
-/// Reports a run, and says how it ends.
+/// Reports a run, and returns how it ends.
 fn print(arguments: &Test, report: &Report<'_>) -> anyhow::Result<Outcome> {
     if let Some(file) = &arguments.junit {
         std::fs::write(file, report.to_junit()).with_context(|| file.display().to_string())?;
     }
     match write(arguments, report) {
-        // Whoever reads our output has read enough.
+        // The reader has closed the pipe.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written?,
     }
@@ -120,7 +120,7 @@ fn write(arguments: &Test, report: &Report<'_>) -> io::Result<()> {
     out.flush()
 }
 
-/// The command that runs a case alone.
+/// The command that runs only this case.
 fn again(arguments: &Test, case: &Case) -> String {
     let file = case.file.display().to_string();
     let engines: Vec<String> = arguments.engine.iter().map(ToString::to_string).collect();
@@ -129,6 +129,6 @@ fn again(arguments: &Test, case: &Case) -> String {
     if arguments.engine != [Engine::Native] {
         words.extend(["--engine", &engines]);
     }
-    // No case is called by a name with a NUL in it: YAML has none.
+    // The name of a case contains no NUL, because YAML does not allow it.
     shlex::try_join(words).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Waiting for a file to change.
+//! Waits until a file changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
@@ -10,35 +10,35 @@ use volsync_policy_cases::Suite;
 
 use crate::args::Test;
 
-/// What is written in one go is waited for together: an editor does more than one thing to a file.
+/// Changes within this time count as one, because an editor does several things to a file when it saves.
 const TOGETHER: Duration = Duration::from_millis(100);
 
-/// Sees changes from when it starts: what changes during a run is not missed.
+/// Watches from the moment it is created, so that no change during a run is missed.
 pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: Receiver<notify::Result<Event>>,
 }
 
 impl Watch {
-    /// Looks at the folders of the cases, and of the module.
+    /// Watches the directories of the cases and of the module.
     pub(crate) fn start(arguments: &Test) -> anyhow::Result<Self> {
         let (sender, events) = mpsc::channel();
         let mut watch = Watch { watcher: notify::recommended_watcher(sender)?, events };
         for path in &arguments.paths {
             watch.look_at(path, RecursiveMode::Recursive)?;
         }
-        // Where no module is needed there may be none.
+        // If the module is not needed, it need not exist.
         drop(watch.look_at(&arguments.module, RecursiveMode::NonRecursive));
         Ok(watch)
     }
 
-    /// Looks at the folders of the files that cases name, too.
+    /// Also watches the directories of the files that cases name.
     pub(crate) fn add(&mut self, suite: &Suite) -> anyhow::Result<()> {
         let mut files = suite.cases().iter().flat_map(|case| &case.files);
         files.try_for_each(|file| self.look_at(file, RecursiveMode::NonRecursive))
     }
 
-    /// Looks at a folder, or at the one in which a file stands: files are replaced, and folders stay.
+    /// Watches a directory, or the directory of a file, because files are often replaced.
     fn look_at(&mut self, path: &Path, mode: RecursiveMode) -> anyhow::Result<()> {
         let place = || path.display().to_string();
         let path = path.canonicalize().with_context(place)?;
@@ -55,7 +55,7 @@ impl Watch {
     }
 }
 
-/// Whether something that may be read here was written, made or removed.
+/// Whether a relevant file was written, created or removed.
 fn is_change(event: &Event) -> bool {
     let is_ours =
         |path: &PathBuf| path.extension().is_some_and(|it| ["yaml", "yml", "json", "wasm"].iter().any(|e| it == *e));

@@ -18,7 +18,7 @@ fn documents(yaml: &str) -> Vec<Value> {
 const EXAMPLE: [&str; 5] = ["generate", "-f", "examples/claim.yaml", "--credentials", "examples/credentials.yaml"];
 
 #[test]
-fn the_example_gives_three_manifests_in_the_order_in_which_they_are_applied() {
+fn the_example_gives_three_manifests_in_the_order_of_their_application() {
     let output = run(&EXAMPLE);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let manifests = documents(&out(&output));
@@ -46,7 +46,7 @@ fn the_example_gives_three_manifests_in_the_order_in_which_they_are_applied() {
 }
 
 #[test]
-fn each_document_says_why_it_is_there_and_a_paused_one_what_un_pauses_it() {
+fn each_document_says_why_it_is_there_and_how_to_unpause_a_paused_one() {
     let text = out(&run(&EXAMPLE));
     let comments: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
     assert!(text.split("---\n").skip(1).all(|document| document.starts_with("# ")), "{text}");
@@ -55,7 +55,7 @@ fn each_document_says_why_it_is_there_and_a_paused_one_what_un_pauses_it() {
 }
 
 #[test]
-fn yaml_and_json_say_the_same_as_the_plan_and_both_engines_the_same_as_each_other() {
+fn yaml_and_json_match_the_plan_and_the_engines_match_each_other() {
     let with = |more: &[&str]| out(&run(&[&EXAMPLE[..], more].concat()));
     let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
     let json = lines(with(&["-o", "json"]));
@@ -68,7 +68,7 @@ fn yaml_and_json_say_the_same_as_the_plan_and_both_engines_the_same_as_each_othe
 }
 
 #[test]
-fn ungated_backups_run_and_the_person_is_warned() {
+fn ungated_backups_run_with_a_warning() {
     let output = run(&[&EXAMPLE[..], &["--ungated"]].concat());
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(documents(&out(&output))[2]["spec"].get("paused"), None);
@@ -76,7 +76,7 @@ fn ungated_backups_run_and_the_person_is_warned() {
 }
 
 #[test]
-fn the_claim_is_printed_with_its_data_source_where_that_is_asked_for() {
+fn the_claim_is_printed_with_its_data_source_on_request() {
     let manifests = documents(&out(&run(&[&EXAMPLE[..], &["--with-claim"]].concat())));
     assert_eq!(manifests[2]["kind"], "PersistentVolumeClaim");
     assert_eq!(manifests[2]["spec"]["dataSourceRef"]["name"], "volsync-test-data-restore");
@@ -85,7 +85,7 @@ fn the_claim_is_printed_with_its_data_source_where_that_is_asked_for() {
 }
 
 #[test]
-fn no_claim_is_lost_on_the_way_and_a_second_run_changes_nothing() {
+fn no_claim_is_lost_and_a_second_run_changes_nothing() {
     let mut with_source = claim("b");
     with_source["spec"]["dataSourceRef"] = json!({"kind": "PersistentVolumeClaim", "name": "other"});
     let input = format!("{}\n---\n{with_source}\n", claim("a"));
@@ -109,7 +109,7 @@ fn output_starts_before_input_ends() {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     writeln!(stdin, "{}\n---", claim("first")).unwrap();
     stdin.flush().unwrap();
-    // Standard input is still open: this would wait for ever if the command read it to its end first.
+    // Standard input is still open: a command that read all of it first would wait forever.
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     assert_eq!(line, "---\n");
@@ -122,7 +122,7 @@ fn output_starts_before_input_ends() {
 }
 
 #[test]
-fn claims_are_found_in_whatever_they_come_in_and_the_rest_is_passed_over() {
+fn claims_are_found_in_lists_and_requests_and_other_objects_are_skipped() {
     let of_claims = json!({"kind": "PersistentVolumeClaimList", "items": [{
         "metadata": claim("in-list-of-claims")["metadata"], "spec": claim("in-list-of-claims")["spec"]}]});
     let list = json!({"kind": "List", "apiVersion": "v1", "items": [claim("in-list"), {"kind": "Pod"}]});
@@ -147,7 +147,7 @@ fn claims_are_found_in_whatever_they_come_in_and_the_rest_is_passed_over() {
 }
 
 #[test]
-fn a_claim_without_a_namespace_gets_the_one_that_is_named() {
+fn a_claim_without_a_namespace_gets_the_one_from_the_option() {
     let text = r#"{"kind":"PersistentVolumeClaim","metadata":{"name":"a","labels":{"backup":"hourly"}},
         "spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}"#;
     let output = run_on(&["generate", "-f", "-"], text);
@@ -159,7 +159,7 @@ fn a_claim_without_a_namespace_gets_the_one_that_is_named() {
 }
 
 #[test]
-fn exit_codes_tell_planned_from_refused_from_unreadable() {
+fn exit_codes_distinguish_planned_refused_and_invalid() {
     let code = |arguments: &[&str], input: &str| run_on(arguments, input).status.code().unwrap();
     let generate = ["generate", "-f", "-"];
     let labelled = |value: &str| {
@@ -177,14 +177,14 @@ fn exit_codes_tell_planned_from_refused_from_unreadable() {
     let output = run(&["generate", "-f", "no/such/file", "-f", "examples/claim.yaml"]);
     assert_eq!((output.status.code(), documents(&out(&output)).len()), (Some(2), 2), "what can be read is planned");
     assert_eq!(code(&["generate"], ""), 2);
-    // One that cannot be read does not hide one that can, nor the other way round.
+    // A claim that cannot be read hides none that can, nor the other way round.
     let output = run_on(&generate, &format!("{}\n---\na: [1\n---\n{}\n", labelled("hourly"), labelled("hourly")));
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(documents(&out(&output)).iter().filter(|d| d["kind"] == "ReplicationSource").count(), 2);
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place_and_what_to_write_instead() {
+fn an_error_names_the_place_and_what_to_write_instead() {
     let folder = TempDir::new().unwrap();
     let settings = folder.path().join("settings.yaml");
     std::fs::write(&settings, "backup: {retian: {}}\n").unwrap();
@@ -198,7 +198,7 @@ fn what_is_wrong_is_said_with_its_place_and_what_to_write_instead() {
 }
 
 #[test]
-fn no_value_of_a_secret_is_shown_but_in_the_secret_that_generate_prints() {
+fn a_value_of_a_secret_is_printed_only_in_the_secret_of_generate() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str, text: String| {
         let path = folder.path().join(name);
@@ -226,7 +226,7 @@ fn no_value_of_a_secret_is_shown_but_in_the_secret_that_generate_prints() {
                 let arguments = [what, "-f", "examples/claim.yaml", "--credentials", credentials, "--engine", engine];
                 let output = run(&arguments);
                 let printed = out(&output);
-                // The Secret's data, where it stands: indented, in the one document that is a Secret.
+                // The data of the Secret: indented, in the only document that is a Secret.
                 let is_data = |line: &str| what == "generate" && line.starts_with("  ") && line.contains(": ");
                 let secrets = printed.split("---\n").filter(|document| document.contains("kind: Secret"));
                 let data =
@@ -255,7 +255,7 @@ fn explain_says_in_words_what_would_happen_and_why() {
 }
 
 #[test]
-fn explain_says_what_a_code_means_and_how_its_hold_is_accepted() {
+fn explain_says_what_a_code_means_and_how_to_accept_its_hold() {
     let output = run(&["explain", "RestoredOlder"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     for words in [
@@ -274,7 +274,7 @@ fn explain_says_what_a_code_means_and_how_its_hold_is_accepted() {
 }
 
 #[test]
-fn explain_takes_a_code_or_claims_and_says_which_code_was_meant() {
+fn explain_takes_a_code_or_claims_and_suggests_a_similar_code() {
     let said = |arguments: &[&str]| {
         let output = run(arguments);
         assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{arguments:?}");
@@ -289,7 +289,7 @@ fn explain_takes_a_code_or_claims_and_says_which_code_was_meant() {
     assert!(said(&["generate"]).contains("--filename <FILE>"));
 }
 
-/// What is planned for the example claim on evidence that `--evidence` names.
+/// The plan for the example claim with the value of `--evidence`.
 fn plan_on(evidence: &str) -> Value {
     let output = run(&[&EXAMPLE[..], &["-o", "plan", "--evidence", evidence]].concat());
     assert_eq!(output.status.code(), Some(0), "{evidence}: {}", err(&output));
@@ -298,7 +298,7 @@ fn plan_on(evidence: &str) -> Value {
 }
 
 #[test]
-fn every_preset_is_the_evidence_that_its_words_say() {
+fn every_preset_gives_the_evidence_that_it_describes() {
     for (preset, code) in [
         ("fresh", "FreshVolume"),
         ("snapshots=24", "RestoreFromBackup"),
@@ -325,7 +325,7 @@ fn every_preset_is_the_evidence_that_its_words_say() {
 }
 
 #[test]
-fn a_plan_shows_its_evidence_and_the_evidence_gives_the_plan_again() {
+fn a_plan_contains_its_evidence_which_gives_the_same_plan_again() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("evidence.json");
     for preset in ["fresh", "snapshots=24,restored", "emptied,released", "unreachable,bound", "lost,restoring"] {
@@ -340,7 +340,7 @@ fn a_plan_shows_its_evidence_and_the_evidence_gives_the_plan_again() {
 }
 
 #[test]
-fn a_preset_is_about_the_claim_that_is_asked_about() {
+fn a_preset_is_expanded_for_the_given_claim() {
     let plan = |claim: &Value| {
         let arguments =
             ["generate", "-f", "-", "-o", "plan", "--credentials", "examples/credentials.yaml", "--evidence"];
@@ -359,7 +359,7 @@ fn a_preset_is_about_the_claim_that_is_asked_about() {
 }
 
 #[test]
-fn what_is_neither_a_file_nor_a_preset_is_said_with_what_was_meant() {
+fn a_value_that_is_neither_a_file_nor_a_preset_gets_a_suggestion() {
     for (evidence, words) in [
         ("fersh", "--evidence fersh: neither a file nor a preset: `fersh` is not known; did you mean `fresh`?"),
         ("snapshot=3", "did you mean `snapshots=N`?"),
@@ -381,7 +381,7 @@ fn what_is_neither_a_file_nor_a_preset_is_said_with_what_was_meant() {
 }
 
 #[test]
-fn explain_speaks_of_what_evidence_decides() {
+fn explain_says_what_evidence_decides() {
     let explain = |evidence: &str| out(&run(&[&["explain"], &EXAMPLE[1..], &["--evidence", evidence]].concat()));
     for (evidence, lines) in [
         (
@@ -429,7 +429,7 @@ fn explain_speaks_of_what_evidence_decides() {
 }
 
 #[test]
-fn explain_says_what_becomes_of_a_claim_without_the_label_and_of_a_password() {
+fn explain_covers_an_unlabelled_claim_and_a_kept_password() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("evidence.json");
     let explain = |claim: &Value, evidence: &Value| {
@@ -454,7 +454,7 @@ fn explain_says_what_becomes_of_a_claim_without_the_label_and_of_a_password() {
 }
 
 #[test]
-fn generate_prints_what_is_applied_and_says_what_else_a_host_would_do() {
+fn generate_prints_what_is_applied_and_describes_the_other_steps_of_a_host() {
     let generate = |more: &[&str]| run(&[&EXAMPLE[..], &["--evidence"], more].concat());
     let kinds = |output: &Output| -> Vec<String> {
         documents(&out(output)).iter().map(|manifest| manifest["kind"].as_str().unwrap().to_owned()).collect()
@@ -489,7 +489,7 @@ fn schemas_completions_and_the_manual_page_are_printed() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let mut child = command(&["generate", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -506,7 +506,7 @@ fn a_reader_that_has_read_enough_is_no_error() {
 }
 
 #[test]
-fn a_module_that_is_not_there_is_missed_with_the_way_to_it() {
+fn a_missing_module_is_reported_with_the_command_that_builds_it() {
     let output = run(&[&EXAMPLE[..], &["--engine", "wasm", "--module", "no/such.wasm"]].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("cargo xtask wasm") && err(&output).contains("no/such.wasm"), "{}", err(&output));

@@ -1,4 +1,4 @@
-//! `volsync-policy diff` as a pull request that changes settings runs it.
+//! `volsync-policy diff` as it is used for a pull request that changes settings.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that panics fails its test")]
 
 mod common;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use common::{CANARY, claim, command, err, out, root, run, run_on};
 
-/// Runs `diff` in a folder of its own; the claims come as `kubectl get` prints them.
+/// Runs `diff` in a directory of its own; the claims are in the format of `kubectl get`.
 fn diff(old: &Value, new: &Value, claims: &[Value], more: &[&str]) -> Output {
     let folder = TempDir::new().unwrap();
     let file = |name: &str, content: &Value| {
@@ -42,7 +42,7 @@ fn of_one(old: &Value, new: &Value, claim: &Value) -> (Vec<String>, i32) {
     (lines.iter().map(in_words).collect(), code)
 }
 
-/// As `of_one`, for the claim `shop/data`, whose label is `backup: hourly`.
+/// Like `of_one`, for the claim `shop/data`, whose label is `backup: hourly`.
 fn of_data(old: Value, new: Value) -> (Vec<String>, i32) {
     of_one(&old, &new, &claim("data"))
 }
@@ -70,7 +70,7 @@ fn external(data: Value, interval: &str) -> Value {
 }
 
 #[test]
-fn what_endangers_a_claim_is_said_with_what_changes_and_ends_with_1() {
+fn dangerous_changes_are_listed_and_end_with_1() {
     let vault = |password: &str| json!({"RESTIC_REPOSITORY": {"key": "base"}, "RESTIC_PASSWORD": {"key": password}});
     for (old, new, difference) in [
         (json!({}), json!({"label": "snapshots"}), r#"Unselected: code "NoEvidence" "NotSelected""#),
@@ -109,7 +109,7 @@ fn what_endangers_a_claim_is_said_with_what_changes_and_ends_with_1() {
 }
 
 #[test]
-fn what_endangers_no_claim_is_said_too_and_ends_with_3() {
+fn harmless_changes_are_listed_and_end_with_3() {
     let vault = json!({"RESTIC_REPOSITORY": {"key": "base"}, "RESTIC_PASSWORD": {"key": "restic"}});
     for (old, new, difference) in [
         (
@@ -167,7 +167,7 @@ fn what_endangers_no_claim_is_said_too_and_ends_with_3() {
 }
 
 #[test]
-fn a_claim_that_is_refused_now_is_in_danger_and_one_that_was_and_is_not_any_more_is_protected() {
+fn a_newly_refused_claim_is_in_danger_and_one_no_longer_refused_is_protected() {
     let mut weekly = claim("data");
     weekly["metadata"]["labels"]["backup"] = json!("weekly");
     let with = json!({"schedules": {"weekly": "0 0 * * 0"}});
@@ -180,7 +180,7 @@ fn a_claim_that_is_refused_now_is_in_danger_and_one_that_was_and_is_not_any_more
         of_one(&json!({}), &with, &weekly),
         (vec![format!(r#"Protected: code "LabelInvalid" "NoEvidence"; problem {problem} null"#)], 3)
     );
-    // It was never protected: nothing is lost.
+    // It was never protected, so nothing is lost.
     let excluded = json!({"excludeNamespaces": ["shop"]});
     assert_eq!(
         of_one(&json!({}), &excluded, &weekly),
@@ -193,7 +193,7 @@ fn a_claim_that_is_refused_now_is_in_danger_and_one_that_was_and_is_not_any_more
 }
 
 #[test]
-fn a_restore_that_is_taken_away_is_dangerous_for_all_claims_or_for_those_of_a_class() {
+fn a_removed_restore_is_dangerous_for_all_claims_and_for_those_of_a_class() {
     let lost = |mode: &str| (vec![format!(r#"NotRestored: restore "populate" "{mode}""#)], 1);
     assert_eq!(of_data(json!({}), json!({"restore": {"mode": "none"}})), lost("none"));
     assert_eq!(of_data(json!({}), json!({"restore": {"mode": "side"}})), lost("side"));
@@ -205,18 +205,18 @@ fn a_restore_that_is_taken_away_is_dangerous_for_all_claims_or_for_those_of_a_cl
 }
 
 #[test]
-fn the_seed_profile_shows_that_it_neither_restores_nor_protects() {
+fn the_seed_profile_neither_restores_nor_protects() {
     let (lines, code) = differences(&json!({}), &json!({"profile": "seed"}), &[claim("data")], &[]);
     let effects: Vec<&str> = lines.iter().map(|line| line["effect"].as_str().unwrap()).collect();
     assert_eq!((effects, code), (vec!["Ungated", "NotRestored", "Changed"], 1));
-    // A claim that it selects for the first time is not only protected.
+    // A claim that is selected for the first time is not only protected.
     let (lines, _) = differences(&json!({"label": "other"}), &json!({"profile": "seed"}), &[claim("data")], &[]);
     let effects: Vec<&str> = lines.iter().map(|line| line["effect"].as_str().unwrap()).collect();
     assert_eq!(effects, ["Ungated", "Protected"]);
 }
 
 #[test]
-fn where_nothing_differs_the_end_is_0_and_so_it_is_where_both_settings_refuse_or_pass_over_a_claim() {
+fn no_difference_ends_with_0_also_if_both_settings_refuse_or_ignore_a_claim() {
     let mut refused = claim("block");
     refused["spec"]["volumeMode"] = json!("Block");
     let mut going = claim("going");
@@ -231,14 +231,14 @@ fn where_nothing_differs_the_end_is_0_and_so_it_is_where_both_settings_refuse_or
     assert!(err(&output).contains("1 claims are not selected"), "{}", err(&output));
     let moved = json!({"repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}"});
     assert_eq!(differences(&json!({}), &moved, &claims[..3], &[]), (vec![], 0));
-    // A claim that goes away is nothing to protect.
+    // A claim that is being deleted need not be protected.
     let (other, going) = (json!({"label": "other"}), &claims[1..2]);
     assert_eq!(differences(&json!({}), &other, going, &[]), (vec![], 0));
     assert_eq!(differences(&other, &json!({}), going, &[]), (vec![], 0));
 }
 
 #[test]
-fn what_is_dangerous_comes_first_and_bad_input_outweighs_it() {
+fn dangerous_changes_come_first_and_invalid_input_outweighs_them() {
     let mut weekly = claim("weekly");
     weekly["metadata"]["labels"]["backup"] = json!("weekly");
     let mut new_label = claim("new");
@@ -335,7 +335,7 @@ Compared: 120. Different: 120. In danger: 120.
 }
 
 #[test]
-fn of_many_different_changes_the_commonest_are_shown_and_the_rest_is_counted() {
+fn the_most_common_changes_are_shown_and_the_others_counted() {
     let claims: Vec<Value> = (0..40)
         .map(|n| {
             let mut claim = claim(&format!("data-{n:02}"));
@@ -353,25 +353,25 @@ fn of_many_different_changes_the_commonest_are_shown_and_the_rest_is_counted() {
 }
 
 #[test]
-fn a_name_alone_is_no_group_and_stands_as_it_is() {
+fn a_difference_in_names_only_makes_no_group() {
     let new = json!({"repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}"});
     let text = out(&diff(&json!({}), &new, &[claim("e")], &[]));
     assert!(text.contains("Secret.repositoryPath \"shop/e\" → \"eu/shop/e\"\n"), "{text}");
 }
 
 #[test]
-fn stored_claims_are_compared_as_they_are_and_as_they_would_be_created_again() {
+fn stored_claims_are_compared_as_they_are_and_as_created_again() {
     let claim = stored("data");
     let lost = (vec![r#"NotRestored: restore "populate" "none""#.to_owned()], 1);
     assert_eq!(of_one(&json!({}), &json!({"restore": {"mode": "none"}}), &claim), lost);
     let renamed = json!({"names": {"destination": "{{ request.name }}-rd"}});
     let name = r#"Renamed: ReplicationDestination.metadata.name "data-restore" "data-rd""#;
     assert_eq!(of_one(&json!({}), &renamed, &claim), (vec![name.to_owned()], 3));
-    // By these names `data-restore` would be the restore of another claim, `restore`.
+    // With these names, `data-restore` would be the restore of another claim, `restore`.
     let of_another = json!({"names": {"destination": "data-{{ request.name }}"}});
     let name = r#"Renamed: ReplicationDestination.metadata.name "data-restore" "data-data""#;
     assert_eq!(of_one(&json!({}), &of_another, &claim), (vec![lost.0[0].clone(), name.to_owned()], 1));
-    // What differs either way is said once.
+    // A difference in both is listed once.
     let reduced = "RetentionReduced: ReplicationSource.spec.restic.retain.daily 7 null";
     assert_eq!(
         of_one(&json!({}), &json!({"backup": {"retain": {"hourly": 24}}}), &claim),
@@ -384,7 +384,7 @@ fn stored_claims_are_compared_as_they_are_and_as_they_would_be_created_again() {
 }
 
 #[test]
-fn no_value_of_a_secret_is_shown() {
+fn no_value_of_a_secret_is_printed() {
     let folder = TempDir::new().unwrap();
     let base = folder.path().join("base.yaml");
     let secret = json!({"kind": "Secret", "stringData": {
@@ -420,7 +420,7 @@ fn no_value_of_a_secret_is_shown() {
 }
 
 #[test]
-fn credentials_show_which_claims_get_no_secret_any_more() {
+fn credentials_show_which_claims_no_longer_get_a_secret() {
     let folder = TempDir::new().unwrap();
     let base = folder.path().join("base.yaml");
     let repository = "s3:s3.example.internal/base";
@@ -432,14 +432,14 @@ fn credentials_show_which_claims_get_no_secret_any_more() {
     let needs = "AWS_ACCESS_KEY_ID (missing), AWS_SECRET_ACCESS_KEY (missing)";
     let problem = format!("credentials: no Secret is rendered; correct {needs}");
     assert_eq!(lines[0]["changes"], json!([{"field": "problem", "old": null, "new": problem}]));
-    // What both refuse for want of a key is compared all the same.
+    // Claims that both refuse because of a missing key are compared all the same.
     let reduced = json!({"backup": {"retain": {"hourly": 24}}});
     let (lines, _) = differences(&json!({}), &reduced, &[claim("data")], &["--credentials", base.to_str().unwrap()]);
     assert_eq!((lines.len(), lines[0]["effect"].as_str()), (1, Some("RetentionReduced")));
 }
 
 #[test]
-fn settings_that_cannot_be_read_are_named_whichever_they_are() {
+fn invalid_settings_are_named_whether_old_or_new() {
     let bad = json!({"backup": {"retain": {}}});
     for (old, new, file) in [(&bad, &json!({}), "old.yaml"), (&json!({}), &bad, "new.yaml")] {
         let output = diff(old, new, &[claim("data")], &[]);
@@ -469,7 +469,7 @@ fn either_settings_may_come_from_standard_input() {
 }
 
 #[test]
-fn nothing_that_is_printed_commands_a_terminal() {
+fn no_output_contains_control_characters_for_a_terminal() {
     let new = json!({"metadata": {"annotations": {"example.com/note": "\u{1b}[2J\u{9b}2Jgone"}}});
     let text = out(&diff(&json!({}), &new, &[claim("data")], &[]));
     assert!(text.contains(r#"unset → {"example.com/note":"\u001b[2J\u{9b}2Jgone"}"#), "{text}");
@@ -477,7 +477,7 @@ fn nothing_that_is_printed_commands_a_terminal() {
 }
 
 #[test]
-fn settings_that_differ_in_what_no_plan_shows_are_not_passed_over_in_silence() {
+fn settings_that_differ_without_an_effect_on_plans_are_reported() {
     let output = diff(&json!({}), &json!({"ledger": {"storeId": "7d0a4c1e"}}), &[claim("data")], &[]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(err(&output).contains("the settings differ, and nothing comes of it for these claims"), "{}", err(&output));
@@ -486,7 +486,7 @@ fn settings_that_differ_in_what_no_plan_shows_are_not_passed_over_in_silence() {
 }
 
 #[test]
-fn the_readme_shows_what_its_example_prints() {
+fn the_readme_shows_the_output_of_its_example() {
     let arguments = ["diff", "examples/settings.yaml", "examples/settings-next.yaml", "-f", "examples/claim.yaml"];
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.contains(&arguments.join(" ")));
@@ -494,7 +494,7 @@ fn the_readme_shows_what_its_example_prints() {
 }
 
 #[test]
-fn both_engines_say_the_same() {
+fn both_engines_print_the_same() {
     let new = json!({"profile": "seed", "repositoryPath": "eu/{{ request.namespace }}/{{ request.name }}"});
     let claims = [claim("data"), stored("stored")];
     let say = |engine: &str| out(&diff(&json!({}), &new, &claims, &["--engine", engine]));
@@ -503,7 +503,7 @@ fn both_engines_say_the_same() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let arguments = ["diff", "examples/settings.yaml", "examples/settings-next.yaml", "-f", "examples/claim.yaml"];
     let mut child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

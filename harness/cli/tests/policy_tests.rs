@@ -25,7 +25,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
 }
 
-/// A folder of files.
+/// A directory with these files.
 fn folder(files: &[(&str, String)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (name, text) in files {
@@ -34,7 +34,7 @@ fn folder(files: &[(&str, String)]) -> TempDir {
     folder
 }
 
-/// A case about the claim.
+/// A case for the claim.
 fn case(name: &str, expect: &str) -> String {
     format!("name: {name}\n{CLAIM}expect: {expect}\n")
 }
@@ -45,7 +45,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What is printed, what is said, and the exit code.
+/// Standard output, standard error, and the exit code.
 fn test(folder: &Path, arguments: &[&str]) -> (String, String, i32) {
     told(&command(folder, arguments).output().unwrap())
 }
@@ -55,7 +55,7 @@ fn told(output: &Output) -> (String, String, i32) {
     (text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
 }
 
-/// What bash prints and says, in one, with the command on its path.
+/// The output and errors of bash, together, with the command on its path.
 fn bash(folder: &Path, script: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_volsync-policy")).parent().unwrap();
     let path = std::env::join_paths(
@@ -67,7 +67,7 @@ fn bash(folder: &Path, script: &str) -> String {
 }
 
 #[test]
-fn our_own_suite_passes_in_both_engines_and_reaches_every_code_and_row() {
+fn the_suite_of_the_project_passes_in_both_engines_and_reaches_every_code_and_row() {
     let module = root().join("target/wasm/volsync-policy.wasm");
     let both = ["tests/cases", "--engine", "native,wasm", "--coverage", "--module", module.to_str().unwrap()];
     let (out, err, code) = test(root(), &both);
@@ -78,19 +78,19 @@ fn our_own_suite_passes_in_both_engines_and_reaches_every_code_and_row() {
 }
 
 #[test]
-fn exit_codes_tell_passed_from_failed_from_not_run() {
+fn exit_codes_distinguish_passed_failed_and_not_run() {
     let of = |text: &str| test(folder(&[("a.yaml", text.to_owned())]).path(), &["."]).2;
     assert_eq!(of(&case("a", "{code: NoEvidence}")), 0);
     assert_eq!(of(&case("a", "{code: Ungated}")), 1);
     assert_eq!(of(&case("a", "{}")), 2);
     assert_eq!(of("name: ["), 2);
     assert_eq!(of(""), 2);
-    // One that cannot be read is not hidden by one that passes.
+    // A case that passes does not hide one that cannot be read.
     assert_eq!(of(&format!("{}---\nname: b\n", case("a", "{code: NoEvidence}"))), 2);
 }
 
 #[test]
-fn a_suite_in_which_no_case_was_run_is_an_error() {
+fn a_run_without_a_case_is_an_error() {
     let folder = folder(&[("a.yaml", case("a", "{code: NoEvidence}")), ("b.txt", String::new())]);
     fs::create_dir(folder.path().join("empty")).unwrap();
     for (arguments, words) in [
@@ -109,7 +109,7 @@ fn a_suite_in_which_no_case_was_run_is_an_error() {
 }
 
 #[test]
-fn a_failure_says_where_and_how_and_the_command_that_runs_it_alone_does() {
+fn a_failure_names_its_place_and_difference_and_a_command_that_runs_it_alone() {
     let story = format!(
         "{}---\nname: b\n{CLAIM}story:\n- step: it's there\n  expect: {{code: Ungated}}\n",
         case("the claim's \"first\" $day", "{code: Ungated}")
@@ -143,7 +143,7 @@ fn cases_are_listed_and_selected_by_their_file_and_name() {
 }
 
 #[test]
-fn no_value_of_a_secret_is_shown_in_any_report() {
+fn no_value_of_a_secret_is_printed_in_any_report() {
     let secret = format!(
         "{{stringData: {{RESTIC_REPOSITORY: 's3:http://{CANARY}/b', RESTIC_PASSWORD: {CANARY}, \
         AWS_ACCESS_KEY_ID: {CANARY}, AWS_SECRET_ACCESS_KEY: {CANARY}}}}}"
@@ -174,7 +174,7 @@ fn no_value_of_a_secret_is_shown_in_any_report() {
 }
 
 #[test]
-fn a_credential_that_looks_real_is_warned_of_and_not_shown() {
+fn a_credential_that_looks_real_causes_a_warning_without_its_value() {
     let real = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
     let text = case("a", "{code: NoEvidence}");
     let text =
@@ -186,7 +186,7 @@ fn a_credential_that_looks_real_is_warned_of_and_not_shown() {
 }
 
 #[test]
-fn json_says_what_text_says() {
+fn json_contains_what_text_does() {
     let folder = folder(&[("a.yaml", case("one", "{code: X}") + "---\n" + &case("two", "{code: NoEvidence}"))]);
     let (out, _, code) = test(folder.path(), &[".", "-o", "json"]);
     assert_eq!(code, 1);
@@ -201,7 +201,7 @@ fn json_says_what_text_says() {
 }
 
 #[test]
-fn what_is_found_is_accepted_and_what_cannot_be_is_said() {
+fn answers_are_accepted_and_the_others_are_reported() {
     let folder = folder(&[("a.yaml", case("a", "{code: X} # why")), ("b.yaml", case("b", "{at: {/no: 1}, code: X}"))]);
     let (out, err, code) = test(folder.path(), &["a.yaml", "--update"]);
     assert_eq!((out.as_str(), code), ("passed: 1 case in native\n", 0), "{err}");
@@ -212,7 +212,7 @@ fn what_is_found_is_accepted_and_what_cannot_be_is_said() {
     assert!(out.contains("the answer has no such place"), "{out}");
 }
 
-/// A run that watches, and the lines that it prints and says.
+/// A run with `--watch`, and its lines of output and errors.
 struct Watching {
     child: Child,
     lines: Receiver<String>,
@@ -231,9 +231,9 @@ impl Watching {
         Watching { child, lines }
     }
 
-    /// Waits for a line that contains `words`; the same may be said more than once before.
+    /// Waits for a line that contains `words`; earlier lines do not count.
     fn wait_for(&mut self, words: &str) {
-        // A run that will never say so is not waited for until CI gives up.
+        // A run that never prints it must not wait until CI gives up.
         while !self.lines.recv_timeout(Duration::from_secs(60)).unwrap().contains(words) {}
     }
 }
@@ -256,7 +256,7 @@ fn a_watched_suite_runs_again_when_a_file_changes() {
     watching.wait_for("passed: 1 case in native");
     fs::write(suite.join("b.yaml"), case("b", "{code: X}")).unwrap();
     watching.wait_for("failed: 1 of 2 cases in native");
-    // A file that cannot be read does not end it, and one that takes another's place is seen.
+    // An unreadable file does not end the run, and a file that replaces another is noticed.
     fs::write(suite.join("b.yaml"), "name: [").unwrap();
     watching.wait_for("error: suite/b.yaml");
     fs::write(suite.join("new"), case("b", "{code: NoEvidence}")).unwrap();
@@ -281,7 +281,7 @@ fn a_watched_suite_runs_again_when_the_module_changes() {
 }
 
 #[test]
-fn what_the_documentation_shows_is_what_happens() {
+fn the_documentation_shows_what_happens() {
     let text = fs::read_to_string(root().join("docs/testing.md")).unwrap();
     let folder = TempDir::new().unwrap();
     let consoles: Vec<&str> =

@@ -1,4 +1,4 @@
-//! What a person sends: a dump of a cluster and of its store, and what the command makes of it.
+//! A dump of a cluster and its store, and what the command does with it.
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod common;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use common::{CANARY, claim, err, out, root, run, run_on};
 
-/// What the dumps are made of, in `harness/cli/tests/dump`.
+/// A part of the dumps, from `harness/cli/tests/dump`.
 fn part(name: &str) -> String {
     fs::read_to_string(root().join("harness/cli/tests/dump").join(name)).unwrap()
 }
@@ -29,7 +29,7 @@ fn on(command: &str, more: &[&str], dump: &str) -> Output {
     output
 }
 
-/// What becomes of each claim.
+/// The code for each claim.
 fn codes(explained: &str) -> Vec<(&str, &str)> {
     explained.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(": ")).collect()
 }
@@ -57,7 +57,7 @@ fn the_labelled_claims_of_a_dump_are_explained() {
 }
 
 #[test]
-fn what_the_aws_command_line_prints_is_enough_but_for_a_repository_that_is_not_there() {
+fn the_output_of_the_aws_command_line_suffices_unless_a_repository_is_absent() {
     let text = out(&on("explain", &[], &dump(&["cluster.json", "aws.json", "objects.yaml"])));
     let mut told = TOLD;
     told[0].1 = "RepositoryUnread";
@@ -67,7 +67,7 @@ fn what_the_aws_command_line_prints_is_enough_but_for_a_repository_that_is_not_t
 }
 
 #[test]
-fn without_a_listing_nothing_is_known_of_the_store_and_a_release_stands() {
+fn without_a_listing_the_store_is_unknown_and_a_release_stays() {
     let text = out(&on("explain", &[], &part("cluster.json")));
     let told = [
         ("shop/fresh", "LedgerUnread"),
@@ -81,7 +81,7 @@ fn without_a_listing_nothing_is_known_of_the_store_and_a_release_stands() {
 }
 
 #[test]
-fn a_kind_that_is_not_in_a_dump_is_unread_and_named_with_the_command_that_adds_it() {
+fn a_kind_that_is_missing_is_unread_and_named_with_the_command_that_adds_it() {
     let mut cluster: Value = serde_json::from_str(&part("cluster.json")).unwrap();
     let items = cluster["items"].as_array_mut().unwrap();
     items.retain(|item| !["ReplicationDestination", "Secret"].contains(&item["kind"].as_str().unwrap()));
@@ -102,7 +102,7 @@ fn a_kind_that_is_not_in_a_dump_is_unread_and_named_with_the_command_that_adds_i
 }
 
 #[test]
-fn a_redacted_dump_holds_no_value_and_says_what_that_leaves_open() {
+fn a_redacted_dump_contains_no_value_and_the_answer_says_what_is_unknown() {
     let parts = ["cluster.json", "listed-twice.yaml", "objects.yaml"];
     let redacted = redacted(&parts);
     let cluster: Value = serde_json::from_str(&part("cluster.json")).unwrap();
@@ -148,7 +148,7 @@ fn redaction_changes_nothing_but_secrets() {
 }
 
 #[test]
-fn claims_of_a_file_are_looked_up_in_the_dump() {
+fn claims_from_a_file_are_looked_up_in_the_dump() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("claim.yaml");
     fs::write(&file, claim("held").to_string()).unwrap();
@@ -162,7 +162,7 @@ fn claims_of_a_file_are_looked_up_in_the_dump() {
 }
 
 #[test]
-fn generate_takes_a_dump_and_a_plan_prints_its_evidence_once() {
+fn generate_accepts_a_dump_and_a_plan_contains_its_evidence_once() {
     let dump = dump(&["cluster.json", "aws.json", "objects.yaml"]);
     let output = on("generate", &["-o", "plan"], &dump);
     let plans: Vec<Value> = out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -174,7 +174,7 @@ fn generate_takes_a_dump_and_a_plan_prints_its_evidence_once() {
 }
 
 #[test]
-fn what_is_no_dump_is_refused_with_its_place() {
+fn an_invalid_dump_is_refused_with_its_place() {
     let refused = |arguments: &[&str], input: &str| {
         let output = run_on(arguments, input);
         assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""), "{}", err(&output));
@@ -191,7 +191,7 @@ fn what_is_no_dump_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_policy_test_takes_a_dump_or_the_answers_themselves() {
+fn a_policy_test_accepts_a_dump_or_raw_answers() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("dump.yaml", &dump(&["cluster.json", "listed-twice.yaml", "objects.yaml"]));

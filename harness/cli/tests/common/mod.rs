@@ -1,4 +1,4 @@
-//! How the command is run, and on what.
+//! Runs the command for tests.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-// Writes what of the package follows from the JSON Schemas: `types.d.ts`, and the schemas themselves as a module.
+// Writes the parts of the package that follow from the JSON Schemas: `types.d.ts`, and the schemas themselves as a module.
 // node generate.mjs SCHEMAS PACKAGE
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, parse } from "node:path";
@@ -10,7 +10,7 @@ const names = readdirSync(from)
   .sort();
 const schemas = Object.fromEntries(names.map((name) => [name, JSON.parse(readFileSync(join(from, `${name}.json`)))]));
 
-// What two schemas both define is the same Rust type.
+// Two definitions with the same name in different schemas are the same Rust type.
 const $defs = {};
 for (const { $defs: inner, $schema, ...whole } of Object.values(schemas)) {
   for (const [name, definition] of Object.entries({ ...inner, [whole.title]: whole })) {
@@ -23,7 +23,7 @@ for (const { $defs: inner, $schema, ...whole } of Object.values(schemas)) {
   }
 }
 
-/** A reference beside a description or a default is one type with two texts, not another type. */
+/** A reference with its own description or default is the same type with another text. */
 const described = (node) => {
   if (Array.isArray(node)) return node.map(described);
   if (node === null || typeof node !== "object") return node;
@@ -40,7 +40,7 @@ const types = await compile(described({ $defs }), "", {
   bannerComment: "// Generated from the policy's own types.",
   unreachableDefinitions: true,
 });
-// Where a definition stood in the schema is no concern of a reader.
+// Where a definition was in the schema does not matter to a reader.
 const place = / \*\s*This interface was referenced by `undefined`'s JSON-Schema\n \* via the `definition` ".*"\.\n/
   .source;
 const origin = new RegExp(`/\\*\\*\\n${place} \\*/\\n|(?: \\*\\s*\\n)?${place}`, "g");

@@ -1,4 +1,4 @@
-// The policy for hosts, in Node: its module is read from beside this file.
+// The policy for hosts, in Node. Its module is read from the directory of this file.
 import { readFileSync } from "node:fs";
 import { initSync } from "./policy_for_hosts.js";
 

@@ -1,4 +1,4 @@
-// In browsers and bundlers: the modules are fetched from beside this file.
+// For browsers and bundlers: the modules are fetched from the directory of this file.
 import load from "./policy.js";
 
 await load({ module_or_path: new URL("./policy_bg.wasm", import.meta.url) });

@@ -1,4 +1,4 @@
-// In Node: the modules are read from beside this file.
+// For Node: the modules are read from the directory of this file.
 import { readFileSync } from "node:fs";
 import { initSync } from "./policy.js";
 

@@ -1,7 +1,7 @@
-//! The policy for JavaScript: objects or JSON text in, objects out, and an `Error` that names the place where something
-//! is wrong.
+//! The policy for JavaScript: it takes objects or JSON text and returns objects, or throws an `Error` that names the
+//! place of a problem.
 //!
-//! It holds no rule: what is tested natively is what runs here.
+//! It contains no rule: the code that runs here is the code that is tested natively.
 #![cfg(target_arch = "wasm32")]
 
 use js_sys::{Error, JSON, Reflect};
@@ -17,20 +17,20 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 const TYPES: &str = r#"
 import type { HostPart, Inspection, Plan, Problem, Reads, Review, Settings } from "./types.js";
 
-/** What is thrown where a review cannot be read. No part of it holds a value of the review. */
+/** The error for an invalid review. It contains no value of the review. */
 export interface PolicyError extends Error {
-    /** Where the first problem stands, as in `settings.backup.retain`. */
+    /** The place of the first problem, as in `settings.backup.retain`. */
     path: string;
-    /** What to write instead, where there is something to say. */
+    /** What to write instead, if there is a suggestion. */
     hint?: string;
-    /** Everything that is wrong. */
+    /** All problems. */
     problems: Problem[];
 }
 "#;
 
-/// Plans what a review asks for.
+/// Plans a review.
 ///
-/// @throws a {@link PolicyError} where the review cannot be read
+/// @throws a {@link PolicyError} if the review is invalid
 #[cfg(not(feature = "host"))]
 #[wasm_bindgen(unchecked_return_type = "Plan")]
 pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &JsValue) -> Result<JsValue, JsValue> {
@@ -38,9 +38,9 @@ pub fn plan(#[wasm_bindgen(unchecked_param_type = "Review | string")] review: &J
     JSON::parse(str::from_utf8(&volsync_policy::plan(&review).to_json()).unwrap_or_default())
 }
 
-/// Plans for a host by what it saw: the plan, and beside it evidence, writes, and when to plan again.
+/// Plans for a host from what it has read: the plan, and with it evidence, writes, and when to plan again.
 ///
-/// @throws a {@link PolicyError} where the inspection cannot be read
+/// @throws a {@link PolicyError} if the inspection is invalid
 #[cfg(feature = "host")]
 #[wasm_bindgen(unchecked_return_type = "Plan & HostPart")]
 pub fn plan(
@@ -51,10 +51,9 @@ pub fn plan(
     JSON::parse(str::from_utf8(&plan.to_json()).unwrap_or_default())
 }
 
-/// What a host must look at next, in the order in which it must be read; nothing once it has seen everything that
-/// matters.
+/// What a host must read next, in this order. Empty once it has read everything that matters.
 ///
-/// @throws a {@link PolicyError} where the inspection cannot be read
+/// @throws a {@link PolicyError} if the inspection is invalid
 #[cfg(feature = "host")]
 #[wasm_bindgen(unchecked_return_type = "Reads")]
 pub fn reads(
@@ -65,7 +64,7 @@ pub fn reads(
     JSON::parse(&serde_json::to_string(&reads).unwrap_or_default())
 }
 
-/// Everything that is wrong with settings: nothing where they are valid.
+/// All problems of settings. Empty if they are valid.
 #[wasm_bindgen(js_name = validateSettings, unchecked_return_type = "Problem[]")]
 pub fn validate_settings(
     #[wasm_bindgen(unchecked_param_type = "Settings | string")] settings: &JsValue,
@@ -73,18 +72,18 @@ pub fn validate_settings(
     check_settings(json(settings)?.as_bytes()).map_or_else(|error| problems(&error), |()| JSON::parse("[]"))
 }
 
-/// Runs one of the module's operations on bytes, as every other engine does.
+/// Calls an operation of the module with bytes, like every other engine.
 ///
-/// @throws an `Error` whose message is the operation's own: JSON with everything that is wrong
+/// @throws an `Error` whose message is the operation's own: JSON with every problem
 #[wasm_bindgen]
 pub fn call(operation: &str, payload: &[u8]) -> Result<Vec<u8>, JsValue> {
     let (_, run) = (OPERATIONS.iter().find(|(name, _)| *name == operation))
-        // In the words of the waPC guest's own dispatcher.
+        // The same wording as the dispatcher of the waPC guest.
         .ok_or_else(|| Error::new(&format!("No handler registered for function {operation}")))?;
     run(payload).map_err(|error| Error::new(&error.to_string()).into())
 }
 
-/// The text of an object; text itself is taken for JSON.
+/// The JSON text of an object. A string is JSON text already.
 fn json(value: &JsValue) -> Result<String, JsValue> {
     match value.as_string() {
         Some(text) => Ok(text),

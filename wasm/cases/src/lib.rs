@@ -1,4 +1,4 @@
-//! Policy tests for JavaScript: what `volsync-policy test` runs, run by the same code.
+//! Policy tests for JavaScript: `volsync-policy test` runs the same code.
 #![cfg(target_arch = "wasm32")]
 
 use std::path::Path;
@@ -11,12 +11,12 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"import type { CaseReport } from "./types.js";"#;
 
-/// What a case that stands in no file is told by.
+/// The file name in the errors of a case that is not in a file.
 const FILE: &str = "case.yaml";
 
-/// Runs one case, written in YAML or JSON; a part of it that is in a file of its own cannot be read here.
+/// Runs one case, given as YAML or JSON. Its parts cannot be in other files.
 ///
-/// @throws an `Error` that says where the case cannot be read, or could not fail
+/// @throws an `Error` that says why the case cannot be read, or could not fail
 #[wasm_bindgen(js_name = runCase, unchecked_return_type = "CaseReport")]
 pub fn run_case(text: &str) -> Result<JsValue, JsValue> {
     let case = Case::parse(text, Path::new(FILE)).map_err(|faults| {

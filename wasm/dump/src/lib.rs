@@ -1,4 +1,4 @@
-//! Dumps of a cluster for JavaScript: what `volsync-policy explain --seen` reads and says, by the same code.
+//! Dumps of a cluster for JavaScript: `volsync-policy explain --seen` runs the same code.
 #![cfg(target_arch = "wasm32")]
 
 use std::fmt::Display;
@@ -24,18 +24,18 @@ export type Shared = Pick<Review, "credentials" | "settings">;
 export interface ClaimOfDump {
     /** The claim itself. */
     request: Review["request"];
-    /** Whether it carries the label, and its namespace is not excluded. */
+    /** Whether the claim has the label, and its namespace is not excluded. */
     isSelected: boolean;
 }
 
-/** What would become of a claim, by what a dump tells of it. */
+/** What would happen to a claim, according to a dump. */
 export interface Explanation {
     plan: Plan & HostPart;
-    /** What the dump does not tell of the claim: what is unread, and what is assumed. */
+    /** What the dump does not say about the claim: what is unread, and what is assumed. */
     missing: { topic: "unread" | "assumed"; sentence: string }[];
 }
 
-/** What was seen of a cluster and of its store, in files that a person sent. It holds no value of a Secret. */
+/** What was read from a cluster and its store, in files that a person sent. It contains no value of a Secret. */
 export interface Dump {
     /**
      * All claims, by namespace and name.
@@ -44,39 +44,39 @@ export interface Dump {
      */
     claims(shared: Shared): ClaimOfDump[];
     /**
-     * What would become of the claim that `request` is about. With `assumesSecrets` the values of its Secret are taken
-     * for those that the base credentials would make.
+     * What would happen to the claim that `request` is about. With `assumesSecrets`, the values of its Secret are
+     * assumed to be those that the base credentials would make.
      *
      * @throws an `Error` that says why there is no answer
      */
     explain(request: Review["request"], shared: Shared, assumesSecrets: boolean): Explanation;
-    /** Gives its memory back. */
+    /** Frees its memory. */
     free(): void;
 }
 "#;
 
-/// What was seen of a cluster and of its store, in files that a person sent. It holds no value of a Secret.
+/// What was read from a cluster and its store, in files that a person sent. It contains no value of a Secret.
 #[wasm_bindgen(skip_typescript)]
 #[derive(Default)]
 pub struct Dump(volsync_policy_cases::Dump);
 
 #[wasm_bindgen]
 impl Dump {
-    /// One of which nothing is read yet.
+    /// A dump without documents.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Self {
         Dump::default()
     }
 
-    /// Reads a file, and takes the values out of its Secrets. An error names the file and the line, and quotes nothing.
+    /// Reads a file, and removes the values of its Secrets. An error names the file and the line, and quotes nothing.
     pub fn add(&mut self, name: String, text: String) -> Result<(), JsValue> {
         Documents::new(name, Box::new(Cursor::new(text))).try_for_each(|document| self.take(document)).map_err(thrown)
     }
 
-    /// All claims.
+    /// All claims, by namespace and name.
     pub fn claims(&self, shared: &JsValue) -> Result<JsValue, JsValue> {
         let plan = Native.under(&read(shared)?).map_err(thrown)?;
-        // A claim that cannot even be read is worth a look.
+        // A claim that cannot be planned is worth explaining.
         let is_selected = |claim: &Value| {
             let plan = plan(json!({ "request": claim }).to_string().as_bytes()).unwrap_or_default();
             let plan: Value = serde_json::from_slice(&plan).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Dump {
         JSON::parse(&claims.collect::<Value>().to_string())
     }
 
-    /// What would become of the claim that `request` is about.
+    /// What would happen to the claim that `request` is about.
     pub fn explain(&self, request: &JsValue, shared: &JsValue, assumes_secrets: bool) -> Result<JsValue, JsValue> {
         let shared: Map<String, Value> = read(shared)?;
         let (inspection, missing) = self.0.inspection(&read(request)?, &shared, assumes_secrets);
@@ -104,13 +104,13 @@ impl Dump {
     }
 }
 
-/// What an object of JavaScript holds.
+/// The value of a JavaScript object.
 fn read<T: DeserializeOwned>(object: &JsValue) -> Result<T, JsValue> {
     let text = JSON::stringify(object)?.as_string().unwrap_or_default();
     serde_json::from_str(&text).map_err(|_| thrown("expected an object"))
 }
 
-/// Everything that is wrong, a line each.
+/// Every problem, one per line.
 fn refused(error: &CallError) -> JsValue {
     match error {
         CallError::Refused(problems) => match serde_json::from_str::<ReviewError>(problems) {

@@ -1,8 +1,8 @@
-// Calls the npm package's `plan` in a page of Chromium, as often as it is told, and says how long that took.
+// Calls `plan` of the npm package in a page of Chromium, as often as requested, and prints how long that took.
 //
 //   node chromium.mjs PACKAGE < QUESTIONS
 //
-// QUESTIONS are lines of JSON, {"review", "calls"}; what is printed for each is milliseconds, after a line `ready`.
+// QUESTIONS are lines of JSON, {"review", "calls"}. After a line `ready`, the milliseconds for each are printed.
 import { createInterface } from "node:readline";
 
 import { launch } from "../../wasm/playground/chromium.mjs";
@@ -11,7 +11,7 @@ import { serve } from "../../wasm/playground/serve.mjs";
 const server = await serve(process.argv[2]);
 const browser = await launch();
 const page = await browser.newPage();
-// Any page of the origin does.
+// Any page of the origin will do.
 await page.goto(`http://127.0.0.1:${server.address().port}/package.json`);
 await page.evaluate(async () => (globalThis.policy = await import("/index.js")));
 console.log("ready");

@@ -19,7 +19,7 @@ use crate::report::{Report, grouped};
 /// The module that `cargo xtask wasm` builds.
 pub(crate) const MODULE: &str = "target/wasm/volsync-policy.wasm";
 
-/// So many calls show whether an instance grows.
+/// Enough calls to see whether an instance grows.
 const MANY_CALLS: u32 = 10_000;
 
 /// The module in our own engine.
@@ -27,7 +27,7 @@ pub(crate) fn load() -> anyhow::Result<Wasm> {
     Wasm::from_file(MODULE.as_ref(), Limits::default()).map_err(anyhow::Error::msg)
 }
 
-/// What is planned with, in each way that a user can have it.
+/// Measures a call of `plan` in each way that a user can call it.
 pub(crate) fn measure(report: &mut Report, inputs: &[Input]) -> anyhow::Result<()> {
     let wasm = load()?;
     let kubewarden = Kubewarden::load()?;
@@ -63,7 +63,7 @@ pub(crate) fn measure(report: &mut Report, inputs: &[Input]) -> anyhow::Result<(
     instances(report, &kubewarden, &inputs[0].review)
 }
 
-/// What a native call spends its time on.
+/// Measures the parts of a native call.
 fn parts(report: &mut Report, review: &[u8]) -> anyhow::Result<()> {
     let read = Review::from_json(review)?;
     let planned = plan(&read);
@@ -80,12 +80,12 @@ fn parts(report: &mut Report, review: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What an instance costs, and whether it grows.
+/// Measures what an instance costs, and whether it grows.
 fn instances(report: &mut Report, kubewarden: &Kubewarden, review: &[u8]) -> anyhow::Result<()> {
     report.section("An instance of the module");
     let times = race(vec![Contender::new("to make one, in Kubewarden's host", || kubewarden.instance().map(drop))])?;
     times.iter().for_each(|times| report.time(times));
-    // One that has answered nothing yet: it never gives back what a long review took.
+    // An instance that has not answered yet, because linear memory never shrinks after a long review.
     let wasm = load()?;
     let memory = |_: u32| wasm.metered("plan", review).map(|(_, used)| used.memory);
     let first = memory(0)?;
@@ -97,7 +97,7 @@ fn instances(report: &mut Report, kubewarden: &Kubewarden, review: &[u8]) -> any
     Ok(())
 }
 
-/// Kubewarden's host: the crates that its policy server is made of, with its configuration.
+/// Kubewarden's host: the crates of its policy server, with its configuration.
 struct Kubewarden(WasmtimeEngineProviderPre);
 
 impl Kubewarden {
@@ -115,7 +115,7 @@ impl Kubewarden {
     }
 }
 
-/// A page of Chromium that has the npm package loaded.
+/// A page in Chromium that has loaded the npm package.
 struct Chromium {
     process: Child,
     asked: ChildStdin,
@@ -138,7 +138,7 @@ impl Chromium {
         Ok(Chromium { process, asked, told })
     }
 
-    /// Has so many calls made in the page, by the page's clock.
+    /// Makes the calls in the page, and times them with the page's clock.
     fn time(&mut self, review: &[u8], calls: u32) -> anyhow::Result<Duration> {
         writeln!(self.asked, "{}", json!({ "review": String::from_utf8_lossy(review), "calls": calls }))?;
         let mut milliseconds = String::new();

@@ -1,4 +1,4 @@
-//! What is counted, and is the same in every run: instructions, allocations, fuel, bytes, crates.
+//! Counts what is the same in every run: instructions, allocations, fuel, bytes, crates.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -13,16 +13,16 @@ use crate::inputs::Input;
 use crate::report::{Report, grouped};
 use crate::scratch;
 
-/// The module before Kubewarden's metadata is added to it.
+/// The module, without Kubewarden's metadata.
 const CODE: &str = "target/wasm32-unknown-unknown/wasm/volsync_policy_wapc.opt.wasm";
 
-/// The page's, which is compiled for size.
+/// The module of the page, which is compiled for size.
 const PAGE: &str = "target/wasm/browser/policy_bg.wasm";
 
-/// So many calls are counted beyond the first, which pays for what the process sets up.
+/// The calls that are counted, in addition to the first, which also pays for the setup of the process.
 const CALLS: u64 = 100;
 
-/// Counts what one call takes.
+/// Counts what a call takes.
 pub(crate) fn calls(report: &mut Report, inputs: &[Input]) -> anyhow::Result<()> {
     let wasm = load()?;
     for Input { name, review } in inputs {
@@ -46,7 +46,7 @@ pub(crate) fn calls(report: &mut Report, inputs: &[Input]) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Counts what is shipped.
+/// Counts the sizes of what is shipped.
 pub(crate) fn module(report: &mut Report) -> anyhow::Result<()> {
     report.section("Size");
     let bytes = |file: &str| fs::metadata(file).context("`cargo xtask wasm` builds the module").map(|it| it.len());
@@ -66,7 +66,7 @@ pub(crate) fn module(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes native calls and nothing else, for valgrind to count.
+/// Makes native calls and nothing else, so that valgrind can count them.
 pub(crate) fn call(review: &Path, calls: u64) -> anyhow::Result<()> {
     let review = fs::read(review)?;
     for _ in 0..calls {
@@ -77,7 +77,7 @@ pub(crate) fn call(review: &Path, calls: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What valgrind's `tool` counts for one native call.
+/// The result of valgrind's `tool` for one native call.
 fn a_call(review: &Path, tool: &str, figure: &str) -> anyhow::Result<u64> {
     let count = |calls: u64| {
         let profile = scratch(&format!("{tool}.out"))?;
@@ -94,7 +94,7 @@ fn a_call(review: &Path, tool: &str, figure: &str) -> anyhow::Result<u64> {
     Ok((count(CALLS + 1)? - count(1)?) / CALLS)
 }
 
-/// The number before or behind a word: `Collected : 12`, `Total: 1,234 bytes in 56 blocks`.
+/// The number before or after a word: `Collected : 12`, `Total: 1,234 bytes in 56 blocks`.
 fn figure_in(text: &str, word: &str) -> Option<u64> {
     let number = |text: &str| text.replace(',', "").parse().ok();
     text.lines().filter(|line| word.ends_with(':') || line.contains("Total:")).find_map(|line| {

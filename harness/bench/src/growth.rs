@@ -1,4 +1,4 @@
-//! One process over ever more claims: the time for each must stay, and so must the memory.
+//! One process with more and more claims. The time per claim and the memory must not grow.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::race::Spread;
 use crate::report::{Report, bytes, grouped, ratio, seconds};
 use crate::{COMMAND, scratch};
 
-/// How many claims.
+/// The numbers of claims.
 const CLAIMS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
-/// How often.
+/// The number of turns.
 const TURNS: usize = 7;
 
 /// Measures `volsync-policy generate` over more and more claims.
@@ -29,11 +29,12 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     let (mut shares, mut memories) = (CLAIMS.map(|_| Vec::new()), CLAIMS.map(|_| Vec::new()));
     for _ in 0..TURNS {
         for ((count, shares), memories) in CLAIMS.into_iter().zip(&mut shares).zip(&mut memories) {
-            // Of few claims a turn takes many runs: a process takes a hundred times as long to start as for a claim.
+            // With few claims, a turn consists of many runs, because the start of a process takes a hundred times as
+            // long as a claim.
             let runs = (1_000 / count).max(1);
             let (mut share, mut peak) = (0.0, 0.0_f64);
             for _ in 0..runs {
-                // What a process costs that plans one claim only is no claim's share.
+                // The cost of a process with only one claim is subtracted.
                 let start = run(&generate(&file(1)?), &printed)?.cpu;
                 let Needed { cpu, memory, .. } = run(&generate(&file(count)?), &printed)?;
                 share += (cpu - start) / ((count - 1) * runs) as f64;
@@ -64,14 +65,14 @@ fn rows(report: &mut Report, what: &str, figures: &[Vec<f64>; 5], written: fn(f6
     }
 }
 
-/// The command that prints the manifests of a file of claims.
+/// The command that prints the manifests for a file of claims.
 pub(crate) fn generate(claims: &Path) -> Command {
     let mut command = Command::new(COMMAND);
     command.arg("generate").args(["--output", "json", "--credentials", CREDENTIALS, "--filename"]).arg(claims);
     command
 }
 
-/// Whether what is printed comes before the input's end.
+/// Whether output starts before the end of the input.
 fn streams() -> anyhow::Result<bool> {
     let mut command = generate("-".as_ref());
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;

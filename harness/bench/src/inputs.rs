@@ -1,4 +1,4 @@
-//! What is measured with: claims of any number and size, and reviews of them.
+//! The inputs of the benchmarks: claims of any number and size, and reviews of them.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -7,17 +7,17 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-/// Base credentials, as every command and review here has them.
+/// The base credentials of all commands and reviews.
 pub(crate) const CREDENTIALS: &str = "examples/credentials.yaml";
 
 /// A claim and the review that plans it.
 pub(crate) struct Input {
     pub(crate) name: &'static str,
-    /// JSON, as `plan` takes it.
+    /// JSON, the payload of `plan`.
     pub(crate) review: Vec<u8>,
 }
 
-/// The claims that single calls are measured with.
+/// The claims for the measurements of single calls.
 pub(crate) fn inputs() -> anyhow::Result<[Input; 2]> {
     let claim = example()?;
     Ok([
@@ -26,17 +26,17 @@ pub(crate) fn inputs() -> anyhow::Result<[Input; 2]> {
     ])
 }
 
-/// A review of `claim` at its creation, under the default settings.
+/// A review of `claim` at its creation, with the default settings.
 fn review(claim: &Value) -> anyhow::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&json!({ "request": claim, "credentials": credentials()? }))?)
 }
 
-/// What is in [`CREDENTIALS`].
+/// The content of [`CREDENTIALS`].
 pub(crate) fn credentials() -> anyhow::Result<Value> {
     yaml(CREDENTIALS)
 }
 
-/// Claims as an API server has them, each with the creation that names its restore: as many as anybody takes.
+/// An endless sequence of claims as an API server stores them, each with its data source.
 pub(crate) fn claims() -> anyhow::Result<impl Iterator<Item = Value>> {
     let example = example()?;
     Ok((0..).map(move |nth| {
@@ -53,7 +53,7 @@ pub(crate) fn one_claim() -> anyhow::Result<Value> {
     claims()?.next().context("a claim")
 }
 
-/// Writes a file of so many claims, which every program takes: YAML documents of JSON, a line each.
+/// Writes a file of claims that every program can read: one JSON document per line, separated as YAML.
 pub(crate) fn write_claims(file: &Path, count: usize) -> anyhow::Result<()> {
     let mut out = BufWriter::new(fs::File::create(file)?);
     for claim in claims()?.take(count) {
@@ -62,7 +62,7 @@ pub(crate) fn write_claims(file: &Path, count: usize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// The claim of the notes that this project started from.
+/// The example claim.
 fn example() -> anyhow::Result<Value> {
     yaml("examples/claim.yaml")
 }
@@ -73,7 +73,7 @@ fn yaml(file: &str) -> anyhow::Result<Value> {
     serde_saphyr::from_str(&text).context(file.to_owned())
 }
 
-/// The claim with what fills claims up: annotations of other tools, and the fields that managers own.
+/// The claim with what makes claims large: annotations of other tools, and managed fields.
 fn grown(mut claim: Value) -> Value {
     const HALF: usize = 50 * 1024;
     let annotation = |nth: usize| (format!("tool-{nth}.example.org/state"), json!("x\"y ".repeat(200)));

@@ -15,13 +15,13 @@ use crate::{inputs, scratch};
 /// Kyverno's command, as `cargo xtask bench` builds it.
 const KYVERNO: &str = "target/bench/kyverno";
 
-/// The policy that says the same.
+/// The ClusterPolicy with the same rules.
 const POLICY: &str = "harness/bench/kyverno/policy.yaml";
 
-/// How many claims, and how often.
+/// The numbers of claims, each with the number of turns.
 const CLAIMS: [(usize, usize); 2] = [(1_000, 5), (10_000, 1)];
 
-/// Measures both commands over the same claims, in turns, and compares what they print.
+/// Measures both commands with the same claims, in turns, and compares their output.
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     if !Path::new(KYVERNO).exists() {
         report.missing("Kyverno", &anyhow::anyhow!("there is no Go to build it with"));
@@ -77,14 +77,14 @@ fn rows(report: &mut Report, ours: &[Needed], theirs: &[Needed]) {
     }
 }
 
-/// Kyverno's command, which prints what the policy generates for a file of claims.
+/// The command that prints what Kyverno's policy generates for a file of claims.
 fn apply(claims: &Path) -> Command {
     let mut command = Command::new(KYVERNO);
     command.arg("apply").arg(POLICY).arg("--resource").arg(claims);
     command
 }
 
-/// The objects among what `kyverno apply` prints, without the labels that it adds.
+/// The objects in the output of `kyverno apply`, without the labels that it adds.
 fn generated(file: &Path) -> anyhow::Result<Objects> {
     let text = std::fs::read_to_string(file)?;
     let documents = text.split("\n---\n").filter(|document| document.contains("apiVersion:"));

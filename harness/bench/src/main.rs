@@ -1,4 +1,4 @@
-//! Measures the policy side by side with what a user would pick instead.
+//! Measures the policy, and compares it with what a user might use instead.
 //!
 //! ```text
 //!   calls      native, the module warm and fresh, Chromium    a call of `plan`
@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 
-/// The command, as `cargo build --release` leaves it.
+/// The command from `cargo build --release`.
 const COMMAND: &str = "target/release/volsync-policy";
 
 /// Measures the policy side by side with what a user would pick instead
@@ -89,11 +89,11 @@ fn main() -> anyhow::Result<()> {
         growth::measure(&mut report)?;
     }
     let table = report.print()?;
-    // A table of some parts would take the place of one of all.
+    // A table with only some parts would replace one with all of them.
     if only.is_empty() { report::keep(&table) } else { Ok(()) }
 }
 
-/// A file that is made while measuring, in a folder that git does not see.
+/// The path of a temporary file, in a directory that Git ignores.
 fn scratch(name: &str) -> anyhow::Result<PathBuf> {
     let folder = Path::new("target/bench");
     std::fs::create_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! Whole processes: what they need, and what they print.
+//! Runs whole processes, and measures the resources that they need and what they print.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,21 +12,21 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use wait4::Wait4;
 
-/// What one run of a process needed.
+/// The resources that one run of a process needed.
 #[derive(Clone, Copy)]
 pub(crate) struct Needed {
     /// Seconds from its start to its end.
     pub(crate) wall: f64,
-    /// Seconds of processors, its own and the system's for it.
+    /// Seconds of processor time, user and system.
     pub(crate) cpu: f64,
-    /// Bytes of memory at its peak.
+    /// The peak memory in bytes.
     pub(crate) memory: f64,
 }
 
-/// Runs a command to its end, with what it prints in a file.
+/// Runs a command to its end, with its output in a file.
 ///
-/// A process's peak of memory is at least that of the process which started it, and ours is large by now: so a fresh
-/// one of us starts it, by [`run_here`].
+/// The peak memory of a process is at least that of its parent, and this process is large by now. So a new process of
+/// this program starts the command, with [`run_here`].
 pub(crate) fn run(command: &Command, printed: &Path) -> anyhow::Result<Needed> {
     let output = Command::new(env::current_exe()?)
         .args(["run".as_ref(), printed.as_os_str(), "--".as_ref(), command.get_program()])
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &Command, printed: &Path) -> anyhow::Result<Needed> {
     Ok(Needed { wall: figure("wall")?, cpu: figure("cpu")?, memory: figure("memory")? })
 }
 
-/// Runs a command to its end, and prints what it needed.
+/// Runs a command to its end, and prints the resources that it needed.
 pub(crate) fn run_here(printed: &Path, command: &[OsString]) -> anyhow::Result<()> {
     let (program, arguments) = command.split_first().context("a command")?;
     let mut command = Command::new(program);
@@ -52,16 +52,16 @@ pub(crate) fn run_here(printed: &Path, command: &[OsString]) -> anyhow::Result<(
     Ok(())
 }
 
-/// Objects by their kinds, namespaces and names.
+/// Objects by kind, namespace and name.
 pub(crate) type Objects = BTreeMap<(String, String, String), Value>;
 
-/// The objects in a file of lines of JSON.
+/// The objects in a file with one JSON object per line.
 pub(crate) fn objects(file: &Path) -> anyhow::Result<Objects> {
     let text = fs::read_to_string(file)?;
     text.lines().map(|line| Ok(keyed(serde_json::from_str(line)?))).collect()
 }
 
-/// An object and what it is called.
+/// An object with its kind, namespace and name.
 pub(crate) fn keyed(object: Value) -> ((String, String, String), Value) {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     ((text("/kind"), text("/metadata/namespace"), text("/metadata/name")), object)

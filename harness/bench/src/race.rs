@@ -1,33 +1,33 @@
-//! Times of contenders that run in turns, so that whatever else the machine does befalls all of them alike.
+//! Measures contenders in turns, so that other load on the machine affects all of them alike.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use statrs::statistics::{Data, OrderStatistics};
 
-/// How many turns each contender has.
+/// The number of turns of each contender.
 const ROUNDS: usize = 41;
 
-/// How long a turn takes at least: long for any clock, a browser's too.
+/// The minimum length of a turn, long enough for the clock of a browser.
 const TURN: Duration = Duration::from_millis(15);
 
-/// How long a contender runs before its first turn: a browser compiles again what runs often.
+/// The time that a contender runs before its first turn, because browsers optimise code that runs often.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// Something that is called over and over.
+/// A function that is called over and over.
 pub(crate) struct Contender<'a> {
     name: String,
-    /// Makes so many calls, and says how long they took.
+    /// Makes that many calls, and returns how long they took.
     run: Box<dyn FnMut(u32) -> anyhow::Result<Duration> + 'a>,
 }
 
-/// What a contender needed for one call: seconds, turn by turn.
+/// The seconds per call of a contender, turn by turn.
 pub(crate) struct Times {
     pub(crate) name: String,
     turns: Vec<f64>,
 }
 
-/// The middle of figures, and where the middle half of them lies.
+/// The median of figures, and the quartiles around it.
 #[derive(Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) lower: f64,
@@ -47,12 +47,12 @@ impl<'a> Contender<'a> {
         })
     }
 
-    /// A contender that looks at the clock itself.
+    /// A contender that measures its own time.
     pub(crate) fn timed(name: impl Into<String>, run: impl FnMut(u32) -> anyhow::Result<Duration> + 'a) -> Self {
         Contender { name: name.into(), run: Box::new(run) }
     }
 
-    /// How many calls make a turn. Finding out warms it up.
+    /// The number of calls in a turn. Measuring it also warms the contender up.
     fn calls_a_turn(&mut self) -> anyhow::Result<u32> {
         let (mut calls, start) = (1, Instant::now());
         loop {
@@ -66,15 +66,15 @@ impl<'a> Contender<'a> {
         }
     }
 
-    /// Takes a turn, and says how many seconds a call took. Some calls before it bring back what others drove out of
-    /// the processor's caches.
+    /// Runs a turn, and returns the seconds per call. A few calls before it refill the processor's caches, which the
+    /// other contenders have used since.
     fn turn(&mut self, calls: u32) -> anyhow::Result<f64> {
         (self.run)(calls.div_ceil(4))?;
         Ok((self.run)(calls)?.as_secs_f64() / f64::from(calls))
     }
 }
 
-/// Lets the contenders run in turns.
+/// Runs the contenders in turns.
 pub(crate) fn race(mut contenders: Vec<Contender<'_>>) -> anyhow::Result<Vec<Times>> {
     let calls = contenders.iter_mut().map(Contender::calls_a_turn).collect::<anyhow::Result<Vec<_>>>()?;
     let mut times: Vec<Times> = (contenders.iter())
@@ -89,12 +89,12 @@ pub(crate) fn race(mut contenders: Vec<Contender<'_>>) -> anyhow::Result<Vec<Tim
 }
 
 impl Times {
-    /// Seconds a call.
+    /// The spread of the seconds per call.
     pub(crate) fn spread(&self) -> Spread {
         Spread::of(self.turns.clone())
     }
 
-    /// How many times as long it takes as `other`, in the same turn.
+    /// The ratio to `other`, turn by turn.
     pub(crate) fn over(&self, other: &Times) -> Spread {
         Spread::of(self.turns.iter().zip(&other.turns).map(|(ours, theirs)| ours / theirs).collect())
     }

@@ -1,4 +1,4 @@
-//! The table: figures and ratios, with what they were meant to be.
+//! The table of results: figures and ratios, with the goals for them.
 
 use std::fmt::Display;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::race::{Spread, Times};
 /// Where the table is kept.
 const RESULTS: &str = "harness/bench/RESULTS.md";
 
-/// From here on the page is written by hand, and kept.
+/// The part of the page from this heading on is written by hand, and kept.
 const BY_HAND: &str = "## Before and after";
 
 const ABOUT: &str = "\
@@ -32,41 +32,41 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// A row that says what the next ones are about.
+    /// Adds a heading for the rows after it.
     pub(crate) fn section(&mut self, title: &str) {
         self.row(&format!("**{title}**"), "", "", "", "", "");
     }
 
-    /// How long a contender takes.
+    /// Adds the time of a contender.
     pub(crate) fn time(&mut self, times: &Times) {
         let Spread { lower, median, upper } = times.spread();
         self.row(&times.name, &seconds(median), &format!("{} – {}", seconds(lower), seconds(upper)), "", "", "");
     }
 
-    /// How long a contender takes, and how many times as long as another.
+    /// Adds the time of a contender, and its ratio to another.
     pub(crate) fn time_over(&mut self, times: &Times, other: &Times, goal: &str) {
         let Spread { lower, median, upper } = times.spread();
         let range = format!("{} – {}", seconds(lower), seconds(upper));
         self.row(&times.name, &seconds(median), &range, &other.name, &ratio(times.over(other)), goal);
     }
 
-    /// A figure that is counted, not measured.
+    /// Adds a figure that is counted, not measured.
     pub(crate) fn count(&mut self, what: &str, count: impl Display, goal: &str) {
         self.row(what, &count.to_string(), "", "", "", goal);
     }
 
-    /// Any row: what, how much, within which range, against what, how many times as much, what it should be.
+    /// Adds a row: what, figure, range, compared with what, ratio, goal.
     pub(crate) fn row(&mut self, what: &str, figure: &str, range: &str, against: &str, ratio: &str, goal: &str) {
         eprintln!("{what}: {figure} {ratio}");
         self.rows.push([what, figure, range, against, ratio, goal].map(str::to_owned));
     }
 
-    /// A row for what could not be measured on this machine.
+    /// Adds a row for something that cannot be measured on this machine.
     pub(crate) fn missing(&mut self, what: &str, why: &anyhow::Error) {
         self.row(what, &format!("not measured: {why:#}"), "", "", "", "");
     }
 
-    /// Prints the table with the machine that it was made on.
+    /// Prints the table, with the machine that it was measured on.
     pub(crate) fn print(self) -> anyhow::Result<String> {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN).set_header(["", "figure", "middle half", "against", "ratio", "goal"]);
@@ -77,7 +77,7 @@ impl Report {
     }
 }
 
-/// Writes down what was printed. What stands below it by hand is kept.
+/// Writes the table to the page, and keeps the part below it that is written by hand.
 pub(crate) fn keep(text: &str) -> anyhow::Result<()> {
     let before = fs::read_to_string(RESULTS).unwrap_or_default();
     let by_hand = before.find(BY_HAND).and_then(|at| before.get(at..)).unwrap_or_default();
@@ -89,7 +89,7 @@ pub(crate) fn ratio(Spread { lower, median, upper }: Spread) -> String {
     format!("{median:.2} ({lower:.2} – {upper:.2})")
 }
 
-/// A time in the unit that suits it.
+/// A time in a suitable unit.
 pub(crate) fn seconds(seconds: f64) -> String {
     format!("{:.3?}", Duration::from_secs_f64(seconds))
 }
@@ -99,7 +99,7 @@ pub(crate) fn bytes(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / f64::from(1 << 20))
 }
 
-/// A count with its thousands apart.
+/// A count with a comma between thousands.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let group = |(at, digit): (usize, char)| {
@@ -109,7 +109,7 @@ pub(crate) fn grouped(count: u64) -> String {
     digits.chars().enumerate().flat_map(group).flatten().collect()
 }
 
-/// The machine and the versions of what was measured with.
+/// The machine, and the versions of the tools and contenders.
 fn machine() -> anyhow::Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
@@ -121,11 +121,11 @@ fn machine() -> anyhow::Result<String> {
     Ok(format!("On {count} × {}.\n{tools}.\n{others}.", model.unwrap_or("a processor")))
 }
 
-/// Where the versions of what is measured stand.
+/// The file with the versions of the contenders.
 const LOCK: &str = "Cargo.lock";
 const KYVERNO: &str = "harness/bench/kyverno/go.mod";
 
-/// The version of a dependency, as its lock file has it: behind its name, whatever stands between.
+/// The version of a dependency in its lock file.
 fn locked(name: &str, file: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let behind = [format!("name = \"{name}\"\nversion = "), format!("\t{name} v")]

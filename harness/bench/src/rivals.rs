@@ -1,5 +1,5 @@
-//! The same mapping in policy languages, natively: a claim in, the seed profile's manifests out, bytes to bytes. What
-//! claims have in common is read beforehand: programs, settings and credentials.
+//! The same mapping in policy languages, as native code: from a claim to the manifests of the seed profile, bytes in
+//! and bytes out. What claims have in common is loaded before: programs, settings and credentials.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::inputs::{credentials, one_claim};
 use crate::race::{Contender, race};
 use crate::report::Report;
 
-/// The policy is to be so many times as fast.
+/// The goal: how many times as long as the policy a language should take.
 const GOAL: &str = "≥ 10";
 
-/// Measures the languages' interpreters.
+/// Measures the interpreters of the languages.
 pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     report.section("The same manifests from the same claim, natively; the others check and explain nothing");
     let (review, credentials) = (serde_json::to_vec(&json!({ "request": one_claim()? }))?, credentials()?);
@@ -39,7 +39,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The manifests in a plan of ours.
+/// The manifests in a plan of the policy.
 fn manifests(plan: &[u8]) -> anyhow::Result<Value> {
     let plan: Value = serde_json::from_slice(plan)?;
     let object = |which: &str| plan.pointer(&format!("/manifests/{which}/object")).cloned();

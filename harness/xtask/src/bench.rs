@@ -1,17 +1,17 @@
-//! Measures: builds what is compared, and runs `harness/bench`.
+//! Builds what is measured, and runs `harness/bench`.
 
 use std::env;
 use std::process::Command;
 
 use crate::{cargo, root, run, setup, works};
 
-/// The package that measures.
+/// The package of the benchmarks.
 const PACKAGE: [&str; 2] = ["--package", "volsync-policy-bench"];
 
-/// What Kyverno's command is built from: a Go module of its own, which names it for a tool.
+/// The Go module that names Kyverno's command as a tool.
 const KYVERNO: &str = "harness/bench/kyverno";
 
-/// Builds the command as users have it, Kyverno's where there is a Go, and measures. `only` names parts.
+/// Builds the command as users get it, and Kyverno's if Go is installed, and measures them. `only` names parts.
 pub(crate) fn measure(only: Option<&str>) -> anyhow::Result<()> {
     setup::chromium();
     run(cargo().args(["build", "--release", "--locked", "--package", "volsync-policy-cli", "--features", "wasm"]))?;

@@ -7,18 +7,18 @@ use std::process::Command;
 use crate::run;
 use crate::wasm::{compile, optimise, print_size};
 
-/// What is packed.
+/// The directory of the package.
 const PACKAGE: &str = "target/wasm/browser";
 
-/// What of it is written by hand.
+/// The files of the package that are written by hand.
 const SOURCES: [&str; 8] =
     ["package.json", "index.js", "index.d.ts", "node.js", "host.js", "host.d.ts", "host.node.js", "README.md"];
 
-/// A module by its name in the package: the crate that it is built from, and that crate's features.
+/// A module: its name in the package, the crate that it is built from, and that crate's features.
 type Module = (&'static str, &'static str, &'static [&'static str]);
 
-/// Its modules. What serves a host, policy tests and dumps have modules of their own: only those load them who use
-/// them.
+/// The modules of the package. Hosts, policy tests and dumps have modules of their own, so that only users who need
+/// them load them.
 const MODULES: [Module; 4] = [
     ("policy", "volsync-policy-browser", &[]),
     ("policy_for_hosts", "volsync-policy-browser", &["host"]),
@@ -26,15 +26,15 @@ const MODULES: [Module; 4] = [
     ("dump", "volsync-policy-browser-dump", &[]),
 ];
 
-/// Small before fast, because every page load pays for the bytes. No profile of its own: in that, cargo would compile
-/// all of them anew, and not these two alone.
+/// Optimised for size rather than speed, because every page load transfers the module. This is not a separate profile,
+/// because cargo would then compile all dependencies again, not only these two.
 const SMALL: [&str; 2] =
     [r#"profile.wasm.package.volsync-policy.opt-level="z""#, r#"profile.wasm.package.serde_json.opt-level="z""#];
 
-/// Builds the package, and prints how large its modules are.
+/// Builds the package, and prints the sizes of its modules.
 pub(crate) fn build() -> anyhow::Result<()> {
     let package = Path::new(PACKAGE);
-    // What a former build wrote is no part of this one.
+    // Files of an earlier build do not belong to this one.
     drop(fs::remove_dir_all(package));
     fs::create_dir_all(package)?;
     for (name, of, features) in MODULES {
@@ -47,11 +47,11 @@ pub(crate) fn build() -> anyhow::Result<()> {
     run(Command::new("node").args(["wasm/browser/generate.mjs", "docs/schema", PACKAGE]))
 }
 
-/// Writes a module, and the JavaScript and the types around it.
+/// Writes a module with its JavaScript and its types.
 fn bind(name: &str, built: &Path, package: &Path) -> anyhow::Result<()> {
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     bindgen.input_path(built).web(true)?.typescript(true).out_name(name).generate(package)?;
-    // Nothing that it declares of the module's insides is of use to anybody.
+    // The declarations of the module's internals are of no use to anyone.
     fs::remove_file(package.join(format!("{name}_bg.wasm.d.ts")))?;
     let module = package.join(format!("{name}_bg.wasm"));
     optimise(&module, &module)?;

@@ -1,4 +1,4 @@
-//! Checks what no test can see.
+//! Checks what tests do not see.
 
 use std::process::Command;
 
@@ -24,10 +24,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     crate::run(setup::cargo_deny()?.args(["--all-features", "check", "bans", "licenses", "sources"]))
 }
 
-/// No line of code or prose is longer than 120 characters.
+/// Checks that no line of code or prose is longer than 120 characters.
 fn long_lines() -> anyhow::Result<()> {
     let mut long = Vec::new();
-    // The benchmark's table is as wide as its figures.
+    // The table of the benchmarks is as wide as its figures.
     let table = ":!harness/bench/RESULTS.md";
     for file in tracked(&["*.css", "*.go", "*.js", "*.md", "*.mjs", "*.rs", "*.sh", "*.toml", "*.ts", table])? {
         let text = std::fs::read_to_string(&file)?;
@@ -40,7 +40,7 @@ fn long_lines() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The files of the repository whose names are like one of `patterns`.
+/// The files in the repository whose names match one of `patterns`.
 fn tracked(patterns: &[&str]) -> anyhow::Result<Vec<String>> {
     let files = output(Command::new("git").arg("ls-files").args(patterns))?;
     Ok(String::from_utf8_lossy(&files).lines().map(str::to_owned).collect())

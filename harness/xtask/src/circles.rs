@@ -1,4 +1,5 @@
-//! The files of the core import one another in one direction, so that each can be read after those that it builds on.
+//! Checks that the files of the core import one another in one direction, so that each can be read after the files that
+//! it builds on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,14 +7,14 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// So many files may import one another.
+/// The most files that may import one another.
 const LARGEST: usize = 2;
 
-/// Which files each file imports. A file stands for the folder of its name too: `settings` is `settings.rs` with
+/// The files that each file imports. A file includes the directory with its name: `settings` is `settings.rs` and
 /// `settings/checks.rs`.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// No more than [`LARGEST`] files of `src/` import one another in a circle, tests aside.
+/// Checks that no more than [`LARGEST`] files of `src/` import one another in a circle, tests excepted.
 pub(crate) fn check() -> anyhow::Result<()> {
     let mut sources = Vec::new();
     read(Path::new("src"), &mut sources)?;
@@ -27,8 +28,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Rust files below `folder`, each by the name of the file or folder directly in `src/`, with its tokens. A file
-/// `tests.rs` holds tests alone.
+/// Reads the Rust files below `folder`, each under the name of the file or directory directly in `src/`, as tokens. A
+/// file `tests.rs` contains only tests.
 fn read(folder: &Path, sources: &mut Vec<(String, TokenStream)>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -43,12 +44,13 @@ fn read(folder: &Path, sources: &mut Vec<(String, TokenStream)>) -> anyhow::Resu
     Ok(())
 }
 
-/// Comments and texts are no tokens that name anything.
+/// The tokens of a source. Comments and strings do not import anything.
 fn tokens(source: &str) -> anyhow::Result<TokenStream> {
     source.parse().map_err(|error| anyhow::anyhow!("not Rust: {error}"))
 }
 
-/// What each file imports. What `lib.rs` re-exports counts as the file that defines it; `lib.rs` itself imports all.
+/// The files that each file imports. What `lib.rs` re-exports counts as the file that defines it; `lib.rs` itself
+/// imports all.
 fn imports(sources: &[(String, TokenStream)]) -> anyhow::Result<Imports> {
     let files: BTreeSet<&str> = sources.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "lib").collect();
     let (_, root) = sources.iter().find(|(name, _)| name == "lib").context("there is no lib.rs")?;
@@ -66,7 +68,7 @@ fn imports(sources: &[(String, TokenStream)]) -> anyhow::Result<Imports> {
     Ok(imports)
 }
 
-/// What comes first after each `crate::`, outside of what is marked `#[cfg(test)]`.
+/// Collects the first name after each `crate::`, outside of `#[cfg(test)]`.
 fn references(source: TokenStream, named: &mut BTreeSet<String>) {
     let tokens: Vec<TokenTree> = source.into_iter().collect();
     let mut rest = tokens.as_slice();
@@ -93,14 +95,14 @@ fn references(source: TokenStream, named: &mut BTreeSet<String>) {
     }
 }
 
-/// The first word of each path in `{a::B, c::{D, E}}`.
+/// The first name of each path in `{a::B, c::{D, E}}`.
 fn leading(group: &Group) -> Vec<String> {
     let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     tokens.split(is_comma).filter_map(|path| path.first()).map(TokenTree::to_string).collect()
 }
 
-/// What `lib.rs` re-exports with `use file::…`, and from which file.
+/// The items that `lib.rs` re-exports with `use file::…`, each with its file.
 fn exported(root: &TokenStream) -> BTreeMap<String, String> {
     let tokens: Vec<TokenTree> = root.clone().into_iter().collect();
     let mut exported = BTreeMap::new();
@@ -123,7 +125,7 @@ fn is_colon(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
 }
 
-/// The files that import one another, however many others stand between them; each circle once.
+/// The files that import one another, directly or indirectly; each circle once.
 fn circles(imports: &Imports) -> BTreeSet<Vec<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         imports.keys().map(|file| (file.as_str(), reached(file, imports))).collect();
@@ -134,7 +136,7 @@ fn circles(imports: &Imports) -> BTreeSet<Vec<&str>> {
     reached.keys().map(|file| circle(file)).filter(|circle| circle.len() > 1).collect()
 }
 
-/// All that `file` imports, itself and through others.
+/// All files that `file` imports, directly or indirectly.
 fn reached<'a>(file: &'a str, imports: &'a Imports) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&str> = vec![file];
@@ -149,7 +151,7 @@ fn reached<'a>(file: &'a str, imports: &'a Imports) -> BTreeSet<&'a str> {
 mod tests {
     use super::*;
 
-    /// The circles of files with these texts.
+    /// The circles among files with these sources.
     fn found(files: &[(&str, &str)]) -> Vec<Vec<String>> {
         let source = |(name, text): &(&str, &str)| ((*name).to_owned(), tokens(text).unwrap());
         let imports = imports(&files.iter().map(source).collect::<Vec<_>>()).unwrap();
@@ -159,7 +161,7 @@ mod tests {
     const ROOT: (&str, &str) = ("lib", "mod a; mod b; mod c; pub use a::{Apple, pear}; pub use b::Berry;");
 
     #[test]
-    fn a_circle_is_found_however_it_is_written() {
+    fn a_circle_is_found_in_every_notation() {
         let ways = [
             "use crate::a::Apple;",
             "use crate::{a, b::Berry};",
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_an_import_is_none() {
+    fn comments_strings_and_tests_do_not_import() {
         let ways = [
             "// use crate::a::Apple;",
             "/// See [`crate::a::Apple`].\nfn eat() -> &'static str { \"crate::a::Apple\" }",
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_one_with_its_file() {
+    fn a_directory_belongs_to_its_file() {
         let files = [ROOT, ("a", "use crate::b::Berry;"), ("b", ""), ("b", "use crate::a::Apple;"), ("a", "")];
         assert_eq!(found(&files), [["a", "b"]]);
     }

@@ -1,4 +1,4 @@
-//! What is done to this repository. `cargo xtask test` is all that a bare machine needs.
+//! The tasks of this repository. `cargo xtask test` works on a bare machine.
 
 mod bench;
 mod browser;
@@ -17,7 +17,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 
-/// What is done to this repository
+/// The tasks of this repository
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -29,13 +29,14 @@ struct Arguments {
 enum Task {
     /// Install what the tests need, build the module, run every test
     Test {
-        /// Leave out what takes long or needs more than the module, and say what that is: under a minute, once built
+        /// Leave out what takes long or needs more than the module, and print what was left out: under a minute, once
+        /// built
         #[arg(long)]
         quick: bool,
     },
-    /// Run the command with all that it can do, as the tests have built it: `cargo xtask run test tests/cases`
+    /// Run the command with all features, as the tests build it: `cargo xtask run test tests/cases`
     Run {
-        /// What follows `volsync-policy`
+        /// The arguments of `volsync-policy`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -47,15 +48,15 @@ enum Task {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
-    /// A real Kubernetes with a real VolSync on this machine: check, build, up, sh, down
+    /// Start a real Kubernetes with a real VolSync on this machine: check, build, up, sh, down
     Cluster {
-        /// What is done, and with what
+        /// The subcommand and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure against what a user would pick instead: harness/bench/RESULTS.md
+    /// Measure the policy and what a user might use instead: harness/bench/RESULTS.md
     Bench {
-        /// Only these parts, and nothing is written: calls, counts, rivals, kyverno, growth
+        /// Only these parts, without writing the file: calls, counts, rivals, kyverno, growth
         #[arg(long, value_name = "PARTS")]
         only: Option<String>,
     },
@@ -63,9 +64,9 @@ enum Task {
     Check,
     /// Write the generated files again: docs/schema and docs/reason-codes.md
     Docs,
-    /// Break the core in small ways and count what no test notices: tests/mutants.txt
+    /// Mutate the core, and write the mutants that no test notices to tests/mutants.txt
     Mutants {
-        /// Only in the lines that `git diff BASE` touches; nothing is written
+        /// Only the lines that `git diff BASE` touches, without writing the file
         #[arg(long, value_name = "BASE")]
         diff: Option<String>,
     },
@@ -129,7 +130,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes the generated files: the command prints each.
+/// Writes the generated files, each of which the command prints.
 fn docs() -> anyhow::Result<()> {
     let files: [(&[&str], &str); 9] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
@@ -150,33 +151,33 @@ fn docs() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The repository.
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
 }
 
-/// Every package at once: for a part of them alone, cargo would compile what they depend on anew, with the features
-/// that this part asks for.
+/// Every package at once. For only some of them, cargo would compile their dependencies again, with the features that
+/// only these packages ask for.
 const WORKSPACE: [&str; 4] =
     ["--locked", "--workspace", "--features", "volsync-policy-cli/host,volsync-policy-host/failpoints"];
 
-/// A program of the workspace, built as the tests have it.
+/// A program of the workspace, built as for the tests.
 fn program(name: &str) -> anyhow::Result<Command> {
     run(cargo().args(["build", "--quiet", "--profile", "test"]).args(WORKSPACE).args(["--bin", name]))?;
     Ok(Command::new(root().join("target/debug").join(name)))
 }
 
-/// The cargo that runs us.
+/// The cargo that runs this program.
 fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command, which says itself what is wrong.
+/// Runs a command, which prints its own errors.
 fn run(command: &mut Command) -> anyhow::Result<()> {
     run_to(command, &[0])
 }
 
-/// Runs a command that may end with any of these codes.
+/// Runs a command that may end with any of these exit codes.
 fn run_to(command: &mut Command, codes: &[i32]) -> anyhow::Result<()> {
     let words = in_words(command);
     eprintln!("› {words}");
@@ -187,7 +188,7 @@ fn run_to(command: &mut Command, codes: &[i32]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a command prints.
+/// The output of a command.
 fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     let words = in_words(command);
     let output = command.output().with_context(|| words.clone())?;
@@ -197,7 +198,7 @@ fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Whether a command can be run and succeeds.
+/// Whether a command exists and succeeds.
 fn works(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }

@@ -1,4 +1,4 @@
-//! Breaks the core in small ways, one at a time, and counts what no test notices.
+//! Mutates the core, one small change at a time, and counts the mutants that no test notices.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -10,22 +10,22 @@ use serde::Deserialize;
 
 use crate::{cargo, output, root, run_to, works};
 
-/// cargo-mutants, at the version that .cargo/mutants.toml and [`Outcomes`] are written for.
+/// The version of cargo-mutants that .cargo/mutants.toml and [`Outcomes`] are written for.
 const CARGO_MUTANTS: &str = "27.1.0";
 
-/// What it writes, into the folder that .cargo/mutants.toml names.
+/// Its output, in the directory that .cargo/mutants.toml names.
 const OUTCOMES: &str = "target/mutants.out/outcomes.json";
 
-/// The lines to which a run is confined.
+/// The lines that a run is limited to.
 const DIFF: &str = "target/mutants.diff";
 
-/// What the last whole run found.
+/// The result of the last complete run.
 const RESULT: &str = "tests/mutants.txt";
 
-/// Of a hundred mutants so many may be alive at the end.
+/// The most mutants out of a hundred that may survive.
 const MOST_ALIVE: usize = 5;
 
-/// How cargo-mutants ends where every mutant was judged: all are dead, some are alive, some ran out of time.
+/// The exit codes of cargo-mutants if every mutant was tested: none survived, some survived, some timed out.
 const JUDGED: [i32; 3] = [0, 2, 3];
 
 #[derive(Deserialize)]
@@ -59,7 +59,7 @@ enum Summary {
     Failure,
 }
 
-/// How many mutants came to which end.
+/// The number of mutants with each outcome.
 #[derive(Default)]
 struct Count {
     caught: usize,
@@ -68,20 +68,20 @@ struct Count {
     unviable: usize,
 }
 
-/// What a run found.
+/// The result of a run.
 #[derive(Default)]
 struct Found {
     files: BTreeMap<String, Count>,
     survivors: Vec<String>,
 }
 
-/// Tries every mutant and writes down what it found; with a base, those in the lines that differ from it.
+/// Tests every mutant and writes the result; with a base, only the lines that differ from it.
 pub(crate) fn run(base: Option<&str>) -> anyhow::Result<ExitCode> {
     if !works(cargo().args(["mutants", "--version"])) {
         crate::run(cargo().args(["install", "--locked", "--debug", "cargo-mutants", "--version", CARGO_MUTANTS]))?;
     }
-    // What was built of the dependencies stays in our own folder from run to run. In there two jobs would take each
-    // other's mutants for their own.
+    // The repository's target directory keeps the built dependencies from run to run. Two jobs in it would use each
+    // other's mutants.
     let mut mutants = cargo();
     mutants.args(["mutants", "--jobs=1"]).env("CARGO_TARGET_DIR", root().join("target"));
     if let Some(base) = base {
@@ -90,7 +90,7 @@ pub(crate) fn run(base: Option<&str>) -> anyhow::Result<ExitCode> {
         fs::write(DIFF, output(Command::new("git").args(diff))?)?;
         mutants.args(["--in-diff", DIFF]);
     }
-    // Where a diff holds no mutant nothing is written: what is there must not be an earlier run's.
+    // If a diff has no mutant, nothing is written, so a file from an earlier run must not remain.
     match fs::remove_file(OUTCOMES) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(OUTCOMES),
         _ => run_to(&mut mutants, &JUDGED)?,
@@ -112,7 +112,7 @@ impl Found {
         let (mut found, mut namesakes) = (Found::default(), HashMap::new());
         for Outcome { scenario, summary } in outcomes.outcomes {
             let Scenario::Mutant { name, file } = scenario else { continue };
-            // Lines and columns are others after any edit: of those that are called alike, the second says so.
+            // Lines and columns change with any edit, so they are left out. Mutants with the same name are numbered.
             let what = name.splitn(4, ':').last().unwrap_or_default();
             let nth = namesakes.entry(format!("{file}:{what}")).or_insert(0);
             *nth += 1;
@@ -132,14 +132,14 @@ impl Found {
         Ok(found)
     }
 
-    /// How many are alive, and of how many that could be built.
+    /// The number of survivors, and the number of mutants that could be built.
     fn alive(&self) -> (usize, usize) {
         let counts = || self.files.values();
         let alive = counts().map(|count| count.missed).sum();
         (alive, alive + counts().map(|count| count.caught + count.timeout).sum::<usize>())
     }
 
-    /// The counts of each file, and the percentage of all.
+    /// The counts of each file, and the percentage for all.
     fn summary(&self) -> String {
         let files = self.files.iter().map(|(file, Count { caught, missed, timeout, unviable })| {
             format!("{file}: {caught} caught, {missed} missed, {timeout} timeout, {unviable} unviable\n")

@@ -1,5 +1,5 @@
-//! What a bare machine lacks: the wasm target from rustup, wasm-opt and the page's parts from npm, restic, Chromium
-//! and what a cluster needs from the system's packages.
+//! Installs what a bare machine lacks: the wasm target from rustup; wasm-opt and the page's dependencies from npm;
+//! restic, Chromium and what a cluster needs from the system's packages.
 
 use std::process::Command;
 
@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use crate::{cargo, output, program, run, works};
 
-/// wasm-opt, as npm's `binaryen` brings it.
+/// wasm-opt from npm's `binaryen`.
 pub(crate) const WASM_OPT: &str = "wasm/node_modules/.bin/wasm-opt";
 
-/// What the module is built with.
+/// Installs what the module is built with.
 pub(crate) fn wasm() -> anyhow::Result<()> {
     const TARGET: &str = "wasm32-unknown-unknown";
     let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))
@@ -27,17 +27,17 @@ pub(crate) fn wasm() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether there is a restic, if need be after installing Debian's.
+/// Whether restic is installed, after installing Debian's if necessary.
 pub(crate) fn restic() -> bool {
     package("restic", Command::new("restic").arg("version"))
 }
 
-/// Whether there is a Chromium, if need be after installing Debian's.
+/// Whether Chromium is installed, after installing Debian's if necessary.
 pub(crate) fn chromium() -> bool {
     package("chromium", Command::new("chromium").arg("--version"))
 }
 
-/// Whether a cluster can run here, if need be after installing Debian's packages; it says itself what is missing.
+/// Whether a cluster can run here, after installing Debian's packages if necessary. It prints what is missing.
 pub(crate) fn cluster() -> bool {
     for (name, shows) in [("containerd", "containerd"), ("runc", "runc"), ("iproute2", "ip"), ("curl", "curl")] {
         package(name, Command::new(shows).arg("--help"));
@@ -46,15 +46,15 @@ pub(crate) fn cluster() -> bool {
     cluster_command("check").and_then(|mut check| run(&mut check)).is_ok()
 }
 
-/// The command of the clusters.
+/// The command for clusters.
 pub(crate) fn cluster_command(what: &str) -> anyhow::Result<Command> {
     let mut command = program("volsync-policy-cluster")?;
     command.arg(what);
     Ok(command)
 }
 
-/// cargo-deny, at the version whose configuration deny.toml is written for: as it is installed already, else as pip
-/// brings it, else from its sources, which takes minutes.
+/// cargo-deny, in the version that deny.toml is written for: the installed one, or else from pip, or else built from
+/// source, which takes minutes.
 pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
     const VERSION: &str = "0.20.2";
     const PINNED: &str = "harness/xtask/cargo-deny.txt";
@@ -79,7 +79,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
     Ok(Command::new(built))
 }
 
-/// Whether what Debian calls `name` is there, as `shows` does, if need be after installing it.
+/// Whether Debian's package `name` is installed, as `shows` tests, after installing it if necessary.
 fn package(name: &str, shows: &mut Command) -> bool {
     if works(shows) {
         return true;

@@ -1,4 +1,4 @@
-//! Runs every test, and says which it could not run.
+//! Runs every test, and prints which it could not run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,38 +10,38 @@ use serde_json::Value;
 
 use crate::{WORKSPACE, browser, cargo, in_words, output, playground, root, setup, wasm};
 
-/// The code of a run in which every test passed that could be run, and some could not.
+/// The exit code if every test that could be run passed, and some could not be run.
 const INCOMPLETE: u8 = 3;
 
-/// The suites on a real cluster, which wait far more than they compute: they run beside the others.
+/// The suites on a real cluster. They mostly wait, so they run at the same time as the others.
 const WAITING: [&str; 2] = ["fixture", "cluster"];
 
-/// What `--quick` leaves out: what takes long, and what needs more than the module.
+/// The suites that `--quick` leaves out, because they take long or need more than the module.
 const LONG: [&str; 7] = ["cluster", "enumeration", "fixture", "model", "package", "playground", "restic"];
 
-/// What is tested beside the suites.
+/// The name of the tests that are not in a suite.
 const EXAMPLES: &str = "the examples in the documentation";
 
-/// Where the output of the waiting suites is kept until they have ended.
+/// The directory for the output of the waiting suites until they end.
 const LOGS: &str = "target/suites";
 
-/// A test program of one package, as cargo built it.
+/// A test program of one package, built by cargo.
 struct Suite {
-    /// The name of an integration test, else what the unit tests are tests of.
+    /// The name of the integration test, or of the library or program with unit tests.
     name: String,
-    /// The package's folder: tests are run in it.
+    /// The package's directory, in which its tests run.
     folder: PathBuf,
     program: PathBuf,
 }
 
-/// How a suite ended.
+/// The result of a suite.
 struct Ended {
     name: String,
     passed: bool,
     took: Duration,
 }
 
-/// Runs every suite that this machine can run; `quick` leaves out the long ones.
+/// Runs every suite that this machine can run. `quick` leaves out the long ones.
 pub(crate) fn run(quick: bool) -> anyhow::Result<ExitCode> {
     setup::wasm()?;
     wasm::build()?;
@@ -79,8 +79,8 @@ pub(crate) fn run(quick: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Builds and installs what the suites need besides the module. Gives the suites that cannot be run, with what each
-/// wants.
+/// Builds and installs what the suites need in addition to the module. Returns the suites that cannot be run, each with
+/// what it needs.
 fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
     browser::build()?;
     playground::build()?;
@@ -98,7 +98,7 @@ fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
     Ok(needy.into_iter().filter(|(_, _, is_there)| !is_there).map(|(suite, program, _)| (suite, program)).collect())
 }
 
-/// Builds every test program of the workspace; they are run in this order.
+/// Builds every test program of the workspace, in the order in which they are run.
 fn suites() -> anyhow::Result<Vec<Suite>> {
     let mut build = cargo();
     build.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(WORKSPACE);
@@ -121,7 +121,7 @@ fn examples() -> Ended {
 }
 
 impl Suite {
-    /// The suite that one of cargo's messages is about, if it is about one.
+    /// The suite in one of cargo's messages. None if the message is about something else.
     fn of(message: &Value) -> Option<Self> {
         message.pointer("/profile/test")?.as_bool().filter(|is_test| *is_test)?;
         let program = PathBuf::from(message.get("executable")?.as_str()?);
@@ -136,7 +136,8 @@ impl Suite {
         Some(Suite { name, folder, program })
     }
 
-    /// Runs it in the package's folder, as cargo would, and behind what waits for a while only.
+    /// Runs the suite in the package's directory, as cargo would. Its priority is low, so that the suites that mostly wait
+    /// go first.
     fn run(&self) -> Ended {
         let mut command = Command::new("nice");
         command.arg(&self.program).current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
@@ -146,7 +147,7 @@ impl Suite {
         })
     }
 
-    /// Runs it beside the others, and prints its output once it has ended.
+    /// Runs the suite at the same time as others, and prints its output at the end.
     fn run_aside(&self) -> Ended {
         timed(&self.name, || {
             fs::create_dir_all(LOGS)?;
@@ -162,7 +163,7 @@ impl Suite {
     }
 }
 
-/// Runs a suite, and takes the time that it needs.
+/// Runs a suite, and measures the time that it takes.
 fn timed(name: &str, run: impl FnOnce() -> anyhow::Result<bool>) -> Ended {
     let start = Instant::now();
     let passed = run().unwrap_or_else(|error| {

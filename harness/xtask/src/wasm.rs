@@ -1,4 +1,4 @@
-//! Builds the module, and of it two Kubewarden policies: the type of a policy is metadata.
+//! Builds the module, and makes two Kubewarden policies from it, which differ in their metadata.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -13,22 +13,22 @@ use wasm_encoder::{CustomSection, Section};
 use crate::setup::WASM_OPT;
 use crate::{cargo, in_words, output, root, run};
 
-/// Where cargo puts what it compiles.
+/// The directory in which cargo puts compiled modules.
 const BUILT: &str = "target/wasm32-unknown-unknown/wasm";
 
-/// Where the modules that wasm-opt made are kept, each by the digest of what it was made from.
+/// The directory of optimised modules, each named by the digest of its input.
 const OPTIMISED: &str = "target/wasm-opt";
 
-/// The policies, each of its metadata.
+/// The policies, each with the file of its metadata.
 const POLICIES: [(&str, &str); 2] = [
     ("target/wasm/volsync-policy.wasm", "wasm/policy/metadata.yml"),
     ("target/wasm/volsync-policy-raw.wasm", "wasm/policy/metadata-raw.yml"),
 ];
 
-/// What Kubewarden shows of a policy to whoever looks at it.
+/// The page that Kubewarden shows for a policy.
 const USAGE: &str = "wasm/policy/README.md";
 
-/// What every engine of WebAssembly 2.0 has, and rustc uses by default; wasm-opt must not go beyond it.
+/// The features of WebAssembly 2.0, which every engine has and rustc uses by default. wasm-opt must not use others.
 const FEATURES: [&str; 6] =
     ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
@@ -47,7 +47,7 @@ pub(crate) fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The module with the metadata of the file `metadata`, as `kwctl annotate` adds it: in a section at the end.
+/// The module with the metadata in the file `metadata`, in a section at the end, as `kwctl annotate` adds it.
 fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     let mut metadata: Value = serde_saphyr::from_str(&fs::read_to_string(metadata)?)?;
     let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut).context("no annotations")?;
@@ -58,7 +58,7 @@ fn annotated(module: &[u8], metadata: &str) -> anyhow::Result<Vec<u8>> {
     Ok(policy)
 }
 
-/// Compiles a package to WebAssembly, with those features, and with what `settings` change of the profile `wasm`.
+/// Compiles a package to WebAssembly with these features. `settings` change the profile `wasm`.
 pub(crate) fn compile(package: &str, features: &[&str], settings: &[&str]) -> anyhow::Result<PathBuf> {
     let settings = settings.iter().flat_map(|setting| ["--config", setting]);
     let mut build = cargo();
@@ -68,11 +68,11 @@ pub(crate) fn compile(package: &str, features: &[&str], settings: &[&str]) -> an
     Ok(Path::new(BUILT).join(package.replace('-', "_")).with_extension("wasm"))
 }
 
-/// Makes a module as small as wasm-opt can. What it made of the same bytes in the same way it makes only once.
+/// Optimises a module for size with wasm-opt. The result is reused for the same input and options.
 pub(crate) fn optimise(built: &Path, optimised: &Path) -> anyhow::Result<()> {
     let features = FEATURES.map(|feature| format!("--enable-{feature}"));
     let strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
-    // What one pass learns of the whole module is room for the next.
+    // A second pass can use what the first one found out about the whole module.
     let passes = ["-Oz", "--gufa", "-Oz", "--dae-optimizing", "--reorder-functions", "--converge", "-Oz"];
     let mut wasm_opt = Command::new(WASM_OPT);
     wasm_opt.args(passes).args(strip).args(features);
@@ -91,7 +91,7 @@ pub(crate) fn optimise(built: &Path, optimised: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints how large a module is, and how large it is on its way to a browser.
+/// Prints the size of a module, and its size on the wire.
 pub(crate) fn print_size(module: &Path) -> anyhow::Result<()> {
     let compressed = output(Command::new("gzip").args(["-9", "-c"]).arg(module))?.len();
     let (module, size) = (module.display(), fs::metadata(module)?.len());
@@ -99,7 +99,8 @@ pub(crate) fn print_size(module: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A small SHA-256 (the policy hashes one name a plan), and no path of this machine in the module's panic messages.
+/// Flags for a small SHA-256, because the policy hashes only one name per plan, and against paths of this machine in
+/// the panic messages of the module.
 fn rust_flags() -> anyhow::Result<String> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"))).context("no HOME")?;

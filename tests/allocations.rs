@@ -1,19 +1,19 @@
-//! How often a plan asks for memory. A suite of its own: what counts takes the place of the allocator.
+//! Counts the allocations of a plan. It is a suite of its own, because it replaces the allocator.
 
 use volsync_policy::{Review, plan};
 use volsync_policy_tests::example;
 
-/// So often for the example claim, from its JSON to the plan's.
+/// The allocations for the example claim, from its JSON to that of the plan.
 const ALLOCATIONS: u64 = 159;
 
 #[test]
-fn a_plan_asks_for_memory_as_often_as_it_did() {
+fn a_plan_makes_no_more_allocations_than_recorded() {
     let review = example();
     let whole = || plan(&Review::from_json(&review).unwrap()).to_json();
-    // What is made once a process is no plan's.
+    // Allocations that are made once per process do not count.
     drop(whole());
     let counted = allocation_counter::measure(|| drop(whole()));
-    // A twentieth more is no reason to look into it.
+    // Five percent more are not worth an investigation.
     assert!(
         counted.count_total <= ALLOCATIONS + ALLOCATIONS / 20,
         "{} allocations, not {ALLOCATIONS}; `valgrind --tool=dhat` over `volsync-policy-bench call` shows where",

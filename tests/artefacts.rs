@@ -1,4 +1,4 @@
-//! What stands around the module: metadata in the policies, manifests that deploy them, the README and the form.
+//! The files around the module: metadata in the policies, manifests that deploy them, the README and the form.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ struct Rule {
     operations: Vec<String>,
 }
 
-/// The fields that we use of the custom resource (charts/kubewarden-crds of kubewarden/adm-controller).
+/// The fields of the custom resource that the example uses (charts/kubewarden-crds of kubewarden/adm-controller).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ClusterAdmissionPolicy {
@@ -58,7 +58,7 @@ struct ClusterAdmissionPolicySpec {
     settings: Value,
 }
 
-/// A policy of a policy server's own configuration (crates/policy-server/src/config.rs of kubewarden/adm-controller).
+/// A policy in the configuration of a policy server (crates/policy-server/src/config.rs of kubewarden/adm-controller).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ServedPolicy {
@@ -68,7 +68,7 @@ struct ServedPolicy {
     settings: Value,
 }
 
-/// Rancher's form.
+/// The form for Rancher.
 #[derive(Deserialize)]
 struct Form {
     questions: Vec<Question>,
@@ -96,7 +96,7 @@ fn yaml<T: serde::de::DeserializeOwned>(file: &str) -> T {
     serde_saphyr::from_str(&text(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The bytes of the module before its custom sections, and these by name.
+/// The bytes of the module before its custom sections, and the custom sections by name.
 fn sections(artefact: &Path) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     let bytes = fs::read(artefact).expect("`cargo xtask wasm` builds the policies first");
     let (mut end, mut custom) = (0, Vec::new());
@@ -109,7 +109,7 @@ fn sections(artefact: &Path) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     (bytes[..usize::try_from(end).unwrap()].to_vec(), custom)
 }
 
-/// The metadata in an artefact, its only custom section.
+/// The metadata in an artefact, which is its only custom section.
 fn metadata(artefact: &Path) -> Value {
     let (_, custom) = sections(artefact);
     let [(name, data)] = custom.as_slice() else { panic!("{} custom sections", custom.len()) };
@@ -128,7 +128,7 @@ fn the_policies_are_one_module_and_differ_in_their_metadata() {
 }
 
 #[test]
-fn the_metadata_is_what_kubewarden_demands() {
+fn the_metadata_has_what_kubewarden_requires() {
     for (artefact, policy, policy_type) in [(module(), &ADMISSION, "kubernetes"), (raw_policy(), &RAW, "raw")] {
         let metadata: Metadata = serde_json::from_value(metadata(&artefact)).unwrap();
         assert_eq!(metadata.policy_type, policy_type);
@@ -137,7 +137,7 @@ fn the_metadata_is_what_kubewarden_demands() {
         assert_eq!(json!(metadata.protocol_version), serde_json::from_slice::<Value>(&protocol).unwrap());
         assert!(metadata.mutating && !metadata.background_audit);
         assert_eq!((metadata.context_aware_resources, metadata.host_capabilities), (vec![], vec![]));
-        // Those without which `kwctl scaffold artifacthub` makes no package.
+        // Without these, `kwctl scaffold artifacthub` does not create a package.
         for mandatory in [
             "io.kubewarden.policy.title",
             "io.kubewarden.policy.version",
@@ -157,7 +157,7 @@ fn the_metadata_is_what_kubewarden_demands() {
 }
 
 #[test]
-fn only_the_creation_and_the_update_of_claims_are_asked_about() {
+fn only_the_creation_and_the_update_of_claims_are_reviewed() {
     let metadata_of = |artefact: &Path| serde_json::from_value::<Metadata>(metadata(artefact)).unwrap();
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let rule = Rule {
@@ -170,7 +170,7 @@ fn only_the_creation_and_the_update_of_claims_are_asked_about() {
     assert_eq!(metadata_of(&raw_policy()).rules, []);
 }
 
-/// Where a policy is fetched from, and at which version.
+/// Checks where a policy is fetched from, and in which version.
 fn assert_plausible(module: &str, metadata: &Value) {
     let annotations = &metadata["annotations"];
     let [url, version] =
@@ -197,7 +197,7 @@ fn the_cluster_admission_policy_deploys_the_policy_as_its_metadata_says() {
 }
 
 #[test]
-fn the_policy_server_of_ones_own_may_give_out_plans() {
+fn a_policy_server_of_your_own_may_return_plans() {
     let policies: BTreeMap<String, ServedPolicy> = yaml("examples/kubewarden-raw.yml");
     let [policy] = policies.values().collect::<Vec<_>>()[..] else { panic!("{} policies", policies.len()) };
     assert_plausible(&policy.module, &metadata(&raw_policy()));
@@ -210,7 +210,7 @@ fn schema() -> Value {
     serde_json::from_str(&text("docs/schema/settings.json")).unwrap()
 }
 
-/// The settings by their paths, two keys deep; what is deeper is Kubernetes' or VolSync's own.
+/// The settings by path, two keys deep; deeper ones are those of Kubernetes or VolSync.
 fn settings() -> BTreeMap<String, Value> {
     let schema = schema();
     let mut settings = BTreeMap::new();
@@ -225,7 +225,7 @@ fn settings() -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_readme_has_every_setting_and_no_other_with_its_default() {
+fn the_readme_has_exactly_the_settings_with_their_defaults() {
     let readme = text("wasm/policy/README.md");
     let (_, table) = readme.split_once("| key | default | |\n|---|---|---|\n").unwrap();
     let rows: BTreeMap<&str, &str> = (table.lines())
@@ -245,7 +245,7 @@ fn the_readme_has_every_setting_and_no_other_with_its_default() {
 }
 
 #[test]
-fn the_form_asks_for_settings_that_there_are() {
+fn the_form_has_only_settings_that_exist() {
     let Form { questions } = yaml("wasm/policy/questions-ui.yml");
     let (settings, mut answers) = (settings(), json!({}));
     for question in questions {
@@ -255,7 +255,7 @@ fn the_form_asks_for_settings_that_there_are() {
         let kinds = [(Some("string"), "string"), (Some("object"), "map["), (Some("array"), "array["), (None, "enum")];
         assert!(kinds.contains(&(setting["type"].as_str(), question.r#type.as_str())), "{}", question.variable);
         assert_eq!(question.required, ["string", "enum"].contains(&question.r#type.as_str()), "{}", question.variable);
-        // Whatever is chosen, the policy takes it.
+        // The policy accepts whatever is chosen.
         for answer in question.options.into_iter().map(Value::from).chain([question.default]) {
             let (key, name) = question.variable.split_once('.').unwrap_or((&question.variable, ""));
             answers[key] = if name.is_empty() { answer } else { json!({ name: answer }) };

@@ -1,7 +1,7 @@
-//! A real Kubernetes with the real VolSync: the seven criteria of the project's first notes, every fact about VolSync
-//! that the decision rests on, and what its API server asks at admission.
+//! Tests on a real Kubernetes with the real VolSync: the seven criteria of success for the project, every fact about
+//! VolSync that the decision depends on, and the requests that its API server sends at admission.
 //!
-//! All tests share one cluster, each in a namespace of its own. `harness/cluster` says what is real in it.
+//! All tests share one cluster, and each has a namespace of its own. `harness/cluster` says what is real in it.
 
 #[path = "cluster/admission.rs"]
 mod admission;
@@ -65,7 +65,7 @@ impl World {
         Ok(world)
     }
 
-    /// A namespace of a test's own.
+    /// The namespace of a test.
     fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
         self.cluster.namespace(name)
     }
@@ -79,12 +79,12 @@ impl World {
     }
 }
 
-/// A test, by the name that its function has.
+/// The name of a test's function, and the function.
 type Test = (&'static str, fn(&World) -> anyhow::Result<()>);
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // They wait for VolSync, each on its own, far more than they compute.
+    // Each test mostly waits for VolSync.
     arguments.test_threads.get_or_insert(4);
     let tests = [
         admission::TESTS,
@@ -117,7 +117,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials(&tests, &run)).exit_code()
 }
 
-/// What runs a test.
+/// The function that runs a test.
 type Run = Arc<dyn Fn(fn(&World) -> anyhow::Result<()>) -> anyhow::Result<()> + Send + Sync>;
 
 fn trials(tests: &[&[Test]], run: &Run) -> Vec<Trial> {
@@ -128,7 +128,7 @@ fn trials(tests: &[&[Test]], run: &Run) -> Vec<Trial> {
     tests.iter().flat_map(|tests| tests.iter().map(trial)).collect()
 }
 
-/// The tests of a module, by their names.
+/// The tests of a module, by name.
 macro_rules! tests {
     ($($test:ident),* $(,)?) => {
         pub(crate) const TESTS: &[crate::Test] = &[$((stringify!($test), $test)),*];

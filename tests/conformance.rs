@@ -1,7 +1,7 @@
-//! The policies in the host that Kubewarden is made of, and in one in JavaScript: what comes out is what Kubewarden's
-//! protocol wants, and what the engines give.
+//! The policies in the host that Kubewarden uses, and in a host in JavaScript: the answers follow Kubewarden's
+//! protocol, and are those of the engines.
 //!
-//! `requests/` holds what a real API server asked; its README.md says how they were recorded.
+//! `requests/` contains the requests of a real API server; its README.md says how they were recorded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,14 +16,14 @@ use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 use volsync_policy_tests::kubewarden::{ADMISSION, AdmissionResponse, DEADLINE, RAW, SettingsResponse};
 use volsync_policy_tests::{Question, cases, module, questions, root};
 
-/// The request that an API server sent, as `requests/<name>.json` holds it.
+/// The request in `requests/<name>.json`, as an API server sent it.
 fn recorded(name: &str) -> Value {
     let path = root().join(format!("tests/requests/{name}.json"));
     let mut review: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     review["request"].take()
 }
 
-/// The plans that golden cases ask for, each with what it is made from: the review and the settings.
+/// The golden cases that call `plan`, each with its review and its settings.
 fn reviews() -> impl Iterator<Item = (Question, Value, Value)> {
     questions().into_iter().filter(|question| question.operation == Operation::Plan).map(|question| {
         let (review, settings) = apart(question.payload.clone());
@@ -31,13 +31,13 @@ fn reviews() -> impl Iterator<Item = (Question, Value, Value)> {
     })
 }
 
-/// What a raw policy is sent, and what it is configured with.
+/// The review that is sent to a raw policy, and the settings that it is configured with.
 fn apart(mut review: Value) -> (Value, Value) {
     let settings = review.as_object_mut().and_then(|review| review.remove("settings"));
     (review, settings.unwrap_or_else(|| json!({})))
 }
 
-/// The raw policy as an engine that plans.
+/// The raw policy, as an engine that plans.
 struct Raw;
 
 impl Engine for Raw {
@@ -52,14 +52,14 @@ impl Engine for Raw {
     }
 }
 
-/// What the answer says, without what it patches.
+/// The answer in words, without its patch.
 fn in_words(response: &AdmissionResponse) -> String {
     let AdmissionResponse { allowed: _, message, code, patch: _, audit_annotations, warnings } = response;
     format!("{message:?} {code:?} {audit_annotations:?} {warnings:?}")
 }
 
 #[test]
-fn what_reviews_share_decides_as_in_each_of_them() {
+fn shared_parts_have_the_same_effect_as_in_each_review() {
     let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
     for (question, mut review, settings) in reviews() {
         let Some(parts) = review.as_object_mut() else { continue };
@@ -79,7 +79,7 @@ fn what_reviews_share_decides_as_in_each_of_them() {
 }
 
 #[test]
-fn a_review_that_repeats_what_it_shares_or_is_none_is_refused_alike() {
+fn a_review_that_repeats_a_shared_part_or_is_invalid_is_refused_by_all_engines() {
     let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
     for shared in [json!({}), json!({ "settings": {}, "credentials": null })] {
         let [native, wasm] = [&Native as &dyn Engine, &wasm].map(|engine| engine.under(&shared).unwrap());
@@ -106,13 +106,13 @@ fn every_recorded_request_is_answered() {
         ("apply-update", "NoEvidence", unpatched.clone()),
         ("create", "NoEvidence", patched("labelled-restore")),
         ("create-by-stateful-set", "NoEvidence", patched("data-web-0-restore")),
-        // Rehearsed as it would be done.
+        // A dry run is answered like the real request.
         ("create-dry-run", "NoEvidence", patched("rehearsed-restore")),
-        // By now it has a uid.
+        // By now the claim has a uid.
         ("create-validating", "NoEvidence", unpatched.clone()),
         ("create-with-data-source", "NoEvidence", unpatched.clone()),
         ("create-with-data-source-ref", "NoEvidence", unpatched.clone()),
-        // The API server names the claim after all mutating webhooks, and no name can be patched in.
+        // The API server generates the name after all mutating webhooks, and a patch cannot set it.
         ("create-with-generated-name", "NameUnknown", unpatched.clone()),
         ("create-with-unknown-schedule", "LabelInvalid", unpatched.clone()),
         ("create-with-volume-name", "NoEvidence", unpatched.clone()),
@@ -139,17 +139,17 @@ fn every_recorded_request_is_answered() {
 }
 
 #[test]
-fn a_rejection_says_which_code_and_where() {
+fn a_rejection_contains_the_code_and_the_place() {
     let response = ADMISSION.review(&recorded("create-with-unknown-schedule"), &json!({}));
     let message = "LabelInvalid: metadata.labels.backup: the value names no schedule; write `hourly`";
     assert_eq!(response.message.as_deref(), Some(message));
-    // What the administrator wrote is read, too.
+    // Text that the administrator wrote appears, too.
     let settings = json!({"schedules": {"hurly": "0 * * * *"}});
     assert!(ADMISSION.review(&recorded("create-with-unknown-schedule"), &settings).allowed);
 }
 
 #[test]
-fn a_warning_begins_with_its_code_and_ends_before_the_value() {
+fn a_warning_begins_with_its_code_and_does_not_contain_the_value() {
     let mut request = recorded("create");
     request["object"]["metadata"]["annotations"] = json!({"volsync-policy.io/restor": "hunter2"});
     let response = ADMISSION.review(&request, &json!({}));
@@ -160,7 +160,7 @@ fn a_warning_begins_with_its_code_and_ends_before_the_value() {
 }
 
 #[test]
-fn settings_are_refused_with_everything_that_is_wrong() {
+fn invalid_settings_are_refused_with_every_problem() {
     let valid = SettingsResponse { valid: true, message: None };
     assert_eq!(ADMISSION.validate_settings(&json!({})), valid);
     let unreadable = json!({"gate": "hunter2", "backup": {"copyMethod": 7, "retian": {}}});
@@ -180,7 +180,7 @@ fn settings_are_refused_with_everything_that_is_wrong() {
 }
 
 #[test]
-fn garbage_is_rejected_and_never_an_error() {
+fn garbage_is_rejected_and_never_traps() {
     let deep = [b"{\"request\":".as_slice(), &b"[".repeat(100_000)].concat();
     let payloads: [&[u8]; 9] = [
         b"",
@@ -198,14 +198,14 @@ fn garbage_is_rejected_and_never_an_error() {
         let answer: Value = serde_json::from_slice(&ADMISSION.call("validate", payload).unwrap()).unwrap();
         assert_eq!((&answer["accepted"], &answer["code"]), (&json!(false), &json!(400)), "{name}");
         assert!(!answer["message"].as_str().unwrap().contains("hunter2"), "{name}");
-        // Null stands for settings that are all left out.
+        // Null means that all settings are left out.
         let answer: Value = serde_json::from_slice(&ADMISSION.call("validate_settings", payload).unwrap()).unwrap();
         assert_eq!(answer["valid"], json!(payload == b"null"), "{name}");
     }
 }
 
 #[test]
-fn an_instance_remembers_nothing_of_the_requests_before() {
+fn an_instance_keeps_nothing_from_earlier_requests() {
     let payload = |name: &str| json!({"request": recorded(name), "settings": {}}).to_string().into_bytes();
     let payloads = ["create", "create-with-unknown-schedule", "delete", "create"].map(payload);
     let instance = ADMISSION.instance(DEADLINE);
@@ -215,7 +215,7 @@ fn an_instance_remembers_nothing_of_the_requests_before() {
 }
 
 #[test]
-fn a_call_that_outlasts_its_time_is_interrupted_and_the_next_one_answered() {
+fn a_call_that_takes_too_long_is_interrupted_and_the_next_one_answered() {
     let payload = json!({"request": recorded("create"), "settings": {}}).to_string();
     let error = ADMISSION.instance(0).call("validate", payload.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("guest code interrupted, execution deadline exceeded"), "{error}");
@@ -232,7 +232,7 @@ fn the_seeds_claim_as_a_raw_review_gives_the_three_manifests() {
     for manifest in ["secret", "destination", "source"] {
         assert!(plan["manifests"][manifest]["object"].is_object(), "{manifest}");
     }
-    // Field for field, as the case has them.
+    // Field by field, as in the golden case.
     let faults: Vec<String> = case.run(&[&Raw]).faults.iter().map(ToString::to_string).collect();
     assert_eq!(faults, [""; 0]);
 }
@@ -242,7 +242,7 @@ fn the_readmes_raw_request_has_a_plan() {
     let readme = fs::read_to_string(root().join("wasm/policy/README.md")).unwrap();
     let (_, example) = readme.split_once("```json\n").unwrap();
     let mut body: Value = serde_json::from_str(example.split_once("```").unwrap().0).unwrap();
-    // What a policy server is sent.
+    // The payload that a policy server gets.
     assert_eq!(body.as_object().unwrap().len(), 1);
     let review = body["request"].take();
     let plan = RAW.review_raw(&review, &json!({})).applied_to(review);
@@ -250,7 +250,7 @@ fn the_readmes_raw_request_has_a_plan() {
 }
 
 #[test]
-fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
+fn a_raw_policy_returns_the_plan_of_the_engines_or_the_reason_why_there_is_none() {
     let (mut planned, mut refused, mut unread) = (0, 0, 0);
     for (Question { name, payload, .. }, review, settings) in reviews() {
         let response = RAW.review_raw(&review, &settings);
@@ -269,7 +269,7 @@ fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
                 assert_eq!(response.patch, None, "{name}");
                 refused += 1;
             }
-            // A claim, a request or a text that is no review is asked about as at admission.
+            // A claim, a request or a text is not a review, and is answered as at admission.
             Err(_) if review.get("request").is_none() => assert!(!response.allowed, "{name}"),
             Err(_) => {
                 assert_eq!((response.allowed, response.code), (false, Some(400)), "{name}");
@@ -281,7 +281,7 @@ fn a_raw_policy_gives_the_engines_plan_or_says_why_there_is_none() {
 }
 
 #[test]
-fn no_credential_is_told_in_words() {
+fn no_credential_is_in_a_message() {
     let mut checked = 0;
     for (Question { name, .. }, review, settings) in reviews() {
         let words = in_words(&RAW.review_raw(&review, &settings));
@@ -296,7 +296,7 @@ fn no_credential_is_told_in_words() {
 }
 
 #[test]
-fn a_raw_policy_takes_every_recorded_review_whole() {
+fn a_raw_policy_accepts_every_recorded_review() {
     for entry in fs::read_dir(root().join("tests/requests")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "json") {

@@ -1,4 +1,4 @@
-//! Every case of `tests/cases`, in every engine: the answers are the expected ones, and the same to the byte.
+//! Runs every case in `tests/cases` in every engine. The answers are as expected, and the same to the byte.
 
 use std::process::ExitCode;
 

@@ -1,13 +1,13 @@
-// A waPC host in JavaScript, as a browser has it: loads a module and calls it, with nothing but WebAssembly itself.
+// A waPC host in JavaScript, as in a browser: it loads a module and calls it, with nothing but WebAssembly.
 //
 //   node host.mjs MODULE < CALLS
 //
-// CALLS and what is printed are lines of JSON: {"operation", "payload"} in, {"answer"} or {"error"} out.
+// CALLS and the output are lines of JSON: {"operation", "payload"} in, {"answer"} or {"error"} out.
 import { readFileSync } from "node:fs";
 
 const [text, bytes] = [new TextDecoder("utf-8", { fatal: true }), new TextEncoder()];
 
-/** Instantiates a module, and gives the function that calls its operations. */
+/** Instantiates a module, and returns the function that calls its operations. */
 export function load(module) {
   const call = {};
   const memory = () => new Uint8Array(instance.exports.memory.buffer);

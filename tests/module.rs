@@ -1,4 +1,4 @@
-//! The built module: what it asks of its host, and what its host does about a guest that misbehaves.
+//! The built module: what it imports and costs, and how the engine handles a guest that misbehaves.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
 use volsync_policy_tests::{engines, example, module, root};
 use wasmparser::{ExternalKind, Parser, Payload};
 
-/// A guest whose `__guest_call` has this body; it gets two lengths and gives 1 where it answered.
+/// A guest whose `__guest_call` has this body. It gets two lengths, and returns 1 if it answered.
 fn guest(body: &str, limits: Limits) -> Wasm {
     let text = format!(
         r#"(module
@@ -29,7 +29,7 @@ fn failure(body: &str, limits: Limits) -> String {
 }
 
 #[test]
-fn it_imports_the_way_in_and_the_way_out_and_exports_what_a_wapc_host_calls() {
+fn it_imports_and_exports_only_what_a_wapc_host_needs() {
     let bytes = std::fs::read(module()).unwrap();
     let (mut imports, mut exports) = (BTreeSet::new(), Vec::new());
     for payload in Parser::new(0).parse_all(&bytes) {
@@ -43,7 +43,7 @@ fn it_imports_the_way_in_and_the_way_out_and_exports_what_a_wapc_host_calls() {
             _ => {}
         }
     }
-    // No `__host_call`: whatever a host could do for it, it asks for nothing.
+    // There is no `__host_call`: the module asks nothing of its host.
     let expected = ["__guest_error", "__guest_request", "__guest_response"].map(|name| ("wapc", name));
     assert_eq!(imports, BTreeSet::from(expected));
     for (name, kind) in
@@ -54,7 +54,7 @@ fn it_imports_the_way_in_and_the_way_out_and_exports_what_a_wapc_host_calls() {
 }
 
 #[test]
-fn it_names_no_path_of_the_machine_that_built_it() {
+fn it_contains_no_path_of_the_machine_that_built_it() {
     let text = String::from_utf8_lossy(&std::fs::read(module()).unwrap()).into_owned();
     let home = std::env::var("HOME").unwrap();
     for path in [root().to_str().unwrap(), &format!("{home}/.cargo"), ".cargo/registry"] {
@@ -63,15 +63,15 @@ fn it_names_no_path_of_the_machine_that_built_it() {
 }
 
 #[test]
-fn it_is_one_of_the_engines() {
+fn it_behaves_like_the_other_engine() {
     assert_eq!(engines().map(Engine::name), ["native", "wasm"]);
 }
 
 #[test]
-fn it_has_every_operation_and_no_other() {
+fn it_has_exactly_the_documented_operations() {
     for engine in engines() {
         for (operation, _) in OPERATIONS {
-            // Each has its own opinion of this payload; none is unknown.
+            // Each operation has its own error for this payload, and none of them is unknown.
             if let Err(error) = engine.call(operation, b"[]") {
                 assert!(error.to_string().starts_with("{\"problems\":"), "{operation}: {error}");
             }
@@ -83,7 +83,7 @@ fn it_has_every_operation_and_no_other() {
 }
 
 #[test]
-fn garbage_is_refused_alike_and_never_a_trap() {
+fn garbage_is_refused_by_every_engine_and_never_traps() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let expression = format!("{{{{ {}a{} }}}}", "(".repeat(190), ")".repeat(190));
     let nested = format!(r#"{{"settings":{{"backup":{{"storageClassName":"{expression}"}}}},"request":{{"kind":7}}}}"#);
@@ -99,8 +99,8 @@ fn garbage_is_refused_alike_and_never_a_trap() {
 }
 
 #[test]
-fn a_review_of_the_greatest_length_is_planned_alike() {
-    // Nothing takes more memory for its length than many small objects.
+fn a_review_of_the_maximum_length_is_planned_by_every_engine() {
+    // For its length, nothing takes more memory than many small objects.
     let head = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b","labels":{
         "backup":"hourly"}},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}},"x":["#;
     let mut review = head.to_vec();
@@ -115,15 +115,15 @@ fn a_review_of_the_greatest_length_is_planned_alike() {
     }
 }
 
-/// What a policy server has to load. In bytes; a twentieth more is no reason to look into it. The page has a module and
-/// a limit of its own, in what it takes on the wire.
+/// The budget for the size of the module, which a policy server loads, in bytes. Five percent more are not worth an
+/// investigation. The page has its own module, whose budget is its size on the wire.
 const SIZE: u64 = 579_200;
 
 #[test]
-fn it_is_as_small_as_it_was() {
+fn it_is_no_larger_than_recorded() {
     let bytes = std::fs::read(module()).unwrap();
     let of_section = |payload: Payload<'_>| match payload {
-        // Read by people, and run by nobody.
+        // Sections for people, which are never executed.
         Payload::CustomSection(_) => 0,
         other => other.as_section().map_or(0, |(_, range)| range.end - range.start),
     };
@@ -134,12 +134,12 @@ fn it_is_as_small_as_it_was() {
     );
 }
 
-/// What a plan of the example claim takes in the module, in units of wasmtime's fuel. A twentieth more is no reason to
-/// look into it.
+/// The budget for a plan of the example claim in the module, in units of wasmtime's fuel. Five percent more are not
+/// worth an investigation.
 const FUEL: u64 = 186_100;
 
 #[test]
-fn a_plan_takes_as_many_instructions_as_it_did() {
+fn a_plan_takes_no_more_instructions_than_recorded() {
     let wasm = Wasm::from_file(&module(), Limits::default()).unwrap();
     let (_, used) = wasm.metered("plan", &example()).unwrap();
     assert!(
@@ -150,7 +150,7 @@ fn a_plan_takes_as_many_instructions_as_it_did() {
 }
 
 #[test]
-fn an_instance_answers_again_and_again() {
+fn an_instance_can_be_called_again_and_again() {
     let review = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b"}}}"#;
     let [native, wasm] = engines();
     let first = native.call("plan", review).unwrap();
@@ -160,8 +160,8 @@ fn an_instance_answers_again_and_again() {
 }
 
 #[test]
-fn a_guest_that_traps_fails_its_own_call_alone() {
-    // It traps where the operation has four letters, and answers any other.
+fn a_guest_that_traps_fails_only_its_own_call() {
+    // It traps if the name of the operation has four letters, and answers any other call.
     let body = r"local.get $operation i32.const 4 i32.eq if unreachable end
                  i32.const 0 i32.const 4 call $respond i32.const 1";
     let guest = guest(body, Limits::default());
@@ -204,7 +204,7 @@ fn a_guest_that_overflows_its_stack_is_stopped() {
 }
 
 #[test]
-fn what_is_no_guest_is_refused_when_it_is_loaded() {
+fn a_file_that_is_not_a_guest_is_refused_when_it_is_loaded() {
     let load = |text: &str| Wasm::from_bytes(&wat::parse_str(text).unwrap(), Limits::default()).err();
     let error = load(r#"(module (import "env" "abort" (func)))"#).unwrap();
     assert!(error.contains("env"), "{error}");

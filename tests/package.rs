@@ -1,6 +1,6 @@
-//! The npm package: packed, installed into an empty project and used there by a program that `tsc --strict` compiled;
-//! and the modules in it, which answer like every other engine, run policy tests as the command does, and drive a
-//! claim's life with a host in JavaScript.
+//! The npm package: it is packed, installed into an empty project, and used there by a program that `tsc --strict`
+//! compiled. Its modules answer like every other engine, run policy tests as the command does, and take a claim through
+//! its life with a host in JavaScript.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use volsync_policy_cases::Case;
 use volsync_policy_engine::{Engine, Native};
 use volsync_policy_tests::{Question, questions, root};
 
-/// What `npm pack` makes of the package, installed into an empty project.
+/// An empty project with the package installed from `npm pack`.
 fn project() -> TempDir {
     let project = tempfile::tempdir().unwrap();
     let npm = |arguments: &[&str], folder: &Path| {
@@ -88,7 +88,7 @@ fn a_program_in_typescript_plans_the_claim_of_the_seed() {
     assert_eq!(printed["dump"], json!([true, "ObjectsUnread", "unread"]));
 }
 
-/// What the module that is imported from `specifier` answers to calls of operations.
+/// The answers of the module that is imported from `specifier` to calls of its operations.
 fn answers(specifier: &str, calls: &[(&str, String)]) -> Vec<Value> {
     let project = project();
     let program = r#"
@@ -114,7 +114,7 @@ fn answers(specifier: &str, calls: &[(&str, String)]) -> Vec<Value> {
 fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
     let questions = questions();
     let calls = |serves_hosts: bool| {
-        // A page's module serves no host.
+        // The module for pages does not serve hosts.
         let is_answered = |question: &&Question| serves_hosts || question.payload.get("seen").is_none();
         let questions = questions.iter().filter(is_answered);
         let calls = questions.map(|question| (question.operation.as_str(), question.payload.to_string()));
@@ -133,7 +133,7 @@ fn it_answers_every_case_with_the_bytes_of_the_other_engines() {
     }
 }
 
-/// Every policy test of ours, each as text of its own, with its bases before it, and one that fails.
+/// The policy tests of this repository, each as a text with its bases before it, and one that fails.
 fn policy_tests() -> Vec<String> {
     let mut folders = vec![root().join("tests/cases")];
     let mut files: Vec<PathBuf> = Vec::new();
@@ -147,7 +147,7 @@ fn policy_tests() -> Vec<String> {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let (bases, cases) = match text.strip_prefix("bases: ").and_then(|text| text.split_once("\n---\n")) {
-            // A module in a browser reads no file.
+            // A module in a browser reads no files.
             Some((name, cases)) => {
                 let bases = std::fs::read_to_string(file.with_file_name(name)).unwrap();
                 let lines: String = bases.lines().map(|line| format!("  {line}\n")).collect();
@@ -162,7 +162,7 @@ fn policy_tests() -> Vec<String> {
 }
 
 #[test]
-fn it_runs_policy_tests_as_the_command_does() {
+fn it_runs_policy_tests_like_the_command() {
     let project = project();
     let program = r#"
         import { readFileSync } from "node:fs";
@@ -190,7 +190,7 @@ fn it_runs_policy_tests_as_the_command_does() {
 }
 
 #[test]
-fn a_host_in_javascript_drives_a_claim_to_its_first_backup_and_through_a_re_creation() {
+fn a_host_in_javascript_takes_a_claim_to_its_first_backup_and_through_a_second_creation() {
     let project = project();
     for file in ["host.mjs", "life.mjs", "world.mjs"] {
         std::fs::copy(root().join("tests/package").join(file), project.path().join(file)).unwrap();

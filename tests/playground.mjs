@@ -1,4 +1,4 @@
-// The playground in a real Chromium. `playground.rs` runs it, with what the native engine answers in a file.
+// The playground in a real Chromium. `playground.rs` runs it, with the answers of the native engine in a file.
 // node --test tests/playground.mjs
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,7 +16,7 @@ const require = createRequire(new URL("../wasm/package.json", import.meta.url));
 const { parse } = require("yaml");
 const AXE = require.resolve("axe-core/axe.min.js");
 
-/** Longer than anything here takes; nothing waits for it unless something is broken. */
+/** Longer than anything here takes. Only a test that fails waits this long. */
 const PATIENCE = 60_000;
 
 const BUILT = new URL("../target/wasm", import.meta.url).pathname;
@@ -28,7 +28,7 @@ let browser;
 let origin;
 
 before(async () => {
-  // The page and the package, each somewhere below the root.
+  // The page and the package, each in a directory below the root.
   cpSync(join(BUILT, "playground"), join(folder, "some/where"), { recursive: true });
   cpSync(join(BUILT, "browser"), join(folder, "package"), { recursive: true });
   writeFileSync(join(folder, "index.html"), "<!doctype html><title>Empty</title>");
@@ -44,7 +44,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A page of a new profile. It fails on any error, and on whatever the content security policy forbids. */
+/** A page with a new profile. It fails on any error, and on a violation of the content security policy. */
 async function open(t, { path = "/some/where/", ...options } = {}) {
   const context = await browser.newContext({ permissions: ["clipboard-read", "clipboard-write"], ...options });
   context.setDefaultTimeout(PATIENCE);
@@ -69,7 +69,7 @@ const code = (page) => page.locator("#code").textContent();
 const editor = (page, part) => page.locator(`#${part} .cm-content`);
 const textOf = (page, part) => editor(page, part).evaluate((content) => content.cmTile.view.state.doc.toString());
 
-/** Types into an editor as a person would, in the place of all that it holds. */
+/** Replaces the content of an editor by typing, like a person. */
 async function type(page, part, text) {
   await editor(page, part).click();
   await page.keyboard.press("Control+a");
@@ -77,7 +77,7 @@ async function type(page, part, text) {
   await page.keyboard.insertText(text);
 }
 
-/** Drops files, each with its name and its text, into the editor of the claim. */
+/** Drops files, each with its name and its text, on the editor of the claim. */
 const drop = (page, files) =>
   page.evaluate((files) => {
     const dataTransfer = new DataTransfer();
@@ -86,7 +86,7 @@ const drop = (page, files) =>
     editor.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true, composed: true }));
   }, files);
 
-/** The folder of the stories, as the cases are labelled. */
+/** The directory of the stories, as in the labels of the cases. */
 const GALLERY = "gallery/";
 const storyCases = (id) => cases.filter(({ label }) => label === GALLERY + id);
 
@@ -321,7 +321,7 @@ for (const colorScheme of ["light", "dark"]) {
           [],
         );
       };
-      // Each way in which an answer looks: waiting, held, running, refused, paused, and none at all.
+      // Every appearance of an answer: waiting, held, running, refused, paused, and no answer.
       for (const [story, step] of [
         ["fresh-cluster", 0],
         ["came-back-empty", 0],
@@ -375,7 +375,7 @@ test("all of it can be reached and used from the keyboard", async (t) => {
     assert.ok(at.visible, `no visible focus: ${at.is}`);
     reached.add(at.index);
   }
-  // Four editors, of which one is folded away; the regions that scroll; no less than every control.
+  // Four editors, of which one is collapsed, and the scrollable regions; at least as many as there are controls.
   assert.ok(reached.size >= wanted + 3, `${reached.size} of ${wanted}`);
   await page.locator("#tab-source").focus();
   await page.keyboard.press("ArrowRight");
@@ -413,7 +413,7 @@ const MODULE = "dump_bg.wasm";
 /** How often the module that reads dumps was fetched. */
 const fetched = (page) => page.requested.filter((url) => url.endsWith(MODULE)).length;
 
-/** Everything that is in the document, with what is in the shadow roots of the editors. */
+/** The whole document, with the shadow roots of the editors. */
 const whole = (page) =>
   page.evaluate(() => {
     const hosts = [...document.querySelectorAll("*")].filter(({ shadowRoot }) => shadowRoot);
@@ -465,7 +465,7 @@ test("a dump that is dropped is explained as the command does, and no value of i
       codes.push(plan.verdict.code);
     }
   }
-  // In the words of `harness/cli/tests/seen.rs`, of a dump that is redacted.
+  // The same expectations as in `harness/cli/tests/seen.rs`, for a redacted dump.
   const held = ["FreshVolume", "UnrestoredVolume"];
   assert.deepEqual(codes.slice(0, 5), [...held, "ObjectsUnread", "ObjectsUnread", "NotSelected"]);
   assert.deepEqual(codes.slice(5), [...held, "Released", "Restored", "NotSelected"]);

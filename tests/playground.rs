@@ -1,4 +1,5 @@
-//! The playground, in a real Chromium: `playground.mjs` drives it, and compares with what the native engine says here.
+//! The playground in a real Chromium. `playground.mjs` drives it, and compares it with the answers of the native
+//! engine.
 
 use std::io::Cursor;
 use std::process::Command;
@@ -10,7 +11,7 @@ use volsync_policy_cases::{Documents, Dump, redact};
 use volsync_policy_engine::{Engine, Native};
 use volsync_policy_tests::{Question, questions, root};
 
-/// What every case asks, and what the native engine answers.
+/// Every case, with the answer of the native engine.
 fn answers() -> Value {
     let answered = questions().into_iter().map(|Question { label, name, operation, payload }| {
         let (operation, payload) = (operation.as_str(), payload.to_string());
@@ -23,11 +24,11 @@ fn answers() -> Value {
     answered.collect()
 }
 
-/// What is in no answer, though it is in the dump.
+/// Text that is in the dump and must not be in any answer.
 const CANARY: &str = "canary-of-the-cluster";
 
-/// A dump with values of Secrets, what is given beside it, and what `explain --seen` makes of it once it is redacted:
-/// its claims, first as they are and then with `--assume-secrets`.
+/// A dump with values of Secrets, settings and credentials for it, and the output of `explain --seen` for it after
+/// redaction: its claims as they are, and then with `--assume-secrets`.
 fn dump() -> Value {
     let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
     let parts = ["cluster.json", "listed-twice.yaml", "objects.yaml"];
@@ -59,7 +60,7 @@ fn dump() -> Value {
 }
 
 #[test]
-fn the_page_does_in_chromium_what_it_promises() {
+fn the_page_keeps_its_promises_in_chromium() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("answers.json");
     std::fs::write(&file, json!({"cases": answers(), "dump": dump()}).to_string()).unwrap();

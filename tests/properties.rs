@@ -1,4 +1,4 @@
-//! What holds for any claim and any settings.
+//! Properties that hold for any claim and any settings.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use volsync_policy_tests::engines;
 const CANARY: &str = "canary-of-the-credentials";
 const CANARY_BASE64: &str = "Y2FuYXJ5LW9mLXRoZS1jcmVkZW50aWFscw==";
 
-/// Text as people and attackers write it.
+/// Text as people and attackers might write it.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?",
@@ -122,7 +122,7 @@ fn review(claim: &Value, settings: &Value) -> Vec<u8> {
     serde_json::to_vec(&review).unwrap()
 }
 
-/// What a host may see where an object of Kubernetes is asked for, with a credential in each Secret.
+/// An answer to a read of a Kubernetes object. Each Secret contains a credential.
 fn answer(api_version: &'static str, kind: &'static str, name: String) -> impl Strategy<Value = Value> {
     let logs = prop_oneof![
         Just("restoring snapshot de5770e6 of [/data] at 2026 by root@volsync to .\nRestic completed in 3s".to_owned()),
@@ -157,7 +157,7 @@ fn answer(api_version: &'static str, kind: &'static str, name: String) -> impl S
     prop_oneof![4 => object, 1 => Just(absent), 1 => Just(denied), 1 => any_json()]
 }
 
-/// Any answer at all, as an object.
+/// Any JSON value.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), text().prop_map(Value::from)];
     let key = prop::sample::select(vec!["object", "absent", "failed", "listing", "prefixes", "bytes", "date", "log"]);
@@ -171,7 +171,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 prop_compose! {
-    /// What a host gives: a claim of the name `data`, and for any roles any answers.
+    /// What a host passes on: a claim with the name `data`, and any answers for any roles.
     fn inspection()(
         mut claim in claim(),
         stored in answer("v1", "PersistentVolumeClaim", "data".to_owned()),
@@ -207,7 +207,7 @@ fn plan(claim: &Value, settings: &Value) -> Option<Value> {
     Some(serde_json::from_slice(&plan).unwrap())
 }
 
-/// An RFC 1123 subdomain of at most 253 characters, said once more in other words than the policy's.
+/// An RFC 1123 subdomain of at most 253 characters, written differently than in the policy.
 fn is_name(name: &str) -> bool {
     let alphanumeric = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     (1..=253).contains(&name.len())
@@ -218,7 +218,7 @@ fn is_name(name: &str) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,
-        // What was found once belongs into a case of its own, where a person reads it.
+        // A failure that was found once belongs into a case of its own, where people read it.
         failure_persistence: None,
         max_global_rejects: 100_000,
         ..ProptestConfig::default()

@@ -1,4 +1,4 @@
-//! A Secret of ours in the hands of a real restic, against a real S3 server on this machine.
+//! A rendered Secret, used by a real restic with a real S3 server on this machine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ fn credentials(store: &Store, password: &str) -> Value {
     }})
 }
 
-/// The environment that VolSync makes from the Secret that the module renders.
+/// The environment that VolSync derives from the Secret that the module renders.
 fn environment(claim: &Value, credentials: &Value) -> BTreeMap<String, String> {
     let [_, wasm] = engines();
     let review = json!({"request": claim, "credentials": credentials});
@@ -50,7 +50,7 @@ fn claim() -> Value {
     serde_saphyr::from_str(&fs::read_to_string(root().join("examples/claim.yaml")).unwrap()).unwrap()
 }
 
-/// Relative path and bytes of every file below `folder`.
+/// The relative path and the bytes of every file below `folder`.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -84,7 +84,7 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
     let inside = restored.join(data.strip_prefix("/").unwrap());
     assert_eq!(files(&inside), files(&data));
 
-    // The repository stands where the design says, and nowhere else in the bucket.
+    // The repository is at the documented path, and nowhere else in the bucket.
     let objects: Vec<String> = files(&store.bucket())
         .into_keys()
         .map(|path| path.to_str().unwrap().to_owned())
@@ -97,7 +97,7 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
 }
 
 #[test]
-fn another_claims_secret_does_not_open_the_repository_and_neither_does_another_password() {
+fn neither_the_secret_of_another_claim_nor_another_password_opens_the_repository() {
     let store = Store::start().unwrap();
     let cache = TempDir::new().unwrap();
     let base = credentials(&store, "made-up-password");

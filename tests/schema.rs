@@ -1,5 +1,5 @@
-//! What is generated: `docs/schema` is what the types say, and says what the policy does; `docs/reason-codes.md` is
-//! what the codes say.
+//! The generated files: `docs/schema` follows from the types and describes what the policy does; `docs/reason-codes.md`
+//! follows from the codes.
 
 use boon::{Compiler, Schemas};
 use schemars::Schema;
@@ -42,7 +42,7 @@ fn the_reason_codes_in_docs_are_those_of_the_policy() {
 }
 
 #[test]
-fn every_plan_is_as_its_schema_says_and_is_read_as_it_was_written() {
+fn every_plan_matches_its_schema_and_can_be_read_back() {
     let validate = validator("plan");
     let mut plans = 0;
     for Question { name, payload, .. } in questions().iter().filter(|it| it.operation == Operation::Plan) {
@@ -58,7 +58,7 @@ fn every_plan_is_as_its_schema_says_and_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_report_of_policy_tests_is_as_its_schema_says() {
+fn a_report_of_policy_tests_matches_its_schema() {
     let validate = validator("report");
     let suite = cases();
     let mut report: Value = serde_json::from_str(&suite.run(&[&Native]).to_json()).unwrap();
@@ -68,7 +68,7 @@ fn a_report_of_policy_tests_is_as_its_schema_says() {
 }
 
 #[test]
-fn settings_that_are_accepted_are_as_their_schema_says() {
+fn valid_settings_match_their_schema() {
     let validate = validator("settings");
     let (mut accepted, mut refused) = (0, 0);
     for Question { name, operation, payload, .. } in questions() {
@@ -82,7 +82,7 @@ fn settings_that_are_accepted_are_as_their_schema_says() {
             assert_eq!(validate(settings), Ok(()), "{name}");
             accepted += 1;
         }
-        // What cannot even be read must not pass the schema either, or an editor would call it right.
+        // Settings that cannot be parsed must not match the schema, or an editor would accept them.
         let unreadable = ["unknown key", "expected `", "expected a whole number, zero or more", "expected an object"];
         let message = answer["message"].as_str().unwrap_or_default();
         if unreadable.iter().any(|words| message.contains(words)) {

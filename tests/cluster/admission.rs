@@ -1,4 +1,4 @@
-//! Admission by this API server: what it asks, what it takes, and what becomes of what was added.
+//! Admission with a real API server: what it sends, what it accepts, and whether the added data source stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,18 +18,18 @@ use volsync_policy_tests::{questions, root};
 use crate::{World, host, tests};
 
 tests![
-    every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked,
-    what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody,
-    the_recorded_requests_are_what_this_api_server_asks,
+    every_rendered_object_of_the_golden_cases_is_accepted_with_strict_field_validation,
+    the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager,
+    the_recorded_requests_are_those_of_this_api_server,
 ];
 
-/// The namespace in which requests are recorded, and not answered by the policy.
+/// The namespace in which requests are recorded, and the policy does not answer.
 const RECORDED: &str = "shop";
 
-/// The namespace in which claims stay as they are: the policy of the seed's profile adds nothing.
+/// The namespace in which claims stay as they are, because the policy has the seed profile there.
 pub(crate) const UNTOUCHED: &str = "seed";
 
-/// Lets the policy answer for labelled claims, in the host that Kubewarden is made of.
+/// Lets the policy answer for labelled claims, in the host that Kubewarden uses.
 pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     let client = world.cluster.serve_webhook(|review| {
         let answer = ADMISSION.review(&review["request"], &json!({"schedules": host::schedules()}));
@@ -47,7 +47,7 @@ pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     namespace.apply(&webhook("volsync-policy", client, elsewhere, labelled)).map(drop)
 }
 
-/// A webhook for claims with these labels, in these namespaces.
+/// The configuration of a webhook for claims with these labels, in these namespaces.
 fn webhook(name: &str, client: Value, mut namespaces: Value, labels: Value) -> Value {
     namespaces["key"] = json!("kubernetes.io/metadata.name");
     json!({
@@ -68,7 +68,9 @@ fn webhook(name: &str, client: Value, mut namespaces: Value, labels: Value) -> V
     })
 }
 
-fn every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked(world: &World) -> anyhow::Result<()> {
+fn every_rendered_object_of_the_golden_cases_is_accepted_with_strict_field_validation(
+    world: &World,
+) -> anyhow::Result<()> {
     let mut namespaces: BTreeMap<String, Namespace<'_>> = BTreeMap::new();
     let (mut seen, mut refused) = (BTreeSet::new(), Vec::new());
     for question in questions() {
@@ -78,7 +80,7 @@ fn every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked(
         let plan: Value = serde_json::from_slice(&answer)?;
         for part in ["secret", "destination", "source"] {
             let object = &plan["manifests"][part]["object"];
-            // External Secrets is not part of this cluster.
+            // External Secrets is not installed in this cluster.
             if object.is_null() || says(object, "/kind=ExternalSecret") || !seen.insert(object.to_string()) {
                 continue;
             }
@@ -96,7 +98,7 @@ fn every_object_that_a_golden_case_renders_is_accepted_with_every_field_checked(
     Ok(())
 }
 
-/// Runs `kubectl`, which reads `object`.
+/// Runs `kubectl` with `object` on standard input.
 fn kubectl(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<Result<String, String>> {
     let mut kubectl = world.cluster.command("kubectl");
     let mut kubectl =
@@ -107,7 +109,7 @@ fn kubectl(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<
     Ok(if output.status.success() { Ok(printed(&output.stdout)) } else { Err(printed(&output.stderr)) })
 }
 
-/// Runs `kubectl`, which has to succeed.
+/// Runs `kubectl`, which must succeed.
 fn kubectl_does(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<String> {
     kubectl(world, arguments, object)?.map_err(|error| anyhow::anyhow!("kubectl {arguments:?}: {error}"))
 }
@@ -120,8 +122,8 @@ fn labelled(namespace: &str, name: &str) -> Value {
     })
 }
 
-/// So Git and admission never fight over it. Only `replace` fails: what is there cannot be taken away.
-fn what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody(world: &World) -> anyhow::Result<()> {
+/// So Git and admission never conflict. Only `replace` fails, because the field cannot be removed.
+fn the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("injected")?;
     const SERVER_SIDE: &[&str] = &["apply", "--server-side", "--force-conflicts", "--field-manager=git", "-f", "-"];
     const CLIENT_SIDE: &[&str] = &["apply", "-f", "-"];
@@ -154,16 +156,16 @@ fn what_admission_added_outlives_every_way_of_applying_and_belongs_to_nobody(wor
 struct Recording {
     /// The name of its file.
     file: &'static str,
-    /// What `kubectl` does, in [`RECORDED`]; nothing, where the request follows from what it did before.
+    /// The arguments of `kubectl`, in [`RECORDED`]. None if an earlier command causes the request.
     command: &'static [&'static str],
-    /// What it reads.
+    /// The object on standard input.
     object: Value,
-    /// The name of the claim that the request is about, or what its name begins with.
+    /// The name of the claim in the request, or the start of its name.
     claim: &'static str,
     operation: &'static str,
 }
 
-/// What is recorded, in this order. The claims have no class, so no controller touches them.
+/// The requests to record, in order. The claims have no storage class, so no controller changes them.
 fn recordings() -> Vec<Recording> {
     const CREATE: &[&str] = &["create", "-f", "-"];
     const APPLY: &[&str] = &["apply", "--server-side", "-f", "-"];
@@ -219,20 +221,21 @@ fn recordings() -> Vec<Recording> {
             "plain",
         ),
         of("delete", &["delete", "pvc", "applied", "--wait=false"], "DELETE", "applied"),
-        // By the controller that protects claims in use.
+        // Sent by the controller that protects claims in use.
         of("update-removes-finalizer", &[], "UPDATE", "applied"),
     ]
 }
 
-/// With `RECORD` in the environment they are written anew.
-fn the_recorded_requests_are_what_this_api_server_asks(world: &World) -> anyhow::Result<()> {
+/// With `RECORD` in the environment, it writes the files.
+fn the_recorded_requests_are_those_of_this_api_server(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace(RECORDED)?;
     let asked = Arc::new(Mutex::new(Vec::<Value>::new()));
     for (name, is_validating) in [("recorder", false), ("validating-recorder", true)] {
         let asked = asked.clone();
         let client = world.cluster.serve_webhook(move |review| {
             let mut asked = asked.lock().unwrap();
-            // Both ask the same, but for what is known by then: only of a creation are both recorded.
+            // Both webhooks get the same requests, apart from fields that are set later. Only a creation is recorded
+            // for both.
             if !is_validating || text(review, "/request/object/metadata/name") == "labelled" {
                 asked.push(review.clone());
             }
@@ -244,7 +247,7 @@ fn the_recorded_requests_are_what_this_api_server_asks(world: &World) -> anyhow:
         }
         namespace.apply(&configuration)?;
     }
-    // The API server reads its configuration when it comes to it: until then nothing is recorded.
+    // The API server takes some time to read its configuration. Until then nothing is recorded.
     world.cluster.until("the recorder", || {
         kubectl_does(world, &["create", "--dry-run=server", "-f", "-"], &labelled(RECORDED, "unrecorded"))?;
         let asked = asked.lock().unwrap();
@@ -281,7 +284,7 @@ fn the_recorded_requests_are_what_this_api_server_asks(world: &World) -> anyhow:
     Ok(())
 }
 
-/// Replaces what is another value each time.
+/// Replaces values that differ from run to run.
 fn timeless(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! An application's claim, which the host looks after.
+//! An application's claim, which the host reconciles.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ impl<'a> App<'a> {
         Ok(App { world, namespace: world.namespace(name)?, schedule: "minutely", class: None })
     }
 
-    /// The same, with a claim of a storage class that is not the default.
+    /// The same, with another storage class.
     pub(crate) fn of_class(self, class: &'static str) -> Self {
         App { class: Some(class), ..self }
     }
@@ -39,7 +39,7 @@ impl<'a> App<'a> {
         App { schedule: "hourly", ..self }
     }
 
-    /// Creates the claim, as Git has it: admission adds what it adds.
+    /// Creates the claim, as it is in Git. Admission adds the data source.
     pub(crate) fn create(&self) -> anyhow::Result<Value> {
         self.namespace.create(&json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -49,7 +49,7 @@ impl<'a> App<'a> {
         }))
     }
 
-    /// Where its repository is in the bucket.
+    /// The path of its repository in the bucket.
     pub(crate) fn repository(&self) -> String {
         format!("{}/{CLAIM}", self.namespace.name())
     }
@@ -69,7 +69,7 @@ impl<'a> App<'a> {
         self.namespace.get("ReplicationSource", &format!("{CLAIM}-backup"))
     }
 
-    /// Waits until the host has told of the claim that it decided `code`. Returns all that it has told, in order.
+    /// Waits until the host reports the code `code` for the claim. Returns all reported codes, in order.
     pub(crate) fn until(&self, code: &str) -> anyhow::Result<Vec<String>> {
         let claim = self.claim()?;
         let uid = text(&claim, "/metadata/uid");

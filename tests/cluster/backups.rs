@@ -15,9 +15,9 @@ tests![
     a_new_source_backs_up_at_once_whatever_its_schedule,
     a_backup_names_the_snapshot_that_the_store_lists,
     a_backup_of_an_empty_volume_succeeds_and_saves_nothing,
-    a_paused_source_leaves_the_repository_alone_and_sends_its_old_cut_afterwards,
+    a_paused_source_leaves_the_repository_alone_and_later_uploads_its_old_copy,
     a_backup_with_another_password_fails,
-    a_source_goes_with_the_claim_that_owns_it_and_its_mover_leaves_no_lock,
+    a_source_is_deleted_with_its_claim_and_its_mover_leaves_no_lock,
 ];
 
 fn a_new_source_backs_up_at_once_whatever_its_schedule(world: &World) -> anyhow::Result<()> {
@@ -47,7 +47,7 @@ fn a_backup_names_the_snapshot_that_the_store_lists(world: &World) -> anyhow::Re
     Ok(())
 }
 
-/// So a status that says `Successful` is no proof of a backup: a new object below `snapshots/` is.
+/// So `Successful` in a status does not prove a backup. A new object below `snapshots/` does.
 fn a_backup_of_an_empty_volume_succeeds_and_saves_nothing(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("empty")?;
     namespace.apply(&secret("repository", "empty/data"))?;
@@ -60,8 +60,8 @@ fn a_backup_of_an_empty_volume_succeeds_and_saves_nothing(world: &World) -> anyh
     Ok(())
 }
 
-/// Paused over the restore and the application's first writes, as a plan without evidence renders it.
-fn a_paused_source_leaves_the_repository_alone_and_sends_its_old_cut_afterwards(world: &World) -> anyhow::Result<()> {
+/// It is paused during the restore and the application's first writes, as in a plan without evidence.
+fn a_paused_source_leaves_the_repository_alone_and_later_uploads_its_old_copy(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("paused")?;
     namespace.apply(&secret("repository", "paused/data"))?;
     namespace.apply(&secret("restored", "paused/restored"))?;
@@ -71,11 +71,11 @@ fn a_paused_source_leaves_the_repository_alone_and_sends_its_old_cut_afterwards(
     namespace.apply(&paused)?;
     run(&namespace, &destination("data", "restored", "once"))?;
     bound(&namespace, "data")?;
-    // Its job is there, and starts no pod: the cut of the volume is taken.
+    // Its Job exists, and starts no pod: the copy of the volume has been taken.
     let job = namespace.wait("Job", "volsync-src-data", "a paused job", |job| !job.is_null())?;
     ensure!(job.pointer("/spec/parallelism") == Some(&json!(0)), "{job:#}");
     namespace.run("data", "echo of an application > file")?;
-    // A backup that begins later has ended, and this one has sent nothing.
+    // A backup that began later has ended, and this one has uploaded nothing.
     namespace.apply(&secret("other", "paused/other"))?;
     run(&namespace, &source("other", "data", "other", "once"))?;
     ensure!(Repository::read(world, "paused/data")? == Repository::Absent);
@@ -103,9 +103,9 @@ fn a_backup_with_another_password_fails(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As every ReplicationSource of ours is owned: one that outlives its claim would be worse than a backup cut short. A
-/// mover ends what it does, where it can within the grace of a pod.
-fn a_source_goes_with_the_claim_that_owns_it_and_its_mover_leaves_no_lock(world: &World) -> anyhow::Result<()> {
+/// Every ReplicationSource is owned by its claim, because one that outlives it would be worse than an interrupted
+/// backup. If it can, the mover finishes within the grace period of its pod.
+fn a_source_is_deleted_with_its_claim_and_its_mover_leaves_no_lock(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("owned")?;
     namespace.apply(&secret("repository", "owned/data"))?;
     let owner = namespace.apply(&claim("data", None))?;

@@ -1,4 +1,4 @@
-//! The seven criteria of success in the notes that the project was started from, in their words; and the restore.
+//! The seven criteria of success for the project, in their original words, and the restore.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -21,21 +21,21 @@ tests![
     criterion_5_replicationsource_created_with_secret_reference,
     criterion_6_backup_running_on_schedule,
     criterion_7_data_in_s3,
-    the_data_of_a_claim_that_is_created_again_comes_back,
+    a_claim_that_is_created_again_gets_its_data_back,
     a_new_cluster_restores_what_the_lost_one_backed_up,
-    what_is_piped_into_apply_without_evidence_backs_nothing_up,
+    manifests_without_evidence_back_nothing_up_when_they_are_applied,
     the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups,
 ];
 
-/// What an application leaves: contents, owners and modes.
+/// Writes an application's data: contents, owners and modes.
 const WRITE: &str = "mkdir -p a/b; echo hello > a/b/hello; head -c 3M /dev/urandom > blob
     chown 1000:2000 a/b/hello; chmod 640 a/b/hello; chmod 750 a; sync";
 
-/// What an application finds: for each file and folder its owner and mode, and the hash of what is in it.
+/// Reads it back: the owner, the mode and the hash of each file and directory.
 const READ: &str = "find . | sort | while read -r it; do
     stat -c '%n %u:%g %a' \"$it\"; [ -d \"$it\" ] || sha256sum < \"$it\"; done";
 
-/// The application that the criteria are about: its claim was created and backed up, once for all of them.
+/// The application for the criteria. Its claim was created and backed up once for all of them.
 fn application(world: &World) -> anyhow::Result<App<'_>> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let app = || Ok(App::new(world, "criteria")?.hourly());
@@ -116,7 +116,7 @@ fn criterion_7_data_in_s3(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn the_data_of_a_claim_that_is_created_again_comes_back(world: &World) -> anyhow::Result<()> {
+fn a_claim_that_is_created_again_gets_its_data_back(world: &World) -> anyhow::Result<()> {
     let app = App::new(world, "again")?;
     app.create()?;
     app.until("StartedFresh")?;
@@ -150,7 +150,7 @@ fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::
     let found = World::start(&world.store)?;
     let app = App::new(&found, "disaster")?;
     app.create()?;
-    // The lost cluster may still be there, and at work: its backups are restored, and not added to.
+    // The lost cluster may still exist and run. Its backups are restored, and not added to.
     let codes = app.until("OtherWriterActive")?;
     ensure!(codes.contains(&"RestoreFromBackup".to_owned()), "{codes:?}");
     ensure!(app.namespace.run(CLAIM, READ)? == written);
@@ -158,7 +158,7 @@ fn a_new_cluster_restores_what_the_lost_one_backed_up(world: &World) -> anyhow::
     Ok(())
 }
 
-fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> anyhow::Result<()> {
+fn manifests_without_evidence_back_nothing_up_when_they_are_applied(world: &World) -> anyhow::Result<()> {
     let world = &World::without_host(&world.store)?;
     let app = App::new(world, "piped")?.hourly();
     app.create()?;
@@ -173,7 +173,7 @@ fn what_is_piped_into_apply_without_evidence_backs_nothing_up(world: &World) -> 
     Ok(())
 }
 
-/// Their restore fills a volume beside the claim, and their backup follows whatever the claim holds.
+/// The seed restores into a volume beside the claim, and its backup runs whatever the claim contains.
 fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_its_backups(
     world: &World,
 ) -> anyhow::Result<()> {
@@ -189,15 +189,15 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
         app.namespace.apply(&class)?;
     }
     let listed = || snapshots(&world.store, "seed/data");
-    // To its end: a mover that is killed leaves its lock, behind which no restore comes. One that met the other mover's
-    // lock may have saved twice; so a new snapshot is looked for, not one more.
+    // Waits for the end, because the lock of a killed mover would block every restore. A mover that met the other's
+    // lock may have saved twice, so this looks for any new snapshot.
     let backed_up = |before: &[Object]| {
         app.namespace.wait("ReplicationSource", "data-backup", "the end of a backup", |source| {
             let is_done = !text(source, "/status/lastSyncTime").is_empty() && is_idle(source);
             is_done && listed().is_ok_and(|listed| listed.iter().any(|it| before.iter().all(|old| old.key != it.key)))
         })
     };
-    // At a first deployment both of its movers make the repository at the same time, and may ruin it for good.
+    // In a first deployment, both of the seed's movers initialise the repository at the same time, and may damage it.
     restic(world, "seed/data", &["init"])?;
     app.create()?;
     bound(&app.namespace, CLAIM)?;
@@ -207,7 +207,7 @@ fn the_seeds_own_manifests_are_applied_and_neither_restore_the_claim_nor_keep_it
     let kept = listed()?;
     let good = &kept.last().context("no snapshot")?.key;
 
-    // A mover that copies directly keeps its claim from going away; it goes with its ReplicationSource.
+    // A mover that copies directly keeps its claim from being deleted. It is deleted with its ReplicationSource.
     for (kind, name) in [
         ("ReplicationSource", "data-backup"),
         ("ReplicationDestination", "data-restore"),

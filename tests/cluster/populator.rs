@@ -1,4 +1,4 @@
-//! What VolSync's populator fills a claim from: design.md 4, and the first findings of the review.
+//! What VolSync's populator populates a claim from.
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -9,12 +9,12 @@ use crate::volsync::{bound, claim, destination, image, is_populated_from, logs, 
 use crate::{World, tests};
 
 tests![
-    the_populator_takes_any_image_whatever_the_trigger_it_belongs_to,
-    a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched,
-    a_consumed_image_does_not_reach_the_next_incarnation_of_the_claim,
+    the_populator_takes_any_image_of_the_destination_whatever_its_trigger,
+    a_populator_with_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched,
+    a_consumed_image_does_not_reach_the_next_claim_of_the_same_name,
 ];
 
-/// Restores nothing into a first incarnation of the claim `data`, and backs up what its application then writes.
+/// Restores nothing into a first claim `data`, and backs up what its application then writes.
 fn first_incarnation(namespace: &Namespace<'_>) -> anyhow::Result<Value> {
     namespace.apply(&claim("data", Some("data")))?;
     let first = run(namespace, &destination("data", "repository", "first"))?;
@@ -25,7 +25,7 @@ fn first_incarnation(namespace: &Namespace<'_>) -> anyhow::Result<Value> {
     Ok(first)
 }
 
-fn the_populator_takes_any_image_whatever_the_trigger_it_belongs_to(world: &World) -> anyhow::Result<()> {
+fn the_populator_takes_any_image_of_the_destination_whatever_its_trigger(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("stale")?;
     namespace.apply(&secret("repository", "stale/data"))?;
     let first = first_incarnation(&namespace)?;
@@ -40,14 +40,14 @@ fn the_populator_takes_any_image_whatever_the_trigger_it_belongs_to(world: &Worl
     Ok(())
 }
 
-/// `vs-prime-<uid>` is made once. An image that is right comes too late, and so does its deletion by itself.
-fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched(
+/// `vs-prime-<uid>` is created once. The right image would come too late, and so would its own deletion.
+fn a_populator_with_a_wrong_image_starts_over_once_it_is_deleted_and_the_claim_touched(
     world: &World,
 ) -> anyhow::Result<()> {
     let namespace = world.namespace("wedged")?;
     namespace.apply(&secret("repository", "wedged/data"))?;
     let done = run(&namespace, &destination("data", "repository", "once"))?;
-    // A snapshot of no volume is never ready, as one is that went away.
+    // A VolumeSnapshot of no volume is never ready, like one that was deleted.
     namespace.create(&json!({
         "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "never"},
         "spec": {"volumeSnapshotClassName": "folder", "source": {"persistentVolumeClaimName": "no-such-claim"}},
@@ -64,7 +64,7 @@ fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_t
         .wait("PersistentVolumeClaim", &prime, "being made", |prime| says(prime, "/spec/dataSourceRef/name=never"))?;
     namespace.patch_status("ReplicationDestination", "data", of(image(&done)))?;
     let is_pending = || {
-        // What is populated later is done, and this claim has been looked at.
+        // A later claim is populated by now, so this one has been reconciled.
         run(&namespace, &destination("other", "repository", "once"))?;
         namespace.apply(&claim("other", Some("other")))?;
         bound(&namespace, "other")?;
@@ -80,17 +80,17 @@ fn a_populator_that_waits_for_a_wrong_image_starts_over_once_it_is_deleted_and_t
     Ok(())
 }
 
-fn a_consumed_image_does_not_reach_the_next_incarnation_of_the_claim(world: &World) -> anyhow::Result<()> {
+fn a_consumed_image_does_not_reach_the_next_claim_of_the_same_name(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("consumed")?;
     namespace.apply(&secret("repository", "consumed/data"))?;
     let first = first_incarnation(&namespace)?;
     namespace.patch_status("ReplicationDestination", "data", json!({"status": {"latestImage": null}}))?;
     namespace.delete("VolumeSnapshot", image(&first))?;
 
-    // Deleted and created again at once, as a StatefulSet or `kubectl replace --force` does.
+    // Deleted and created again at once, as by a StatefulSet or `kubectl replace --force`.
     namespace.begin_deleting("PersistentVolumeClaim", "data")?;
     world.cluster.until("room for the claim", || Ok(namespace.create(&claim("data", Some("data"))).ok()))?;
-    // VolSync has looked at the destination since, and the status it wrote is still there without an image.
+    // VolSync has reconciled the ReplicationDestination since, and its status is still without an image.
     namespace.patch("ReplicationDestination", "data", json!({"spec": {"restic": {"cacheCapacity": "60Mi"}}}))?;
     run(&namespace, &destination("other", "repository", "once"))?;
     let seen = namespace.get("ReplicationDestination", "data")?;

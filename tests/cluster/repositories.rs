@@ -1,4 +1,4 @@
-//! What a store tells of a repository without its password, and what can be done there.
+//! What a store shows of a repository without its password, and what can be done with its objects.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,35 +15,35 @@ use crate::{STORE_ID, World, tests};
 
 tests![
     one_listing_tells_five_repositories_apart,
-    a_missing_bucket_is_no_missing_repository,
+    a_missing_bucket_differs_from_a_missing_repository,
     snapshots_that_aged_out_are_put_back
 ];
 
-/// What a repository is.
+/// The state of a repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Repository {
-    /// Nothing is there.
+    /// There are no objects.
     Absent,
-    /// It was made, and never held data.
+    /// It was initialised, and never had data.
     Initialised,
-    /// It holds data, and no snapshot.
+    /// It has data, and no snapshot.
     Emptied,
-    /// It holds so many snapshots.
+    /// It has this many snapshots.
     Holds(u64),
-    /// It is none.
+    /// The objects are not a repository.
     Damaged,
 }
 
-/// An object.
+/// An object of the store.
 #[derive(Debug)]
 pub(crate) struct Object {
-    /// Its key, below what was listed.
+    /// Its key, relative to the listed prefix.
     pub(crate) key: String,
-    /// When it was written, by the clock of the store.
+    /// When it was written, by the store's clock.
     pub(crate) at: String,
 }
 
-/// The bucket that holds all repositories.
+/// The bucket with all repositories.
 fn bucket(store: &Store) -> anyhow::Result<Bucket> {
     Bucket::of(store, &secret("base", ""))
 }
@@ -61,7 +61,7 @@ pub(crate) fn snapshots(store: &Store, path: &str) -> anyhow::Result<Vec<Object>
 
 impl Repository {
     /// The repository at `path`, as the policy observes it for the claim `<namespace>/<name>`. The host reads the real
-    /// store; the claim is made up, is Bound, and has no objects of ours.
+    /// store; the claim is invented, is Bound, and has no objects of the policy.
     pub(crate) fn read(world: &World, path: &str) -> anyhow::Result<Self> {
         let (namespace, name) = path.split_once('/').context("no path of a claim")?;
         let claim = json!({
@@ -109,7 +109,7 @@ impl Repository {
     }
 }
 
-/// The restic that VolSync's movers run, on this machine and on the repository at `path`.
+/// The restic of VolSync's movers, on this machine, with the repository at `path`.
 pub(crate) fn command(world: &World, path: &str, arguments: &[&str]) -> Command {
     let mut restic = Command::new(world.cluster.tools().program("restic"));
     restic
@@ -122,14 +122,14 @@ pub(crate) fn command(world: &World, path: &str, arguments: &[&str]) -> Command 
     restic
 }
 
-/// Runs it, and gives what it printed.
+/// Runs it, and returns its output.
 pub(crate) fn restic(world: &World, path: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = command(world, path, arguments).output()?;
     ensure!(output.status.success(), "restic {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Leaves the exclusive lock of a check in a repository, as one does that is killed.
+/// Leaves an exclusive lock in a repository, like a `restic check` that is killed.
 pub(crate) fn leave_lock(world: &World, path: &str) -> anyhow::Result<PathBuf> {
     let locks = world.store.bucket().join(path).join("locks");
     let mut check = command(world, path, &["check"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -167,8 +167,8 @@ fn one_listing_tells_five_repositories_apart(world: &World) -> anyhow::Result<()
     Ok(())
 }
 
-/// restic would make the bucket, and succeed.
-fn a_missing_bucket_is_no_missing_repository(world: &World) -> anyhow::Result<()> {
+/// restic would create the bucket, and succeed.
+fn a_missing_bucket_differs_from_a_missing_repository(world: &World) -> anyhow::Result<()> {
     let mut elsewhere = secret("base", "");
     let repository = text(&elsewhere, "/stringData/RESTIC_REPOSITORY").replace(BUCKET, "no-such-bucket");
     elsewhere["stringData"]["RESTIC_REPOSITORY"] = json!(repository);
@@ -177,7 +177,7 @@ fn a_missing_bucket_is_no_missing_repository(world: &World) -> anyhow::Result<()
     Ok(())
 }
 
-/// What the host copies aside at a release is an undo: a snapshot that was forgotten is there again, and restores.
+/// The copies that a host makes at a release allow an undo: a snapshot that was forgotten is back, and can be restored.
 fn snapshots_that_aged_out_are_put_back(world: &World) -> anyhow::Result<()> {
     let path = "pins/data";
     let (folder, target) = (tempfile::tempdir()?, tempfile::tempdir()?);

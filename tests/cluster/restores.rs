@@ -1,4 +1,4 @@
-//! What VolSync says of a restore: decisions.md, section "Reading an outcome".
+//! What VolSync reports about a restore.
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -13,15 +13,15 @@ use crate::{World, tests};
 
 tests![
     a_restore_names_the_snapshot_and_the_store_lists_it,
-    a_restore_from_nothing_succeeds_with_an_image_and_makes_the_repository,
-    a_restore_without_an_eligible_snapshot_succeeds_too,
+    a_restore_of_nothing_succeeds_with_an_image_and_initialises_the_repository,
+    a_restore_without_a_suitable_snapshot_succeeds_too,
     a_restore_whose_pod_is_gone_succeeds_without_a_log,
-    a_restore_under_a_re_pointed_secret_names_a_snapshot_that_is_not_listed,
+    a_restore_whose_secret_is_changed_names_a_snapshot_that_is_not_listed,
     a_restore_with_another_password_fails_and_only_its_job_says_so,
     a_restore_behind_a_dead_lock_fails_until_the_lock_is_deleted,
 ];
 
-/// The image is taken for proven by its id: the first eight digits of the name of an object below `snapshots/`.
+/// The image is proven by the snapshot's id: the first eight digits of the name of an object below `snapshots/`.
 fn a_restore_names_the_snapshot_and_the_store_lists_it(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("restored")?;
     namespace.apply(&secret("repository", "restored/data"))?;
@@ -39,7 +39,7 @@ fn a_restore_names_the_snapshot_and_the_store_lists_it(world: &World) -> anyhow:
     Ok(())
 }
 
-fn a_restore_from_nothing_succeeds_with_an_image_and_makes_the_repository(world: &World) -> anyhow::Result<()> {
+fn a_restore_of_nothing_succeeds_with_an_image_and_initialises_the_repository(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("nothing")?;
     namespace.apply(&secret("repository", "nothing/data"))?;
     ensure!(Repository::read(world, "nothing/data")? == Repository::Absent);
@@ -57,8 +57,8 @@ fn a_restore_from_nothing_succeeds_with_an_image_and_makes_the_repository(world:
     Ok(())
 }
 
-/// VolSync takes only snapshots of `/data`; the store lists others too.
-fn a_restore_without_an_eligible_snapshot_succeeds_too(world: &World) -> anyhow::Result<()> {
+/// VolSync restores only snapshots of `/data`, but the store lists others too.
+fn a_restore_without_a_suitable_snapshot_succeeds_too(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("ineligible")?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("file"), "of another path")?;
@@ -74,7 +74,7 @@ fn a_restore_without_an_eligible_snapshot_succeeds_too(world: &World) -> anyhow:
     Ok(())
 }
 
-/// The mover's pod is removed while VolSync waits for the snapshot of what it restored.
+/// The mover's pod is deleted while VolSync waits for the VolumeSnapshot of the restored volume.
 fn a_restore_whose_pod_is_gone_succeeds_without_a_log(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("unread")?;
     namespace.apply(&secret("repository", "unread/data"))?;
@@ -98,8 +98,8 @@ fn a_restore_whose_pod_is_gone_succeeds_without_a_log(world: &World) -> anyhow::
     namespace.delete("VolumeSnapshotClass", "late")
 }
 
-/// Both the trigger and the Secret change while a mover runs: the status tells of a run that never was.
-fn a_restore_under_a_re_pointed_secret_names_a_snapshot_that_is_not_listed(world: &World) -> anyhow::Result<()> {
+/// Both the trigger and the Secret change while a mover runs. The status reports a run that never happened.
+fn a_restore_whose_secret_is_changed_names_a_snapshot_that_is_not_listed(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("re-pointed")?;
     namespace.apply(&secret("first", "re-pointed/first"))?;
     namespace.apply(&secret("repository", "re-pointed/first"))?;
@@ -108,7 +108,7 @@ fn a_restore_under_a_re_pointed_secret_names_a_snapshot_that_is_not_listed(world
     run(&namespace, &source("written", "written", "second", "once"))?;
 
     namespace.apply(&destination("data", "repository", "one"))?;
-    // A mover has its Secret from its start to its end.
+    // A mover keeps its Secret from start to end.
     world.cluster.until("a mover", || {
         let is_running = |pod: &Value| says(pod, "/status/phase=Running");
         Ok(namespace.list("Pod")?.iter().any(is_running).then_some(()))
@@ -121,7 +121,7 @@ fn a_restore_under_a_re_pointed_secret_names_a_snapshot_that_is_not_listed(world
     Ok(())
 }
 
-/// A restic password cannot be changed by a Secret; and a failing restore says nothing in its status for long.
+/// A restic password cannot be changed through a Secret, and for long the status of a failing restore does not say so.
 fn a_restore_with_another_password_fails_and_only_its_job_says_so(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("password")?;
     namespace.apply(&secret("repository", "password/data"))?;
@@ -139,7 +139,7 @@ fn a_restore_with_another_password_fails_and_only_its_job_says_so(world: &World)
     Ok(())
 }
 
-/// ReplicationDestinations cannot unlock; an object is deleted without a password.
+/// A ReplicationDestination cannot unlock. But an object can be deleted without the password.
 fn a_restore_behind_a_dead_lock_fails_until_the_lock_is_deleted(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("locked")?;
     namespace.apply(&secret("repository", "locked/data"))?;

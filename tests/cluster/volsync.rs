@@ -1,4 +1,4 @@
-//! Manifests by hand, as the facts about VolSync need them: no rule of ours is in the way.
+//! Manifests written by hand for the tests of facts about VolSync, without the policy.
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use volsync_policy_cluster::{ACCESS_KEY, BUCKET, Namespace, SECRET_KEY, STORE, s
 /// The password of every repository.
 pub(crate) const PASSWORD: &str = "made-up-password";
 
-/// A Secret that leads to the repository at `path` of the bucket.
+/// A Secret for the repository at `path` of the bucket.
 pub(crate) fn secret(name: &str, path: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
@@ -18,7 +18,7 @@ pub(crate) fn secret(name: &str, path: &str) -> Value {
     })
 }
 
-/// A claim without a label; of the image of a ReplicationDestination, where one is named.
+/// A claim without a label; with a data source, if a ReplicationDestination is named.
 pub(crate) fn claim(name: &str, destination: Option<&str>) -> Value {
     let mut claim = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
@@ -31,7 +31,7 @@ pub(crate) fn claim(name: &str, destination: Option<&str>) -> Value {
     claim
 }
 
-/// A ReplicationDestination of that name, to restore once a trigger.
+/// A ReplicationDestination with that name, which restores once per trigger.
 pub(crate) fn destination(name: &str, secret: &str, trigger: &str) -> Value {
     json!({
         "apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationDestination", "metadata": {"name": name},
@@ -43,7 +43,7 @@ pub(crate) fn destination(name: &str, secret: &str, trigger: &str) -> Value {
     })
 }
 
-/// A ReplicationSource that backs a claim up once a trigger.
+/// A ReplicationSource that backs up a claim once per trigger.
 pub(crate) fn source(name: &str, claim: &str, secret: &str, trigger: &str) -> Value {
     json!({
         "apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "metadata": {"name": name},
@@ -64,12 +64,12 @@ pub(crate) fn run(namespace: &Namespace<'_>, object: &Value) -> anyhow::Result<V
     namespace.wait(text(object, "/kind"), text(object, "/metadata/name"), "the end of its run", is_done)
 }
 
-/// Whether no run of it is under way.
+/// Whether it has no run in progress.
 pub(crate) fn is_idle(object: &Value) -> bool {
     object.pointer("/status/lastSyncStartTime").is_none_or(Value::is_null)
 }
 
-/// What its last mover logged.
+/// The log of its last mover.
 pub(crate) fn logs(object: &Value) -> &str {
     text(object, "/status/latestMoverStatus/logs")
 }
@@ -79,7 +79,7 @@ pub(crate) fn image(destination: &Value) -> &str {
     text(destination, "/status/latestImage/name")
 }
 
-/// Backs up what a script leaves in a new claim `claim`.
+/// Backs up what a script writes to a new claim `claim`.
 pub(crate) fn back_up(namespace: &Namespace<'_>, claim: &str, secret: &str, script: &str) -> anyhow::Result<()> {
     namespace.apply(&self::claim(claim, None))?;
     namespace.run(claim, script)?;
@@ -87,7 +87,7 @@ pub(crate) fn back_up(namespace: &Namespace<'_>, claim: &str, secret: &str, scri
     namespace.delete("ReplicationSource", claim)
 }
 
-/// Waits until a claim is bound, and gives its volume.
+/// Waits until a claim is Bound, and returns its volume.
 pub(crate) fn bound(namespace: &Namespace<'_>, claim: &str) -> anyhow::Result<Value> {
     let claim =
         namespace.wait("PersistentVolumeClaim", claim, "being bound", |claim| says(claim, "/status/phase=Bound"))?;
@@ -100,7 +100,7 @@ pub(crate) fn is_populated_from(volume: &Value, destination: &Value) -> bool {
     says(volume, &format!("/metadata/annotations/volsync.backube~1populated-from={namespace}/{image}"))
 }
 
-/// The log of a mover that has failed.
+/// The log of a mover that failed.
 pub(crate) fn failed_log(namespace: &Namespace<'_>, job: &str) -> anyhow::Result<String> {
     namespace.wait("Job", job, "a failed pod", |job| job.pointer("/status/failed").is_some())?;
     let pods = namespace.list("Pod")?;

@@ -1,4 +1,4 @@
-// A user's program: reads a review from standard input, prints its plan. It is compiled with `tsc --strict`.
+// A program of a user: it reads a review from standard input, and prints its plan. It is compiled with `tsc --strict`.
 import { readFileSync } from "node:fs";
 import {
   plan,
@@ -17,11 +17,11 @@ import {
 
 const settings: Settings = { gate: "evidence", backup: { retain: { hourly: 24 }, cacheCapacity: "4Gi" } };
 const seen: Evidence = { slot: { queued: 2 }, restore: { done: { image: "a", outcome: "nothing", expects: "data" } } };
-// @ts-expect-error: a value that the policy does not know
+// @ts-expect-error: an invalid value
 const unknown: Settings = { gate: "off" };
-// @ts-expect-error: a key that the policy does not know
+// @ts-expect-error: an unknown key
 const misspelt: Settings = { bakup: {} };
-// @ts-expect-error: what only one of a type's forms may be
+// @ts-expect-error: a variant that needs content, given as a string
 const quoted: Evidence = { slot: "queued" };
 // @ts-expect-error: a review without a request
 const empty: Review = {};

@@ -1,7 +1,7 @@
-// A host: the loop of docs/hosts.md in JavaScript, with no rule in it. `world` is its client of the API server (`api`,
-// `log`) and of the store (`store`), and its clock (`wait`, `until`).
+// A host in JavaScript: the loop of docs/hosts.md, without any rule. `world` contains its client of the API server
+// (`api`, `log`), its client of the store (`store`), and its clock (`wait`, `until`).
 
-/** The rounds of the loop for one claim, until it is gone: each begins when the plan before it says so. */
+/** The rounds of the loop for one claim, until it is gone. Each begins when the plan before it says so. */
 export async function* rounds(policy, claim, given, world) {
   for (let read; (read = await world.api("GET", claim)).status !== 404;) {
     const inspection = { ...given, request: read.body, seen: {} };
@@ -12,7 +12,7 @@ export async function* rounds(policy, claim, given, world) {
   }
 }
 
-/** Looks at everything that the policy asks for. */
+/** Reads everything that the policy asks for. */
 async function look(policy, inspection, world) {
   for (let reads; (reads = policy.reads(inspection)).length > 0;) {
     for (const read of reads) {
@@ -23,14 +23,14 @@ async function look(policy, inspection, world) {
   }
 }
 
-/** An answer as it goes into `seen`. */
+/** An answer in the form for `seen`. */
 function seen({ status, code, date, ...found }) {
   if (status === 200) return { ...found, date };
   if (code === "NoSuchBucket") return { failed: "storeMissing" };
   return status === 404 ? { absent: true, date } : { failed: FAILURES[status] ?? "unreachable" };
 }
 
-/** Carries the writes of a plan out. The first that fails ends the round, and is returned. */
+/** Carries out the writes of a plan. The first that fails ends the round, and is returned. */
 export async function carryOut(plan, inspection, world) {
   for (const write of plan.writes) {
     const verb = Object.keys(VERBS).find((verb) => verb in write);
@@ -82,7 +82,7 @@ const VERBS = {
 
 const address = ({ apiVersion, kind, metadata: { namespace, name } }) => ({ apiVersion, kind, namespace, name });
 
-/** Those through which a store is reached: the base credentials, or the claim's live Secret. */
+/** The credentials for the store: the base credentials, or those in the claim's Secret. */
 function credentials(through, { credentials, seen }) {
   if (through === "base") return credentials.stringData;
   const data = Object.entries(seen.secret.object.data);

@@ -1,5 +1,5 @@
-// The life of a claim, from its creation to its first backup and through a re-creation, as a host in JavaScript drives
-// it on raw objects. Prints in one line of JSON what happened.
+// The life of a claim, from its creation to its first backup and through a second creation. A host in JavaScript drives
+// it with raw objects. The result is one line of JSON.
 import assert from "node:assert/strict";
 import * as policy from "volsync-policy/host";
 import { carryOut, rounds } from "./host.mjs";
@@ -30,7 +30,7 @@ const given = {
   },
 };
 
-/** No backup runs but for the claim that is there, once its release is recorded on it and in the ledger. */
+/** A backup runs only for the existing claim, and only after its release is recorded on it and in the ledger. */
 function releasedBeforeItRuns(world) {
   for (const source of world.list("ReplicationSource").filter((source) => source.spec.paused !== true)) {
     const { uid, annotations } = world.get(CLAIM).metadata;
@@ -40,13 +40,13 @@ function releasedBeforeItRuns(world) {
   }
 }
 
-/** The claim's entry in the ledger. */
+/** The claim's ledger entry. */
 function entry(world) {
   const stored = world.s3.objects.get(`${LEDGER}/entries/shop/data.json`);
   return stored && JSON.parse(stored.bytes);
 }
 
-/** The names of the backups that there are, the newest last. */
+/** The names of the snapshots, the newest last. */
 function snapshots(world) {
   const stored = [...world.s3.objects].filter(([key]) => key.startsWith("here/shop/data/snapshots/"));
   return stored.map(([key]) => key.split("/").at(-1));
@@ -70,7 +70,7 @@ function create() {
 const [codes, verbs] = [[], new Set()];
 const host = rounds(policy, CLAIM, given, world);
 
-/** Rounds of the host until something holds; the last of them. */
+/** Runs rounds of the host until something holds, and returns the last one. */
 async function until(holds) {
   for (let left = 30; left > 0; left -= 1) {
     const { value: round } = await host.next();
@@ -87,7 +87,7 @@ const untilCode = (code) => until(({ plan }) => plan.verdict.code === code);
 const untilRemembered = (count) =>
   until(() => snapshots(world).length === count && entry(world).memory?.newestKey === snapshots(world).at(-1));
 
-/** Another host read the same as the first, and is slower: its first write is refused, and it makes no other. */
+/** Another host has read the same as the first, and is slower: its first write is refused, and it makes no other. */
 async function rival({ plan, inspection }, refusal) {
   const before = world.count.writes;
   const failure = await carryOut(plan, inspection, world);
@@ -95,7 +95,7 @@ async function rival({ plan, inspection }, refusal) {
   assert.equal(world.count.writes, before + 1);
 }
 
-/** There is nothing more to do until something happens. */
+/** There is nothing to do until something happens. */
 async function quiet() {
   const before = world.count.writes;
   const { plan } = await until(() => true);
@@ -123,7 +123,7 @@ world.write(CLAIM, "orders of two hours");
 await untilRemembered(2);
 await quiet();
 
-// The claim is deleted, with all that was made for it, and created again. A lock of a mover that was killed stays.
+// The claim is deleted with everything that was created for it, and created again. The lock of a killed mover remains.
 const lock = `here/shop/data/locks/${"0".repeat(64)}`;
 world.s3.request("PUT", lock, given.credentials.stringData, { body: "lock" });
 await world.wait(2 * 3600);
@@ -141,7 +141,7 @@ assert.equal(world.read(CLAIM), "orders of two hours");
 assert.equal(entry(world).writer.uid, second);
 await rival(restored, 412);
 
-// Its image is taken away, so that no later claim is filled from it.
+// The image is removed, so that no later claim is populated from it.
 const { metadata, status } = world.get(DESTINATION);
 assert.equal(metadata.annotations[CONSUMED], restored.plan.evidence.restore.done.image);
 assert.equal(status.latestImage, undefined);
@@ -149,7 +149,7 @@ assert.deepEqual(world.list("VolumeSnapshot"), []);
 await untilRemembered(3);
 await quiet();
 
-// Somebody edits what the policy made: it is put back.
+// Someone edits what the policy wrote: it is restored.
 const edit = {
   type: "merge-patch+json",
   fieldManager: "a-person",
@@ -161,7 +161,7 @@ assert.equal(world.get(SOURCE).spec.restic.retain.hourly, 24);
 await rival(applied, 409);
 await quiet();
 
-// Settings gain a key and lose it again, and so does what is made from them.
+// Settings get a key and lose it again, and so do the manifests.
 const { settings } = given;
 const cacheClass = () => world.get(SOURCE).spec.restic.cacheStorageClassName;
 given.settings = { ...settings, backup: { cacheStorageClassName: "fast" } };
@@ -170,7 +170,7 @@ given.settings = settings;
 await until(() => cacheClass() === undefined);
 await quiet();
 
-// Settings lose a field that was there when the object was created: it is removed, and the others stay.
+// Settings lose a field that was set when the object was created: it is removed, and the others stay.
 given.settings = { ...settings, backup: { retain: { hourly: 24 } } };
 await until(() => world.get(SOURCE).spec.restic.retain.daily === undefined);
 assert.deepEqual(world.get(SOURCE).spec.restic.retain, { hourly: 24 });

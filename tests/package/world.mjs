@@ -1,4 +1,4 @@
-// The world around a host: an API server, a store, and VolSync at work in both, on raw objects.
+// The world around a host: an API server, a store, and VolSync at work in both, with raw objects.
 import { createHash } from "node:crypto";
 
 const hash = (algorithm, text) => createHash(algorithm).update(text).digest("hex");
@@ -16,16 +16,16 @@ function merged(target, patch) {
   return result;
 }
 
-/** The fields of an object by their paths. A list is one field. */
+/** The fields of an object by path. A list is one field. */
 function fields(value, path = []) {
   if (!isMap(value)) return [[JSON.stringify(path), JSON.stringify(value)]];
   return Object.entries(value).flatMap(([key, value]) => fields(value, [...path, key]));
 }
 
-/** The merge patch that takes a field away. */
+/** The merge patch that removes a field. */
 const without = (path) => JSON.parse(path).reduceRight((patch, key) => ({ [key]: patch }), null);
 
-/** An API server. It answers a refused request with its HTTP status, and tells of each change. */
+/** An API server. It answers a refused request with its HTTP status, and reports each change. */
 class Cluster {
   objects = new Map();
   #owners = new Map();
@@ -56,7 +56,7 @@ class Cluster {
     const uid = `${kind.toLowerCase()}-${++this.#made}`;
     const metadata = { ...body.metadata, namespace, name, uid, creationTimestamp: iso(this.clock.now) };
     const { status, ...rest } = body;
-    // Only of a claim the API server itself knows the first status.
+    // The API server itself sets the first status only for claims.
     const first = kind === "PersistentVolumeClaim" ? { status: { phase: "Pending" } } : {};
     this.#owners.set(key, new Map(fields(rest).map(([path]) => [path, new Set([`${fieldManager} Update`])])));
     return this.#store(key, { ...rest, apiVersion, kind, metadata, ...first });
@@ -81,7 +81,7 @@ class Cluster {
     return this.#store(key, patched);
   }
 
-  /** Server-side apply with force: what a manager applied before and no longer wants goes, if it is nobody else's. */
+  /** Server-side apply with force. Fields that a manager no longer applies are removed, unless another owns them. */
   #applied(key, live, wanted, manager) {
     const [before, now, owners] = [new Map(fields(live)), new Map(fields(wanted)), this.#owners.get(key)];
     let result = merged(live, wanted);
@@ -111,7 +111,7 @@ class Cluster {
   #delete(key, live, preconditions) {
     if (preconditions?.uid !== undefined && preconditions.uid !== live.metadata.uid) return { status: 409 };
     this.objects.delete(key);
-    // What belongs to nobody who is there goes too, and so on.
+    // Objects whose owners are all gone are deleted too, and so on.
     const isOrphan = ({ metadata: { ownerReferences: owners = [] } }, living) =>
       owners.length > 0 && owners.every(({ uid }) => !living.has(uid));
     for (let orphans; orphans?.length !== 0; orphans.forEach(([key]) => this.objects.delete(key))) {
@@ -123,7 +123,7 @@ class Cluster {
   }
 }
 
-/** A store as S3 is one: one bucket, and a clock of its own, which is ahead of the cluster's. */
+/** A store like S3: one bucket, and a clock of its own, which is ahead of the cluster's. */
 class Store {
   objects = new Map();
 
@@ -176,7 +176,7 @@ const TICK = 10;
 
 const VOLSYNC = { apiVersion: "volsync.backube/v1alpha1" };
 
-/** Everything around the host, which sees of it what `api`, `log`, `store`, `wait` and `until` show. */
+/** Everything around the host, which sees only what `api`, `log`, `store`, `wait` and `until` return. */
 export class World {
   /** The host's requests. */
   count = { reads: 0, writes: 0 };
@@ -188,7 +188,7 @@ export class World {
   /** What is in a volume, by its handle, and in an image, by its uid. */
   #contents = new Map();
 
-  /** `changed` is told of each change, right after it. */
+  /** `changed` is called after each change. */
   constructor(bucket, changed) {
     this.cluster = new Cluster(this.#clock, () => changed(this));
     this.s3 = new Store(this.#clock, bucket, () => changed(this));
@@ -216,7 +216,7 @@ export class World {
   /** Lets time pass. */
   wait = async (seconds) => void (this.#clock.now += seconds);
 
-  /** Until so many seconds have passed, or one of these objects is another than the host read, while VolSync works. */
+  /** Lets VolSync work until these seconds have passed, or one of these objects is not as the host read it. */
   until = async ({ afterSeconds, objects }) => {
     const keys = objects.map(Cluster.key);
     const version = (key) => this.cluster.objects.get(key)?.metadata.resourceVersion;
@@ -253,7 +253,7 @@ export class World {
 
   #delete = (object) => this.cluster.request("DELETE", { ...object, ...object.metadata });
 
-  /** One step of everything that VolSync and the storage have to do, each a thing that a host may see by itself. */
+  /** One step of everything that VolSync and the storage have to do. A host may see the state after each. */
   #work() {
     for (const claim of this.list("PersistentVolumeClaim")) this.#populate(claim);
     for (const destination of this.list("ReplicationDestination")) this.#restore(destination);
@@ -264,7 +264,7 @@ export class World {
     }
   }
 
-  /** A step of a run of a ReplicationDestination or ReplicationSource: it starts, and then its mover ends. */
+  /** A step in a run of a ReplicationDestination or ReplicationSource: it starts, and then its mover ends. */
   #run(object, isDue, mover) {
     const { metadata, spec, status = {} } = object;
     const secret = this.get({ apiVersion: "v1", kind: "Secret", ...metadata, name: spec.restic.repository });
@@ -288,7 +288,7 @@ export class World {
     this.#patch(object, { status: { ...done, ...rest, latestMoverStatus: { result: "Successful", logs } } }, "status");
   }
 
-  /** The repository that a mover is pointed at: its files, and restic at work there. */
+  /** The repository that a mover uses: its files, and what restic does there. */
   #repository(credentials) {
     const prefix = new URL(credentials.RESTIC_REPOSITORY.replace("s3:", "")).pathname.split("/").slice(2).join("/");
     const request = (method, name, body) => this.s3.request(method, `${prefix}/${name}`, credentials, { body });
@@ -296,7 +296,7 @@ export class World {
     return {
       put,
       isLocked: () => request("LIST", "locks/").body.contents.length > 0,
-      /** Makes the repository, if there is none; gives what the mover says of it. */
+      /** Initialises the repository, if there is none. Returns the mover's log lines about it. */
       initialise: () => {
         if (request("GET", "config").status === 200) return [];
         put("config", `config of ${this.#clock.now}`);
@@ -311,7 +311,7 @@ export class World {
     };
   }
 
-  /** entry.sh: a restore of a repository that is not there, or is empty, succeeds, and its image is of nothing. */
+  /** entry.sh: a restore from a repository that does not exist, or is empty, succeeds, and its image is empty. */
   #restore(destination) {
     const { metadata, spec, status = {} } = destination;
     this.#run(destination, status.lastManualSync !== spec.trigger.manual, (repository, job) => {
@@ -345,7 +345,7 @@ export class World {
     });
   }
 
-  /** VolSync's populator: it takes whatever image there is, once, and fills the claim from it. */
+  /** VolSync's populator takes any image that there is, once, and populates the claim from it. */
   #populate(claim) {
     const { metadata, spec, status } = claim;
     if (status.phase !== "Pending" || spec.dataSourceRef?.kind !== "ReplicationDestination") return;
@@ -384,7 +384,7 @@ export class World {
     this.#delete(prime);
   }
 
-  /** entry.sh: a new ReplicationSource backs up at once, then by its schedule; never while it is paused. */
+  /** entry.sh: a new ReplicationSource backs up at once, then on its schedule; never while it is paused. */
   #backUp(source) {
     const { metadata, spec, status = {} } = source;
     const hour = (time) => Math.floor(Date.parse(time) / 3600_000);

@@ -1,8 +1,8 @@
-//! The promise, in the words of design: *good backups are never aged out by a volume that was not restored from them*.
+//! The promise: *good backups are never aged out by a volume that was not restored from them*.
 //!
-//! Eight invariants. Each is a question about what was seen and what was decided, answered from the evidence alone: not
-//! one line of the decision procedure is called from here. The sixth, secrecy, is about text and stands in
-//! `properties.rs`, where every credential is a canary.
+//! There are eight invariants. Each is a question about the evidence and the verdict, answered from the evidence alone:
+//! nothing here calls the decision. The sixth, secrecy, is about text, and is in `properties.rs`, where every
+//! credential is a canary.
 
 use volsync_policy::evidence::{
     Address, BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Phase,
@@ -10,7 +10,7 @@ use volsync_policy::evidence::{
 };
 use volsync_policy::{Ask, Backup, Code, Eligibility, Outcome, Restore, Unselected, Verdict};
 
-/// What was asked, what was seen, and what was decided.
+/// A claim, its evidence, and the verdict.
 pub struct Decided<'a> {
     /// What was asked.
     pub asked: &'a Eligibility<Ask>,
@@ -20,7 +20,7 @@ pub struct Decided<'a> {
     pub verdict: &'a Verdict,
 }
 
-/// A question about a decision; the promise is kept where it is answered with yes.
+/// An invariant: whether a verdict keeps the promise.
 pub type Invariant = fn(&Decided<'_>) -> bool;
 
 /// The invariants, each with its name.
@@ -35,19 +35,19 @@ pub const INVARIANTS: [(&str, Invariant); 7] = [
 ];
 
 /// A backup is released for a volume only if that volume was populated from the image of a proven restore, or its
-/// repository and the memory of it authoritatively never held data, or this very volume is the one already backed up,
-/// or a person accepted this very hold.
+/// repository and ledger entry certainly never had data, or this very volume is the one that is already backed up, or a
+/// person accepted this very hold.
 fn gate(d: &Decided<'_>) -> bool {
     !d.releases() || d.is_released() || d.was_restored() || d.never_held_data() || d.is_backed_up() || d.is_accepted()
 }
 
-/// Evidence that could not be read never releases a backup and never lets a claim bind empty.
+/// Evidence that could not be read never releases a backup, and never lets a claim bind to an empty volume.
 fn unknown_is_not_fresh(d: &Decided<'_>) -> bool {
     let expects_nothing = matches!(d.verdict.expects, Some(Expectation::Nothing | Expectation::AcceptedNothing));
     let binds_empty = d.verdict.restore == Restore::Apply && expects_nothing;
     let store_is_read = d.ledger_is_read() && !matches!(d.seen.repository, Repository::Unread(_));
     let is_new = matches!(&d.verdict.backup, Backup::Release(released) if released.is_new());
-    // Of a claim that is Pending the ReplicationSource need not be read: it is never released.
+    // The ReplicationSource of a Pending claim need not be read, because it is never released.
     let objects_are_read = d.seen.cluster.is_some()
         && d.seen.claim.as_ref().is_some_and(|claim| claim.volume.is_some())
         && d.seen.secret.is_some()
@@ -58,7 +58,7 @@ fn unknown_is_not_fresh(d: &Decided<'_>) -> bool {
         && (!d.releases() || objects_are_read && d.seen.backup.is_some())
 }
 
-/// A claim that once had backups and now shows none, fewer, or another repository's is held, never treated as new.
+/// A claim that once had backups, and now has none, fewer, or another repository's, is held and never treated as new.
 fn memory(d: &Decided<'_>) -> bool {
     let Some(entry) = d.living_entry() else { return true };
     let Some(remembered) = &entry.memory else { return true };
@@ -74,7 +74,7 @@ fn memory(d: &Decided<'_>) -> bool {
     !is_gone || !is_as_new && (!goes_on || d.is_released() || d.is_backed_up() || d.was_restored() || d.is_accepted())
 }
 
-/// Once released for a volume, a backup stays released: an outage never stops backups, deletes objects or re-runs a
+/// A backup that was released for a volume stays released: an outage never stops backups, deletes objects or repeats a
 /// restore.
 fn no_flapping(d: &Decided<'_>) -> bool {
     let is_selected = matches!(d.asked, Eligibility::Eligible(_) | Eligibility::Refused(_));
@@ -82,7 +82,7 @@ fn no_flapping(d: &Decided<'_>) -> bool {
     let must_stay = d.is_released() && is_selected && !is_of_another;
     let restore_stays = match d.verdict.restore {
         Restore::Keep | Restore::Consume => true,
-        // That of an earlier claim is no restore of this one.
+        // The ReplicationDestination of an earlier claim is not a restore of this one.
         Restore::Delete => matches!(d.seen.restore, Some(RestoreEvidence::Stale)),
         Restore::Apply => false,
     };
@@ -90,7 +90,7 @@ fn no_flapping(d: &Decided<'_>) -> bool {
     !must_stay || stays
 }
 
-/// A claim without the label is never touched, whatever is down: what happens to it takes back what we did.
+/// A claim without the label is never touched, whatever is down. Only the policy's own objects are removed.
 fn blast_radius(d: &Decided<'_>) -> bool {
     let Eligibility::Unselected(unselected) = d.asked else { return true };
     let adds = d.releases() || d.verdict.restore == Restore::Apply || d.verdict.applies_secret;
@@ -100,7 +100,7 @@ fn blast_radius(d: &Decided<'_>) -> bool {
     !adds && !d.verdict.restarts_populator && (!touches || has_ours && *unselected != Unselected::NoClaim)
 }
 
-/// An object that we did not create is never overwritten or deleted, and neither is one that was not read.
+/// An object that the policy did not create is never overwritten or deleted, and neither is one that was not read.
 fn ownership(d: &Decided<'_>) -> bool {
     let restore = match d.verdict.restore {
         Restore::Keep => true,
@@ -122,7 +122,7 @@ fn ownership(d: &Decided<'_>) -> bool {
     restore && backup && secret
 }
 
-/// Every hold names what a person can do. That the ways lead out is shown by taking them: `enumeration/ways.rs`.
+/// Every hold names what a person can do. `enumeration/ways.rs` follows each of these ways out.
 fn a_way_out(d: &Decided<'_>) -> bool {
     let waits = matches!(d.verdict.backup, Backup::Withhold | Backup::Keep);
     let goes_on = d.verdict.restore == Restore::Apply
@@ -130,7 +130,7 @@ fn a_way_out(d: &Decided<'_>) -> bool {
     !waits || goes_on || d.verdict.code.way_out().is_some()
 }
 
-/// What the questions are asked of.
+/// Facts that the invariants ask for.
 impl Decided<'_> {
     fn releases(&self) -> bool {
         matches!(self.verdict.backup, Backup::Release(_))
@@ -167,7 +167,7 @@ impl Decided<'_> {
         matches!(self.seen.ledger, Ledger::None | Ledger::Entry(_))
     }
 
-    /// The claim has a record of a release, for the volume it has, of which nothing that was read says otherwise.
+    /// The claim has a release record for its present volume, and nothing that was read contradicts it.
     fn is_released(&self) -> bool {
         let Some(claim) = self.claim() else { return false };
         let Some(record) = claim.released.as_ref().filter(|record| record.uid == claim.uid) else { return false };
@@ -179,7 +179,8 @@ impl Decided<'_> {
         claim.phase != Phase::Pending && is_of_its_volume && !self.is_taken_over(record) && !self.is_elsewhere(record)
     }
 
-    /// The ledger's entry, where it names this cluster, this claim and its volume, unless that was not read.
+    /// The ledger entry, if it names this cluster, this claim and its volume. A volume that was not read is not
+    /// compared.
     fn own_entry(&self) -> Option<&Entry> {
         let (claim, cluster) = (self.claim()?, self.seen.cluster.as_ref()?);
         self.living_entry().filter(|entry| {
@@ -192,14 +193,14 @@ impl Decided<'_> {
         })
     }
 
-    /// The own entry, where it is newer than the record: then the host crashed between the two.
+    /// The own entry, if it is newer than the release record: then the host crashed between the two.
     fn newer_entry(&self, record: &ReleaseRecord) -> Option<&Entry> {
         let is_read = !matches!(self.seen.repository, Repository::Unread(_))
             && self.claim().is_some_and(|claim| claim.volume.is_some());
         self.own_entry().filter(|entry| is_read && entry.writer.term > record.term)
     }
 
-    /// The entry names another cluster, claim or volume; or the mark says so, and no own entry says otherwise.
+    /// The entry names another cluster, claim or volume; or the mark says so, and no own entry contradicts it.
     fn is_taken_over(&self, record: &ReleaseRecord) -> bool {
         let Some(entry) = self.own_entry() else {
             return record.overtaken || self.living_entry().is_some() && self.seen.cluster.is_some();
@@ -273,7 +274,7 @@ impl Decided<'_> {
         is_another || entry_is_elsewhere && !went_on || has_no_entry && !wrote_the_newest
     }
 
-    /// The volume was populated from the image of its own restore, and that restored the newest snapshot there is.
+    /// The volume was populated from the image of its own restore, which restored the newest snapshot.
     fn was_restored(&self) -> bool {
         let Some(claim) = self.claim() else { return false };
         let Some(RestoreEvidence::Done(FinishedRestore { image, outcome: Outcome::Restored(id), .. })) =
@@ -290,15 +291,15 @@ impl Decided<'_> {
             && self.ledger_is_read()
     }
 
-    /// There is nothing in the repository and no memory of anything.
+    /// The repository is empty, and nothing is remembered.
     fn never_held_data(&self) -> bool {
         let is_empty = matches!(self.seen.repository, Repository::Absent(_) | Repository::Initialised(_));
         let has_memory = self.living_entry().is_some_and(|entry| entry.memory.is_some());
         is_empty && self.ledger_is_read() && !has_memory
     }
 
-    /// The ledger names this very volume of this very cluster as the one that is backed up; where it names an earlier
-    /// claim, nothing newer was written since.
+    /// The ledger names this very volume of this very cluster as the one that is backed up. If it names an earlier
+    /// claim, there is no newer snapshot.
     fn is_backed_up(&self) -> bool {
         let volume = self.claim().and_then(|claim| claim.volume.as_ref());
         let (Some(Volume::Of(volume)), Some(entry)) = (volume, self.living_entry()) else { return false };
@@ -316,7 +317,7 @@ impl Decided<'_> {
         entry.memory.as_ref().is_some_and(|memory| listing.newest_at < memory.newest_at)
     }
 
-    /// A person accepted a hold, and the verdict says so. Which hold it was is shown where ways out are taken.
+    /// A person accepted a hold, and the verdict says so. Which hold it was is tested in `enumeration/ways.rs`.
     fn is_accepted(&self) -> bool {
         let Some(ask) = self.asked.eligible() else { return false };
         !ask.accepted.is_empty() && self.verdict.code == Code::AcceptedByOperator

@@ -1,5 +1,5 @@
-//! What Kubewarden does with a policy: the crates that its evaluator is made of, at the versions that it uses, and the
-//! little around them, after crates/policy-evaluator of kubewarden/adm-controller (v1.36).
+//! Kubewarden's host for policies: the crates of its evaluator, in the versions that it uses, and a little code around
+//! them that follows crates/policy-evaluator of kubewarden/adm-controller (v1.36).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,26 +14,26 @@ use wasmtime_provider::{EpochDeadlines, WasmtimeEngineProviderBuilder, WasmtimeE
 
 use crate::{module, raw_policy};
 
-/// The policy at admission, compiled once a process.
+/// The policy at admission, compiled once per process.
 pub static ADMISSION: LazyLock<Policy> = LazyLock::new(|| Policy::load(&module()));
 
-/// The raw policy, compiled once a process.
+/// The raw policy, compiled once per process.
 pub static RAW: LazyLock<Policy> = LazyLock::new(|| Policy::load(&raw_policy()));
 
 /// A policy that is loaded.
 pub struct Policy(WasmtimeEngineProviderPre);
 
-/// The answer to a question about settings.
+/// The answer to a validation of settings.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsResponse {
     /// Whether they are valid.
     pub valid: bool,
-    /// What is wrong with them.
+    /// The problems of the settings.
     pub message: Option<String>,
 }
 
-/// A policy's answer to a request, as its protocol has it.
+/// A policy's answer to a request, in its protocol.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ValidationResponse {
@@ -45,28 +45,28 @@ struct ValidationResponse {
     warnings: Option<Vec<String>>,
 }
 
-/// What Kubewarden makes of it for the API server.
+/// The response that Kubewarden sends to the API server.
 #[derive(Debug, PartialEq)]
 pub struct AdmissionResponse {
-    /// Whether the request goes on.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// Why not.
+    /// The reason for a rejection.
     pub message: Option<String>,
-    /// Why not, as a status code of HTTP.
+    /// The reason for a rejection, as an HTTP status code.
     pub code: Option<u16>,
-    /// What is changed.
+    /// The JSON Patch.
     pub patch: Option<Patch>,
-    /// What the audit log keeps.
+    /// The annotations for the audit log.
     pub audit_annotations: BTreeMap<String, String>,
-    /// What the client is told.
+    /// The warnings for the client.
     pub warnings: Vec<String>,
 }
 
-/// Ticks of a second that a call may take: `--policy-timeout` of the policy server, where nobody says otherwise.
+/// The ticks of a second that a call may take: the default of the policy server's `--policy-timeout`.
 pub const DEADLINE: u64 = 2;
 
 impl AdmissionResponse {
-    /// What a caller makes of the document that was sent: it must be changed.
+    /// The document with the patch applied, which must change it.
     pub fn applied_to(&self, mut document: Value) -> Value {
         json_patch::patch(&mut document, self.patch.as_ref().expect("a change")).unwrap();
         document
@@ -74,7 +74,7 @@ impl AdmissionResponse {
 }
 
 impl Policy {
-    /// Compiles the policy in `file`. It is refused where it imports what the host does not have.
+    /// Compiles the policy in `file`. It is refused if it imports something that the host does not have.
     fn load(file: &Path) -> Policy {
         let mut config = Config::default();
         config.epoch_interruption(true);
@@ -83,7 +83,7 @@ impl Policy {
         Policy(WasmtimeEngineProviderBuilder::new().engine(engine).module(module).build_pre().unwrap())
     }
 
-    /// A fresh instance, in which a call may take `deadline` ticks.
+    /// A new instance, in which a call may take `deadline` ticks.
     pub fn instance(&self, deadline: u64) -> WapcHost {
         let deadlines = EpochDeadlines { wapc_init: DEADLINE, wapc_func: deadline };
         let provider = self.0.rehydrate(Some(deadlines)).unwrap();
@@ -93,18 +93,18 @@ impl Policy {
         WapcHost::new(Box::new(provider), Some(Box::new(no_capability))).unwrap()
     }
 
-    /// Calls an operation in an instance of its own, as the policy server does.
+    /// Calls an operation in a new instance, as the policy server does.
     pub fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, String> {
         self.instance(DEADLINE).call(operation, payload).map_err(|error| error.to_string())
     }
 
-    /// Whether the policy takes these settings.
+    /// Validates settings.
     pub fn validate_settings(&self, settings: &Value) -> SettingsResponse {
         let answer = self.call("validate_settings", settings.to_string().as_bytes()).unwrap();
         serde_json::from_slice(&answer).unwrap()
     }
 
-    /// The answer to an AdmissionRequest; it is sent as Kubewarden sends it, without fields that are null.
+    /// The answer to an AdmissionRequest, which is sent without fields that are null, as by Kubewarden.
     pub fn review(&self, request: &Value, settings: &Value) -> AdmissionResponse {
         let mut request = request.clone();
         request.as_object_mut().unwrap().retain(|_, value| !value.is_null());
@@ -116,7 +116,7 @@ impl Policy {
         self.answer(document, Some(document), settings)
     }
 
-    /// What is patched is `object`: nothing, where a claim is deleted.
+    /// The patch applies to `object`, which is absent if a claim is deleted.
     fn answer(&self, request: &Value, object: Option<&Value>, settings: &Value) -> AdmissionResponse {
         let payload = json!({ "request": request, "settings": settings });
         let answer = self.call("validate", payload.to_string().as_bytes()).unwrap();

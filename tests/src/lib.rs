@@ -1,4 +1,4 @@
-//! What the tests share: the engines, and where things stand in the repository.
+//! Shared by the tests: the engines, and the paths of files in the repository.
 
 pub mod invariants;
 pub mod kubewarden;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use volsync_policy_cases::{Operation, Suite};
 use volsync_policy_engine::{Engine, Limits, Native, Wasm};
 
-/// The repository.
+/// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the repository")
 }
@@ -21,9 +21,9 @@ pub fn cases() -> Suite {
         .unwrap_or_else(|faults| panic!("{}", faults.iter().map(|fault| format!("{fault:#}\n")).collect::<String>()))
 }
 
-/// What a golden case asks, once or in every step of its story.
+/// A question of a golden case, or of one step of its story.
 pub struct Question {
-    /// The file of the case below `tests/cases`, without its ending.
+    /// The path of the case's file below `tests/cases`, without the extension.
     pub label: String,
     /// The name of the case.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct Question {
     pub payload: Value,
 }
 
-/// What the golden cases ask.
+/// The questions of all golden cases.
 pub fn questions() -> Vec<Question> {
     let suite = cases();
     let asked = suite.cases().iter().flat_map(|case| {
@@ -47,7 +47,7 @@ pub fn questions() -> Vec<Question> {
     asked.collect()
 }
 
-/// The review of the example claim and its credentials, as JSON: what budgets are counted with.
+/// The review of the example claim and its credentials, as JSON. The budgets are for this review.
 pub fn example() -> Vec<u8> {
     let yaml = |file: &str| -> Value {
         let text = std::fs::read_to_string(root().join("examples").join(file)).expect("an example");
@@ -67,10 +67,10 @@ pub fn raw_policy() -> PathBuf {
     root().join("target/wasm/volsync-policy-raw.wasm")
 }
 
-/// Every engine; the module is compiled once a process.
+/// Every engine. The module is compiled once per process.
 ///
-/// A mutant is in the sources and not in the module, so where `VOLSYNC_POLICY_ENGINES` is `native`, as
-/// `.cargo/mutants.toml` says, native code stands in for the module.
+/// A mutant is in the sources and not in the module. So native code stands in for the module if
+/// `VOLSYNC_POLICY_ENGINES` is `native`, as in `.cargo/mutants.toml`.
 pub fn engines() -> [&'static dyn Engine; 2] {
     static WASM: LazyLock<Wasm> = LazyLock::new(|| {
         Wasm::from_file(&module(), Limits::default()).expect("`cargo xtask wasm` builds the module first")

@@ -1,8 +1,8 @@
-//! What the parts of a cluster are told: as little as they need to find each other.
+//! The configuration of a cluster's programs: as little as they need to find each other.
 //!
-//! Why a flag is there that is not about an address or a file: no fsync, since no cluster outlives its process; no
-//! election of a leader, since there is one of each; no verification of certificates, since nobody else is in this
-//! network.
+//! Flags that are not about an address or a file have these reasons: no fsync, because no cluster outlives its process;
+//! no leader election, because there is only one of each; no verification of certificates, because nobody else is in
+//! this network.
 
 use std::fs;
 use std::path::Path;
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use crate::image::IMAGE;
 use crate::node::{ADDRESS, STATE};
 
-/// Where the API server is, in the node's network.
+/// The address of the API server, in the node's network.
 pub(crate) const SERVER: &str = "https://127.0.0.1:6443";
 /// The token of the administrator.
 pub(crate) const ADMIN: &str = "admin";
 /// The name of the node.
 pub(crate) const NODE: &str = "node";
-/// The name of the CSI driver, as the driver has it.
+/// The name of the CSI driver, which the driver's source repeats.
 pub(crate) const DRIVER: &str = "folder.csi.test";
-/// The class of storage and of snapshots that are the default.
+/// The default StorageClass and VolumeSnapshotClass.
 const CLASS: &str = "folder";
 
 const KUBECONFIG: &str = "--kubeconfig=/run/state/kubeconfig";
@@ -70,8 +70,9 @@ pub(crate) const KUBELET: [&str; 4] = [
 ];
 
 pub(crate) const CSI_DRIVER: [&str; 3] = ["--root=/run/state/csi", "--socket=/run/state/csi.sock", "--node=node"];
-// Now and then the provisioner leaves its finalizer on a snapshot that it has made a volume of
-// (kubernetes-csi/external-provisioner#1507): VolSync's next run waits until a sweep, by default each five minutes.
+// Sometimes the provisioner leaves its finalizer on a VolumeSnapshot that it has created a volume from
+// (kubernetes-csi/external-provisioner#1507). VolSync's next run then waits until a sweep, every five minutes by
+// default.
 pub(crate) const CSI_PROVISIONER: [&str; 4] =
     [CSI, KUBECONFIG, "--extra-create-metadata=true", "--snapshot-orphan-sweep-interval=1s"];
 pub(crate) const CSI_SNAPSHOTTER: [&str; 2] = [CSI, KUBECONFIG];
@@ -116,7 +117,7 @@ fn kubeconfig(token: &str) -> Value {
     })
 }
 
-/// The API server asks the kubelet for logs without a certificate: both are alone in the network.
+/// The API server gets logs from the kubelet without a certificate, because nobody else is in the network.
 fn kubelet(state: &Path) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -136,7 +137,7 @@ fn kubelet(state: &Path) -> Value {
     })
 }
 
-/// Version 2, which containerd 1.6 reads. Without the right to raise a process's priority for memory, none is raised.
+/// A configuration of version 2, for containerd 1.6. It adjusts no OOM scores, because the node may lack the right to.
 fn containerd() -> String {
     format!(
         r#"version = 2
@@ -163,7 +164,7 @@ SystemdCgroup = false
     )
 }
 
-/// Pods reach the node, each other, and nothing else.
+/// Pods reach the node and each other, and nothing else.
 fn cni() -> Value {
     json!({
         "cniVersion": "0.4.0",
@@ -179,7 +180,7 @@ fn cni() -> Value {
     })
 }
 
-/// The driver, and the classes by which claims and snapshots find it.
+/// The CSIDriver, the StorageClass and the VolumeSnapshotClass.
 pub(crate) fn classes() -> [Value; 3] {
     [
         json!({

@@ -1,4 +1,4 @@
-//! The one image that pods run: VolSync's mover, the pause container, and the tests' own pods.
+//! The only image that pods run: VolSync's mover, the pause container, and the pods of tests.
 
 use std::fs;
 use std::io::Write;
@@ -12,10 +12,10 @@ use tar::{Builder, EntryType, Header};
 
 use crate::tools::{Tools, source};
 
-/// What it is called. A tag that is not `latest` is never pulled.
+/// The name of the image. An image is never pulled if its tag is not `latest`.
 pub(crate) const IMAGE: &str = "localhost/node:1";
 
-/// What of this machine the mover's script and the tests' pods call.
+/// The programs of this machine that the mover's script and the pods of tests call.
 const PROGRAMS: [&str; 31] = [
     "bash",
     "basename",
@@ -50,7 +50,7 @@ const PROGRAMS: [&str; 31] = [
     "wc",
 ];
 
-/// Writes the image to `file`, in the layout of the Open Container Initiative, as `ctr images import` reads it.
+/// Writes the image to `file`, in the layout of the Open Container Initiative, for `ctr images import`.
 pub(crate) fn write(tools: &Tools, file: &Path) -> anyhow::Result<()> {
     let layer = layer(tools)?;
     let mut layout = Layout(Builder::new(fs::File::create(file)?));
@@ -73,7 +73,7 @@ pub(crate) fn write(tools: &Tools, file: &Path) -> anyhow::Result<()> {
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// The root file system: the programs with the libraries that they link to, restic, and VolSync's own script.
+/// The root file system: the programs with their shared libraries, restic, and VolSync's own script.
 fn layer(tools: &Tools) -> anyhow::Result<Vec<u8>> {
     let mut layer = Builder::new(Vec::new());
     for folder in ["dev", "etc", "proc", "run", "sys", "tmp"] {
@@ -109,7 +109,7 @@ fn layer(tools: &Tools) -> anyhow::Result<Vec<u8>> {
     Ok(layer.into_inner()?)
 }
 
-/// The shared libraries of programs, with the loader, by the paths that the loader looks for.
+/// The shared libraries of programs, and the loader, at the paths where the loader looks for them.
 fn libraries(programs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").args(programs).output().context("ldd")?;
     let words = String::from_utf8(output.stdout)?;
@@ -128,7 +128,7 @@ fn append(archive: &mut Builder<impl Write>, name: &Path, contents: &[u8], mode:
     Ok(archive.append_data(&mut header, name, contents)?)
 }
 
-/// A layout under way.
+/// A layout that is being written.
 struct Layout(Builder<fs::File>);
 
 impl Layout {
@@ -136,7 +136,7 @@ impl Layout {
         append(&mut self.0, Path::new(name), contents, 0o644)
     }
 
-    /// Adds a blob, and says how others refer to it.
+    /// Adds a blob, and returns its descriptor.
     fn blob(&mut self, media_type: &str, contents: &[u8]) -> anyhow::Result<Value> {
         let digest: String = Sha256::digest(contents).iter().map(|byte| format!("{byte:02x}")).collect();
         self.file(&format!("blobs/sha256/{digest}"), contents)?;

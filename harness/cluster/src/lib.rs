@@ -42,18 +42,18 @@ pub use tools::Tools;
 use node::Node;
 use tools::{Succeed, source};
 
-/// Where the pods of every cluster find its store.
+/// The address of the store in the network of every cluster.
 pub const STORE: &str = "10.99.0.1:9000";
 
-/// How long anything may take. What is waited for takes seconds; this is for machines that do much else.
+/// The longest that anything may take. It usually takes seconds; this is for machines with other load.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How long between two looks at it.
+/// The time between two checks.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A cluster of one node, ready for claims, until it is dropped.
 pub struct Cluster {
-    // In the order in which they have to end.
+    // The order in which they must be dropped.
     client: Client,
     runtime: Runtime,
     node: Node,
@@ -61,11 +61,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster whose pods find `store` at [`STORE`]; its tools and its state are below the folder `target`.
+    /// Starts a cluster whose pods reach `store` at [`STORE`]. Its tools and its state are below the directory
+    /// `target`.
     ///
     /// # Errors
     ///
-    /// Where this machine lacks something, or a part of the cluster does not become ready; with what it printed last.
+    /// This machine lacks something, or a part of the cluster does not become ready; then the error contains its last
+    /// output.
     pub fn start(target: &Path, store: &Store) -> anyhow::Result<Self> {
         fs::create_dir_all(target)?;
         let tools = Tools::build(target)?;
@@ -129,21 +131,21 @@ impl Cluster {
         self.until("VolSync", || succeeds(node.command("curl").args(probe)))
     }
 
-    /// A namespace, made if it is not there; its movers may keep owners and modes.
+    /// A namespace, which is created if it does not exist. Its movers may preserve owners and modes.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it.
+    /// The API server refuses it.
     pub fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
         Namespace::new(self, name)
     }
 
-    /// A command that runs in the cluster's node, with `kubectl` at hand.
+    /// A command that runs in the cluster's node. `kubectl` is in its path.
     pub fn command(&self, program: &str) -> Command {
         self.node.command(program)
     }
 
-    /// The programs that it is made of.
+    /// The programs of the cluster.
     pub fn tools(&self) -> &Tools {
         &self.tools
     }
@@ -153,17 +155,17 @@ impl Cluster {
         self.node.holder()
     }
 
-    /// Runs something that connects or listens in the cluster's network, and waits for it.
+    /// Runs something that connects or listens in the cluster's network, and waits for the result.
     pub fn call<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
         let done = self.runtime.block_on(self.runtime.spawn(what));
         done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// Waits until there is something to give; says so where it takes too long.
+    /// Waits until `look` returns something.
     ///
     /// # Errors
     ///
-    /// The first of `look`, or that it took too long.
+    /// The first error of `look`, or that it took too long.
     pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
         let limit = Instant::now() + PATIENCE;
         loop {
@@ -176,17 +178,17 @@ impl Cluster {
     }
 }
 
-/// A command that runs its arguments in the namespaces that a [`Cluster::holder`] holds, with `kubectl` at hand.
+/// A command that runs its arguments in the namespaces of the process [`Cluster::holder`]. `kubectl` is in its path.
 pub fn enter(holder: u32, tools: &Tools) -> Command {
     node::enter(holder, &node::path(tools))
 }
 
-/// Something once a command succeeds; what it prints is of no interest.
+/// Returns something once a command succeeds. Its output is ignored.
 fn succeeds(command: &mut Command) -> anyhow::Result<Option<()>> {
     Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).status()?.success().then_some(()))
 }
 
-/// Its administrator, from within its network.
+/// The administrator's configuration, for use in the cluster's network.
 fn admin() -> anyhow::Result<Config> {
     let mut admin = Config::new(config::SERVER.parse()?);
     admin.accept_invalid_certs = true;

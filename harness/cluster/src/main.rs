@@ -18,7 +18,7 @@ use volsync_policy_cluster::{Cluster, Store, Tools};
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask cluster")]
 struct Arguments {
-    /// Where tools are built and the cluster's state is kept
+    /// The directory for tools and for the cluster's state
     #[arg(long, default_value = "target/cluster")]
     target: PathBuf,
     #[command(subcommand)]
@@ -27,11 +27,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Say what this machine lacks, and end with 1 where it lacks anything
+    /// Print what this machine lacks; the exit code is 1 if it lacks anything
     Check,
-    /// Build the programs that it is made of; the first time takes a quarter of an hour
+    /// Build the programs of a cluster; the first time takes a quarter of an hour
     Build,
-    /// Start a cluster, and keep it until it is interrupted or told to go `down`
+    /// Start a cluster, and keep it until it is interrupted or `down` is run
     Up,
     /// Run a command in the cluster's namespaces, with kubectl at hand; a shell if none is named
     Sh {
@@ -39,7 +39,7 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// End the cluster; nothing of it is left
+    /// Stop the cluster, and remove everything that belongs to it
     Down,
 }
 
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The file with the ids of the process that keeps the cluster, and of the one that holds its namespaces.
+/// The file with the ids of the process that keeps the cluster, and of the process that holds its namespaces.
 fn running(target: &Path) -> PathBuf {
     target.join("running")
 }
@@ -103,7 +103,7 @@ fn sh(target: &Path, mut command: Vec<String>) -> anyhow::Result<()> {
 fn down(target: &Path) -> anyhow::Result<()> {
     let (keeper, _) = ids(target)?;
     let process = Pid::from_raw(keeper).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
-    // A process that was killed left its file, and another may have its id.
+    // A process that was killed left its file behind, and another process may have its id now.
     let is_it = |_: &OwnedFd| {
         fs::read_to_string(format!("/proc/{keeper}/comm")).is_ok_and(|name| name.starts_with("volsync-policy-"))
     };

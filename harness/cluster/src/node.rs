@@ -1,4 +1,4 @@
-//! The machine that a cluster runs on: a process that holds namespaces, and programs that are started in them.
+//! The machine of a cluster: a process that holds namespaces, and programs that are started in them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -16,14 +16,14 @@ use tokio::runtime::Runtime;
 use crate::held::Held;
 use crate::tools::Tools;
 
-/// The node's address, which its pods reach it by.
+/// The address of the node in its network.
 pub(crate) const ADDRESS: &str = "10.99.0.1";
-/// Where the node sees the folder of its state.
+/// The path of the state directory in the node.
 pub(crate) const STATE: &str = "/run/state";
-/// Where the node sees the folder of the tools.
+/// The path of the tools directory in the node.
 const TOOLS: &str = "/run/tools";
 
-/// What has to be there besides Go, with the Debian package that brings it.
+/// The programs that must be installed besides Go, each with its Debian package.
 const NEEDED: [(&str, &str); 7] = [
     ("/usr/bin/containerd", "containerd"),
     ("/usr/sbin/runc", "runc"),
@@ -34,11 +34,11 @@ const NEEDED: [(&str, &str); 7] = [
     ("/bin/ip", "iproute2"),
 ];
 
-/// Says what this machine lacks.
+/// Checks that this machine has everything.
 ///
 /// # Errors
 ///
-/// The first thing that is missing.
+/// The first program or right that is missing.
 pub fn check() -> anyhow::Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "only root can make namespaces and mounts");
     for (file, package) in NEEDED {
@@ -51,7 +51,7 @@ pub fn check() -> anyhow::Result<()> {
 
 /// The machine, until it is dropped.
 pub(crate) struct Node {
-    /// While it is held, the node lives.
+    /// The node lives until this is dropped.
     supervisor: Held,
     holder: u32,
     state: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts one, with its state in a folder below `target`.
+    /// Starts a node, with its state in a directory below `target`.
     pub(crate) fn start(tools: &Tools, target: &Path) -> anyhow::Result<Self> {
         check()?;
         let state = tempfile::Builder::new().prefix("node-").tempdir_in(target.canonicalize()?)?.keep();
@@ -74,12 +74,12 @@ impl Node {
         let mut ready = String::new();
         BufReader::new(said).read_line(&mut ready)?;
         ensure!(ready == "ready\n", "the namespaces could not be made");
-        // The script's child is `unshare`, and that one's is the first process inside.
+        // The script's child is `unshare`, whose child is the first process inside.
         let holder = child(child(supervisor.process.id())?)?;
         Ok(Node { supervisor, holder, state, path: path(tools), programs: Mutex::default() })
     }
 
-    /// The folder that the node sees as [`STATE`].
+    /// The directory that is [`STATE`] in the node.
     pub(crate) fn state(&self) -> &Path {
         &self.state
     }
@@ -96,7 +96,7 @@ impl Node {
         command
     }
 
-    /// Starts a program that runs until the node ends. What it prints is kept for [`Node::logs`].
+    /// Starts a program that runs until the node ends. Its output is kept for [`Node::logs`].
     pub(crate) fn spawn(&self, name: &str, command: &mut Command) -> anyhow::Result<()> {
         let log = File::create(self.state.join("log").join(name))?;
         let program =
@@ -105,18 +105,18 @@ impl Node {
         Ok(())
     }
 
-    /// A runtime whose threads are in the node's network: what connects or listens there, does so in the node.
+    /// A runtime whose threads are in the node's network, so that it connects and listens there.
     pub(crate) fn runtime(&self) -> anyhow::Result<Runtime> {
         let network = File::open(format!("/proc/{}/ns/net", self.holder))?;
         let enter = move || {
             let entered = move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network));
-            // INVARIANT: it is the link of a namespace, and we are root.
+            // INVARIANT: the link is that of a network namespace, and this process is root.
             debug_assert!(entered.is_ok(), "{entered:?}");
         };
         Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().on_thread_start(enter).build()?)
     }
 
-    /// The last lines that each program printed, and before them its last ones about `subject`.
+    /// The last lines that each program printed, after its last lines about `subject`.
     pub(crate) fn logs(&self, subject: &str) -> String {
         let mut logs = String::new();
         for log in fs::read_dir(self.state.join("log")).into_iter().flatten().flatten() {
@@ -140,26 +140,26 @@ pub(crate) fn child(of: u32) -> anyhow::Result<u32> {
     children.trim().parse().with_context(|| format!("the children of {of}: {children}"))
 }
 
-/// The `PATH` of what runs in a node.
+/// The `PATH` of programs in a node.
 pub(crate) fn path(tools: &Tools) -> OsString {
     let mut path = tools.path(TOOLS);
     path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
     path
 }
 
-/// A command that runs its arguments in the namespaces that the process `holder` holds.
+/// A command that runs its arguments in the namespaces of the process `holder`.
 pub(crate) fn enter(holder: u32, path: &OsStr) -> Command {
     let mut command = Command::new("/usr/bin/nsenter");
     command.args(["--target", &holder.to_string(), "--mount", "--net", "--pid", "--"]);
     command.env("PATH", path).env("KUBECONFIG", format!("{STATE}/kubeconfig"));
-    // What kubectl would leave at home.
+    // The files that kubectl would otherwise write in the home directory.
     command.env("KUBECACHEDIR", format!("{STATE}/kubectl"));
     command
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // The supervisor ends once nothing of the node is left, and every program of it has ended by then.
+        // The supervisor ends only after every program of the node has ended, and nothing of the node is left.
         self.supervisor.end();
         for program in self.programs.get_mut().unwrap_or_else(PoisonError::into_inner) {
             drop(program.wait());

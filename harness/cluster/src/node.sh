@@ -1,15 +1,15 @@
-# The node of a cluster: namespaces of its own, which are gone, with all that runs in them, once its standard input is
-# closed: by whoever started it, or by the end of whoever did.
+# The node of a cluster: it has its own namespaces, which disappear with all their processes once standard input is
+# closed, either on purpose or because the process that started the node has ended.
 #
 #     node.sh STATE TOOLS NAME
 #
-# Says `ready` once they are. Afterwards it removes the folder STATE and the control groups of the name NAME: nothing
-# else of it is outside of the namespaces.
+# Prints `ready` once the namespaces exist. At the end it removes the directory STATE and the control groups called
+# NAME. Nothing else of the node is outside of the namespaces.
 set -euo pipefail
 state=$1 tools=$2 name=$3
 
 if [ "${4:-}" = inside ]; then
-  # Without a note of each mount, which would be left in the machine's /run.
+  # Otherwise `mount` would record each mount in the machine's /run, and leave the record there.
   mount() { command mount --no-mtab "$@"; }
   mount --make-rshared /
   mkdir "$state/run"
@@ -18,12 +18,12 @@ if [ "${4:-}" = inside ]; then
   mount --bind "$state" "$state/run/state"
   mount --bind "$tools" "$state/run/tools"
   mount --rbind "$state/run" /run
-  # What these hold is written by name by the kubelet and by CNI.
+  # The kubelet and CNI use these paths by name.
   mount -t tmpfs tmpfs /var/lib
   mount -t tmpfs tmpfs /var/log
   mkdir /run/state/kubelet /var/lib/kubelet
   mount --bind /run/state/kubelet /var/lib/kubelet
-  # What the kubelet would set for the whole machine, set in files of this node's own.
+  # The kubelet would set these for the whole machine, so it sets them in files of this node instead.
   mkdir /run/sysctl
   for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \
     kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
@@ -32,13 +32,13 @@ if [ "${4:-}" = inside ]; then
     mount --bind "$file" "/proc/sys/${setting%=*}"
   done
   ip link set lo up
-  # A bridge without an address of its own takes on its lowest port's: with each pod that comes or goes it may be
-  # another, and until the others notice, what they send is lost.
+  # A bridge without an address of its own uses that of its lowest port. This can change with each pod that comes or
+  # goes, and packets are lost until the others notice.
   ip link add cni0 address 02:00:0a:63:00:01 type bridge
   ip address add 10.99.0.1/24 dev cni0
   ip link set cni0 up
   echo ready
-  # The shell is the first process here, and reaps those that lost their parent.
+  # The shell is the first process in here, so it reaps orphans.
   exec 3<&0
   cat <&3 > /dev/null &
   wait $!

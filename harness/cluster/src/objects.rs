@@ -1,4 +1,4 @@
-//! Objects of a cluster, in the words of the field: create, apply, get, wait, run.
+//! Objects of a cluster: create, apply, get, wait, run.
 
 use std::fs;
 use std::path::Path;
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use crate::Cluster;
 use crate::image::IMAGE;
 
-/// What is applied here is applied by this manager.
+/// The field manager of everything that is applied here.
 const MANAGER: &str = "volsync-policy";
 
-/// The kinds that are called by their name alone, with their API version, and whether they are in a namespace.
+/// The kinds that are named without their API version, with it, and whether they are namespaced.
 const KINDS: [(&str, &str, bool); 20] = [
     ("ConfigMap", "v1", true),
     ("CSIDriver", "storage.k8s.io/v1", false),
@@ -40,7 +40,7 @@ const KINDS: [(&str, &str, bool); 20] = [
     ("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", false),
 ];
 
-/// A namespace of a cluster; through it what is in none is reached as well.
+/// A namespace of a cluster. Objects without a namespace can be reached through it, too.
 pub struct Namespace<'a> {
     cluster: &'a Cluster,
     name: String,
@@ -62,20 +62,20 @@ impl<'a> Namespace<'a> {
         &self.name
     }
 
-    /// Applies an object on the server's side, with every field checked.
+    /// Applies an object with server-side apply and strict field validation.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it, a field is unknown, or another manager owns one.
+    /// The API server refuses it, a field is unknown, or another manager owns one.
     pub fn apply(&self, object: &Value) -> anyhow::Result<Value> {
         self.apply_with(object, &PatchParams::apply(MANAGER).validation_strict())
     }
 
-    /// The same, and nothing is kept.
+    /// The same as a dry run.
     ///
     /// # Errors
     ///
-    /// As those of [`Namespace::apply`].
+    /// The same as those of [`Namespace::apply`].
     pub fn rehearse(&self, object: &Value) -> anyhow::Result<Value> {
         self.apply_with(object, &PatchParams::apply(MANAGER).validation_strict().dry_run())
     }
@@ -91,38 +91,38 @@ impl<'a> Namespace<'a> {
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it.
+    /// The API server refuses it.
     pub fn create(&self, object: &Value) -> anyhow::Result<Value> {
         let api = self.api(text(object, "/kind"))?;
         let object: DynamicObject = serde_json::from_value(object.clone())?;
         value(self.cluster.call(async move { api.create(&PostParams::default(), &object).await }))
     }
 
-    /// Merges a change into an object.
+    /// Changes an object with a merge patch.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it.
+    /// The API server refuses it.
     pub fn patch(&self, kind: &str, name: &str, change: Value) -> anyhow::Result<Value> {
         let (api, name, patch) = (self.api(kind)?, name.to_owned(), Patch::Merge(change));
         value(self.cluster.call(async move { api.patch(&name, &PatchParams::default(), &patch).await }))
     }
 
-    /// Merges a change into the status of an object.
+    /// Changes the status of an object with a merge patch.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it.
+    /// The API server refuses it.
     pub fn patch_status(&self, kind: &str, name: &str, change: Value) -> anyhow::Result<Value> {
         let (api, name, patch) = (self.api(kind)?, name.to_owned(), Patch::Merge(change));
         value(self.cluster.call(async move { api.patch_status(&name, &PatchParams::default(), &patch).await }))
     }
 
-    /// An object, or null.
+    /// An object, or null if it does not exist.
     ///
     /// # Errors
     ///
-    /// Where the API server does not answer.
+    /// The API server does not answer.
     pub fn get(&self, kind: &str, name: &str) -> anyhow::Result<Value> {
         let (api, name) = (self.api(kind)?, name.to_owned());
         Ok(serde_json::to_value(self.cluster.call(async move { api.get_opt(&name).await })?)?)
@@ -132,28 +132,28 @@ impl<'a> Namespace<'a> {
     ///
     /// # Errors
     ///
-    /// Where the API server does not answer.
+    /// The API server does not answer.
     pub fn list(&self, kind: &str) -> anyhow::Result<Vec<Value>> {
         let api = self.api(kind)?;
         let found = self.cluster.call(async move { api.list(&ListParams::default()).await })?;
         found.items.into_iter().map(|object| Ok(serde_json::to_value(object)?)).collect()
     }
 
-    /// Deletes an object, if it is there, and waits until it is gone.
+    /// Deletes an object, if it exists, and waits until it is gone.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it, or it stays.
+    /// The API server refuses it, or the object stays.
     pub fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
         self.begin_deleting(kind, name)?;
         self.wait(kind, name, "its end", Value::is_null).map(drop)
     }
 
-    /// Deletes an object, if it is there, and waits for nothing.
+    /// Deletes an object, if it exists, and does not wait.
     ///
     /// # Errors
     ///
-    /// Where the API server refuses it.
+    /// The API server refuses it.
     pub fn begin_deleting(&self, kind: &str, name: &str) -> anyhow::Result<()> {
         let (api, name) = (self.api(kind)?, name.to_owned());
         match self.cluster.call(async move { api.delete(&name, &DeleteParams::background()).await }) {
@@ -162,11 +162,12 @@ impl<'a> Namespace<'a> {
         }
     }
 
-    /// Waits until an object is so, and gives it; null is handed on while it is not there.
+    /// Waits until `is_so` holds for an object, and returns the object. While it does not exist, `is_so` gets null.
     ///
     /// # Errors
     ///
-    /// Where it does not become so: with the object, the namespace's events, and what its pods and the node printed.
+    /// It takes too long. The error contains the object, the namespace's events, and the output of its pods and of the
+    /// node.
     pub fn wait(&self, kind: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         let mut last = Value::Null;
         let found = self.cluster.until(&format!("{what} of {kind} {name}"), || {
@@ -176,11 +177,11 @@ impl<'a> Namespace<'a> {
         found.with_context(|| format!("{last:#}\n{}", self.circumstances()))
     }
 
-    /// Runs a script in a pod with a claim at `/data`, and gives what it printed.
+    /// Runs a script in a pod with a claim at `/data`, and returns its output.
     ///
     /// # Errors
     ///
-    /// Where it fails.
+    /// The script fails.
     pub fn run(&self, claim: &str, script: &str) -> anyhow::Result<String> {
         let name = format!("run-{}", self.pods.fetch_add(1, Ordering::Relaxed));
         self.create(&json!({
@@ -205,18 +206,18 @@ impl<'a> Namespace<'a> {
         Ok(printed)
     }
 
-    /// What a pod has printed.
+    /// The output of a pod.
     ///
     /// # Errors
     ///
-    /// Where there is none, or its container did not start.
+    /// The pod does not exist, or its container did not start.
     pub fn log(&self, pod: &str) -> anyhow::Result<String> {
         let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), &self.name);
         let pod = pod.to_owned();
         Ok(self.cluster.call(async move { pods.logs(&pod, &LogParams::default()).await })?)
     }
 
-    /// Creates the definitions of resources in the files of a folder, and waits until they are known.
+    /// Creates the CRDs in the files of a directory, and waits until they are established.
     pub(crate) fn define(&self, folder: &Path) -> anyhow::Result<()> {
         let mut names = Vec::new();
         for file in fs::read_dir(folder)? {
@@ -234,7 +235,7 @@ impl<'a> Namespace<'a> {
         Ok(())
     }
 
-    /// What helps to understand why something did not happen.
+    /// Details that help to understand why something did not happen.
     fn circumstances(&self) -> String {
         let mut told = String::new();
         for event in self.list("Event").unwrap_or_default() {
@@ -285,7 +286,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Where the API server does not answer.
+    /// The API server does not answer.
     pub fn request(
         &self,
         method: &str,
@@ -317,24 +318,24 @@ pub fn path(address: &Value) -> String {
     format!("/{root}/{version}{}/{plural}/{}", namespace.unwrap_or_default(), of("name"))
 }
 
-/// An object as the API server answered.
+/// The object in the API server's answer.
 fn value(answer: kube::Result<DynamicObject>) -> anyhow::Result<Value> {
     let mut object = answer?;
     object.managed_fields_mut().clear();
     Ok(serde_json::to_value(object)?)
 }
 
-/// The text at a place of an object, or nothing.
+/// The text at a JSON pointer of an object, or an empty one.
 pub fn text<'a>(object: &'a Value, at: &str) -> &'a str {
     object.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether an object has a text at a place, as in `/status/phase=Bound`.
+/// Whether an object has a certain text at a place, as in `/status/phase=Bound`.
 pub fn says(object: &Value, what: &str) -> bool {
     what.split_once('=').is_some_and(|(at, expected)| object.pointer(at).and_then(Value::as_str) == Some(expected))
 }
 
-/// The status of one of its conditions.
+/// The status of one of an object's conditions.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| text(condition, "/type") == kind).map(|condition| text(condition, "/status"))

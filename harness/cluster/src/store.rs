@@ -1,4 +1,4 @@
-//! A real S3 server over a folder. It outlives clusters.
+//! A real S3 server that keeps objects in a directory. It outlives clusters.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use crate::held::Held;
 pub const ACCESS_KEY: &str = "made-up-user";
 /// The secret key of every store.
 pub const SECRET_KEY: &str = "made-up-key";
-/// The bucket that is there from the beginning: restic waits a minute for one that is not.
+/// The bucket that exists from the start, because restic waits a minute for a missing one.
 pub const BUCKET: &str = "volsync-backup";
 
-/// An S3 server on loopback, and in the clusters that it is given to, for as long as it is held.
+/// An S3 server on loopback, and in the networks of clusters, until it is dropped.
 pub struct Store {
-    // In the order in which they have to end.
+    // The order in which they must be dropped.
     address: SocketAddr,
     service: S3Service,
     _runtime: Runtime,
@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Where there is no room for its folder, or no port.
+    /// The directory cannot be created, or there is no free port.
     pub fn start() -> anyhow::Result<Self> {
         let folder = Folder::new()?;
         fs::create_dir(folder.path.join(BUCKET))?;
@@ -51,17 +51,17 @@ impl Store {
         Ok(Store { address, service, _runtime: runtime, folder })
     }
 
-    /// Where it is on this machine's loopback.
+    /// The address on this machine's loopback.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The folder of the bucket: an object is a file.
+    /// The directory of the bucket. Each object is a file.
     pub fn bucket(&self) -> PathBuf {
         self.folder.path.join(BUCKET)
     }
 
-    /// Serves the same objects to another network too, until the runtime that this is spawned on ends.
+    /// Serves the same objects in another network too, until the runtime that this is spawned on ends.
     pub(crate) fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + use<> {
         serve(self.service.clone(), listener)
     }
@@ -77,7 +77,7 @@ async fn serve(service: S3Service, listener: TcpListener) {
     }
 }
 
-/// A folder that is gone when it is dropped, or when this process ends, however it ends.
+/// A directory that is removed when it is dropped, or when this process ends for any reason.
 struct Folder {
     path: PathBuf,
     _remover: Held,

@@ -1,4 +1,4 @@
-//! The programs that a cluster is made of: Go modules pin them, and each is built once for what its module says.
+//! The programs of a cluster. Go modules pin their versions, and each is built again only if its module changes.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 /// A Go module below `tools/`.
 struct Module {
     name: &'static str,
-    /// Build tags that leave out what no test asks for.
+    /// Build tags that leave out what tests do not use.
     tags: &'static str,
-    /// The programs that are built, with their packages.
+    /// The programs to build, each with its package.
     programs: &'static [(&'static str, &'static str)],
 }
 
@@ -33,7 +33,7 @@ const MODULES: [Module; 6] = [
         programs: &[("restic", "github.com/restic/restic/cmd/restic")],
     },
     Module { name: "etcd", tags: "", programs: &[("etcd", "go.etcd.io/etcd/server/v3")] },
-    // Of VolSync's movers the one that the policy writes manifests for.
+    // VolSync with the restic mover only, which is the one that the policy writes manifests for.
     Module {
         name: "volsync",
         tags: "disable_rclone,disable_rsync,disable_rsynctls,disable_syncthing",
@@ -55,24 +55,24 @@ const MODULES: [Module; 6] = [
     },
 ];
 
-/// No debug information: compiling without it takes a fifth less, and the programs are linked without it anyway. The
-/// same for all modules: what was compiled for one is there for the others.
+/// Without debug information, compiling takes a fifth less, and the programs are linked without it anyway. The flags
+/// are the same for all modules, so that they share compiled packages.
 const FLAGS: [&str; 2] = ["-gcflags=all=-dwarf=false", "-ldflags=-s -w"];
 
-/// Where the programs are.
+/// The directories of the built programs.
 pub struct Tools {
-    /// Holds a folder for each module.
+    /// The directory with a directory for each module.
     folder: PathBuf,
-    /// The folders of the modules as they are now.
+    /// The directories of the modules in their present version.
     modules: Vec<PathBuf>,
 }
 
 impl Tools {
-    /// Builds what is not there yet below `target`, a line a program.
+    /// Builds the programs that do not exist yet below `target`, and prints a line for each.
     ///
     /// # Errors
     ///
-    /// Where Go is missing, or a program cannot be built.
+    /// Go is missing, or a program cannot be built.
     pub fn build(target: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(target.join("tools"))?;
         let folder = target.canonicalize()?.join("tools");
@@ -95,29 +95,30 @@ impl Tools {
         Ok(Tools { folder, modules })
     }
 
-    /// The folder that holds them all.
+    /// The directory that contains all of them.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// One of the programs.
+    /// The path of a program.
     ///
     /// # Panics
     ///
-    /// Where there is none of this name: it is a name in the source.
+    /// There is no program with this name, which is a mistake in the source.
     pub fn program(&self, name: &str) -> PathBuf {
         let program = self.modules.iter().map(|module| module.join(name)).find(|program| program.exists());
         program.unwrap_or_else(|| panic!("no module builds `{name}`"))
     }
 
-    /// The folders of the programs, for a `PATH`, where [`Tools::folder`] is seen as `folder`.
+    /// The directories of the programs, for a `PATH`, if [`Tools::folder`] is at `folder`.
     pub(crate) fn path(&self, folder: &str) -> OsString {
         let modules = self.modules.iter().filter_map(|module| module.file_name());
         env::join_paths(modules.map(|module| Path::new(folder).join(module))).unwrap_or_default()
     }
 }
 
-/// The source of a Go module at the version that one of ours pins, as in `("volsync", "github.com/backube/volsync")`.
+/// The source of a Go module, in the version that one of the modules here pins, as in `("volsync",
+/// "github.com/backube/volsync")`.
 pub(crate) fn source(module: &str, of: &str) -> anyhow::Result<PathBuf> {
     let download = go(module, &["mod", "download", "-json", of]).output().context("go")?;
     let download: Value = serde_json::from_slice(&download.stdout)?;
@@ -125,12 +126,12 @@ pub(crate) fn source(module: &str, of: &str) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(folder.with_context(|| format!("the source of {of}: {download}"))?))
 }
 
-/// The folder of one of our modules.
+/// The source directory of a module.
 fn sources(module: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(module)
 }
 
-/// The Go command in the folder of one of our modules.
+/// The Go command in the source directory of a module.
 fn go(module: &str, arguments: &[&str]) -> Command {
     let mut go = Command::new("go");
     go.args(arguments).current_dir(sources(module)).env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false");
@@ -138,7 +139,8 @@ fn go(module: &str, arguments: &[&str]) -> Command {
 }
 
 impl Module {
-    /// Of all that its programs are built from: the files in its folder, the compiler's version, flags and tags.
+    /// The digest of everything that the programs are built from: the files of the module, and the compiler's version,
+    /// flags and tags.
     fn digest(&self) -> anyhow::Result<String> {
         let version = Command::new("go").arg("version").output().context("Go is needed: https://go.dev")?;
         let mut digest = Sha256::new_with_prefix(version.stdout);
@@ -155,9 +157,9 @@ impl Module {
     }
 }
 
-/// A command that has to succeed.
+/// Runs a command that must succeed.
 pub(crate) trait Succeed {
-    /// Runs it, which says itself what is wrong.
+    /// Runs it, and returns an error if it fails. The command prints its own errors.
     fn succeed(&mut self) -> anyhow::Result<()>;
 }
 

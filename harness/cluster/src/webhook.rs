@@ -22,16 +22,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::Cluster;
 use crate::tools::Succeed;
 
-/// What gives the `response` of an AdmissionReview, as `AdmissionResponse` has it, less the uid.
+/// A function that returns the `response` to an AdmissionReview, as in `AdmissionResponse`, without the uid.
 pub trait Admit: Fn(&Value) -> Value + Send + Sync + 'static {}
 impl<F: Fn(&Value) -> Value + Send + Sync + 'static> Admit for F {}
 
 impl Cluster {
-    /// Answers AdmissionReviews with `admit`, until the cluster ends; gives the `clientConfig` of the webhook.
+    /// Answers AdmissionReviews with `admit` until the cluster ends. Returns the `clientConfig` of the webhook.
     ///
     /// # Errors
     ///
-    /// Where there is no certificate to be had, or no port.
+    /// A certificate cannot be created, or there is no free port.
     pub fn serve_webhook(&self, admit: impl Admit) -> anyhow::Result<Value> {
         let listener = self.call(TcpListener::bind("127.0.0.1:0"))?;
         let port = listener.local_addr()?.port();
@@ -75,7 +75,7 @@ async fn answer(request: Request<Incoming>, admit: Arc<impl Admit>) -> Result<Re
         let answer = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
         anyhow::Ok(Response::builder().header("content-type", "application/json").body(answer.to_string().into())?)
     };
-    // The API server tells whoever asked that the webhook failed.
+    // The API server reports to its client that the webhook failed.
     Ok(answered.await.unwrap_or_else(|error| {
         let mut failed = Response::new(error.to_string().into());
         *failed.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;

@@ -1,4 +1,5 @@
-//! The fixture itself: what is left of it, that several run side by side, the driver of our own, and its versions.
+//! Tests of the fixture itself: nothing is left of it, several run at the same time, the CSI driver is correct, and the
+//! table of versions is right.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,7 +13,7 @@ use anyhow::{Context, ensure};
 use libtest_mimic::{Arguments, Trial};
 use volsync_policy_cluster::{Cluster, Store};
 
-/// With this argument the program holds a cluster until it is killed.
+/// With this argument, the program holds a cluster until it is killed.
 const HOLD: &str = "hold-a-cluster";
 
 fn main() -> ExitCode {
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         }
     }
     let mut arguments = Arguments::from_args();
-    // Each looks at what the machine has before and after.
+    // Each test looks at the whole machine before and after.
     arguments.test_threads = Some(1);
     let trials = vec![
         trial("a_cluster_whose_process_is_killed_leaves_nothing", killed),
@@ -43,14 +44,14 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cluster")
 }
 
-/// What of clusters can be seen on the machine.
+/// What can be seen of clusters on the machine.
 #[derive(Debug, PartialEq)]
 struct Machine {
-    /// Processes by their ids that run in other namespaces than ours.
+    /// The ids of the processes that run in other namespaces than this one.
     processes: BTreeMap<String, String>,
     groups: Vec<PathBuf>,
     states: Vec<PathBuf>,
-    /// What stands where programs leave what they keep, and stores in the folder for temporary files.
+    /// The files of programs outside the state directories, and stores in the directory for temporary files.
     files: Vec<PathBuf>,
     mounts: String,
     network: String,
@@ -92,7 +93,7 @@ impl Machine {
         })
     }
 
-    /// Waits until the machine is like this again.
+    /// Waits until the machine is in this state again.
     fn again(&self) -> anyhow::Result<()> {
         let limit = Instant::now() + Duration::from_secs(60);
         while Machine::look()? != *self {

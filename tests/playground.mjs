@@ -90,7 +90,7 @@ const drop = (page, files) =>
 const GALLERY = "gallery/";
 const storyCases = (id) => cases.filter(({ label }) => label === GALLERY + id);
 
-test("every case has in the browser the bytes of the native engine", async (t) => {
+test("every case has the same bytes in the browser as in the native engine", async (t) => {
   const page = await open(t, { path: "/" });
   const answers = await page.evaluate(async (cases) => {
     const { call } = await import("/package/index.js");
@@ -107,7 +107,7 @@ test("every case has in the browser the bytes of the native engine", async (t) =
   cases.forEach(({ label, name, answer }, index) => assert.equal(answers[index], answer, `${label}: ${name}`));
 });
 
-test("every step of every story has the verdict of the native engine, and every file of them is told", async (t) => {
+test("every step of every story has the verdict of the native engine, and no file is left out", async (t) => {
   const page = await open(t);
   const told = [];
   for (const button of await page.locator("#story-list button").all()) {
@@ -128,7 +128,7 @@ test("every step of every story has the verdict of the native engine, and every 
   assert.deepEqual(told.toSorted(), [...files].toSorted());
 });
 
-test("a mistake in settings is marked on its line, and the answer comes back with its correction", async (t) => {
+test("a mistake in settings is marked on its line, and the answer returns once it is corrected", async (t) => {
   const page = await open(t);
   await type(page, "settings", "gate: evidence\nbackup:\n  retain:\n    hourly: 24\n  pruneIntervalDays: soon\n");
   await page.locator("#verdict.faults").waitFor();
@@ -144,7 +144,7 @@ test("a mistake in settings is marked on its line, and the answer comes back wit
   assert.match(await page.locator("#panel").textContent(), /pruneIntervalDays: 3\n/);
 });
 
-test("what is no YAML is marked where it breaks", async (t) => {
+test("invalid YAML is marked where it breaks", async (t) => {
   const page = await open(t);
   await type(page, "claim", "kind: PersistentVolumeClaim\nmetadata: {name: data\n");
   await page.locator("#verdict.faults").waitFor();
@@ -158,7 +158,7 @@ test("a claim that the policy refuses is marked at its place, and still has an a
   assert.match(await page.locator("#claim .cm-lintRange-error").first().textContent(), /ownerReferences/);
 });
 
-test("evidence in words is the evidence as YAML, and the answer follows both", async (t) => {
+test("the form and the YAML show the same evidence, and the answer follows both", async (t) => {
   const page = await open(t);
   await page.getByLabel("The repository", { exact: true }).selectOption({ label: "can't be read: access was denied" });
   assert.equal(await code(page), "RepositoryUnread");
@@ -175,7 +175,7 @@ test("evidence in words is the evidence as YAML, and the answer follows both", a
   assert.equal(await code(page), "NoEvidence");
 });
 
-test("evidence that makes no sense is marked, and the form waits until it does", async (t) => {
+test("invalid evidence is marked, and the form waits until it is valid", async (t) => {
   const page = await open(t);
   await page.locator("#evidence summary").click();
   for (const nonsense of ["repository: holds", "5", "- a", "claim: {volume: {of: 3}}", "backup: {ours: null}"]) {
@@ -188,7 +188,7 @@ test("evidence that makes no sense is marked, and the form waits until it does",
   assert.deepEqual(page.said, []);
 });
 
-test("a cell of the map loads the evidence that it stands for", async (t) => {
+test("a cell of the map loads its evidence", async (t) => {
   const page = await open(t);
   const cell = page.locator("#cells td button", { hasText: "SnapshotsGone" }).first();
   await cell.click();
@@ -217,7 +217,7 @@ test("every answer to every question is read back as it was given", async (t) =>
   }
 });
 
-test("a link brings back all that was typed but the credentials", async (t) => {
+test("a link restores everything that was typed except the credentials", async (t) => {
   const page = await open(t);
   await page.locator('[data-story="old-volume"]').click();
   await type(page, "settings", "backup: {retain: {hourly: 48}} # a comment\n");
@@ -237,7 +237,7 @@ test("a link brings back all that was typed but the credentials", async (t) => {
   assert.equal(await broken.locator("#told").textContent(), "The link cannot be read.");
 });
 
-test("what is served says where it is", async (t) => {
+test("the server prints its address", async (t) => {
   const server = spawn(process.execPath, ["wasm/playground/serve.mjs", BUILT, "0"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -250,7 +250,7 @@ test("what is served says where it is", async (t) => {
   }
 });
 
-test("a credential is in no link, request, storage, history or message, and nothing leaves the origin", async (t) => {
+test("a credential is in no link, request, storage, history or message, and nothing is sent to another origin", async (t) => {
   const canary = "canary-of-the-credentials";
   const page = await open(t);
   const secret = { RESTIC_REPOSITORY: `s3:http://${canary}/b`, RESTIC_PASSWORD: canary, AWS_ACCESS_KEY_ID: canary };
@@ -293,7 +293,7 @@ test("a credential is in no link, request, storage, history or message, and noth
   );
 });
 
-test("nothing is said on the console, and nothing is tried that the content security policy forbids", async (t) => {
+test("the console stays empty, and the content security policy is not violated", async (t) => {
   const page = await open(t);
   await type(page, "settings", "gate: x");
   await page.locator("#settings .cm-lintRange-error").hover();
@@ -310,7 +310,7 @@ for (const colorScheme of ["light", "dark"]) {
     [1440, 1000],
     [390, 844],
   ]) {
-    test(`axe finds nothing serious, ${colorScheme}, ${width} wide`, async (t) => {
+    test(`axe finds no serious problem, ${colorScheme}, ${width} wide`, async (t) => {
       const page = await open(t, { colorScheme, viewport: { width, height }, bypassCSP: true });
       await page.addScriptTag({ path: AXE });
       const check = async () => {
@@ -347,7 +347,7 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-test("all of it can be reached and used from the keyboard", async (t) => {
+test("everything can be reached and used with the keyboard", async (t) => {
   const page = await open(t);
   const reached = new Set();
   const wanted = await page.evaluate(
@@ -395,7 +395,7 @@ test("keys of settings are completed from the schema", async (t) => {
   assert.equal(await complete("profile: seed\ngate: ", "e", "evidence"), "profile: seed\ngate: evidence");
 });
 
-test("files that are dropped go where they belong", async (t) => {
+test("files that are dropped go into the right editors", async (t) => {
   const page = await open(t);
   const example = (name) => readFileSync(new URL(`../examples/${name}.yaml`, import.meta.url), "utf-8");
   const [claim, credentials, settings] = ["claim", "credentials", "settings"].map(example);
@@ -477,7 +477,7 @@ test("a dump that is dropped is explained as the command does, and no value of i
   assert.deepEqual(page.said, []);
 });
 
-test("a dump is opened from the keyboard, and follows the settings until something else is changed", async (t) => {
+test("a dump can be opened with the keyboard, and follows the settings until something else is changed", async (t) => {
   const page = await open(t);
   const chooser = page.waitForEvent("filechooser");
   await page.locator("#open-dump").focus();
@@ -510,7 +510,7 @@ test("a dump is opened from the keyboard, and follows the settings until somethi
   assert.equal(await code(page), "RepositoryUnread");
 });
 
-test("what is no dump is told with its place, and changes nothing", async (t) => {
+test("an invalid dump is reported with its place, and changes nothing", async (t) => {
   const page = await open(t);
   const expected = await code(page);
   const told = (words) => page.locator("#told", { hasText: words }).waitFor();
@@ -548,7 +548,7 @@ test("what is no dump is told with its place, and changes nothing", async (t) =>
   assert.deepEqual(page.said, []);
 });
 
-test("what is shown is copied whole", async (t) => {
+test("the copy button copies everything that is shown", async (t) => {
   const page = await open(t);
   await page.locator('[data-story="came-back-empty"]').click();
   await page.locator("#manifests .copy").click();
@@ -576,7 +576,7 @@ test("manifests are downloaded as YAML", async (t) => {
   );
 });
 
-test("what differs from the answer before, and from the other profile's, is shown", async (t) => {
+test("changes since the previous answer, and with the other profile, are shown", async (t) => {
   const page = await open(t);
   await type(page, "settings", "backup: {pruneIntervalDays: 3}");
   await page.locator("#view").selectOption("before");
@@ -596,7 +596,7 @@ test("after the first load it works without a network", async (t) => {
   assert.equal(await code(page), "LedgerUnread");
 });
 
-test("what reads dumps is fetched with the first, and others are read without a network", async (t) => {
+test("the module for dumps is fetched with the first one, and others are read without a network", async (t) => {
   const page = await open(t);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.waitForFunction(() => navigator.serviceWorker.controller);
@@ -612,7 +612,7 @@ test("what reads dumps is fetched with the first, and others are read without a 
   await page.locator("#code", { hasText: "FreshVolume" }).waitFor();
 });
 
-test("the first answer waits for the page, its style, its script and the module, and for nothing else", async (t) => {
+test("the first answer needs only the page, its style, its script and the module", async (t) => {
   const page = await open(t);
   const [entry] = await page.evaluate(() =>
     performance.getEntriesByName("answered").map(({ startTime }) => ({

@@ -1,4 +1,4 @@
-// Builds the page from its sources, the npm package beside which it stands, and the cases that its stories are.
+// Builds the page from its sources, the npm package, and the cases of its stories.
 // node build.mjs PACKAGE INTO
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -10,10 +10,10 @@ import { build } from "esbuild";
 const [, , from, to] = process.argv;
 const [here, into] = [dirname(fileURLToPath(import.meta.url)), resolve(to)];
 
-/** What a page of tools may weigh on the wire, in bytes of gzip. */
+/** The budgets on the wire, in bytes after gzip. */
 const BUDGETS = { "playground.js": 250_000, "policy_bg.wasm": 160_000, "dump_bg.wasm": 450_000 };
 
-/** What is fetched when a dump is read, and not before. */
+/** The files that are fetched only when a dump is read. */
 const LATER = ["dump_bg.wasm"];
 
 rmSync(into, { recursive: true, force: true });
@@ -37,7 +37,8 @@ await bundle("main.ts", { outfile: join(into, "playground.js") });
 for (const file of ["index.html", "playground.css", "icon.svg"]) cpSync(join(here, file), join(into, file));
 for (const file of ["policy_bg.wasm", ...LATER]) cpSync(join(from, file), join(into, file));
 
-// The worker is called after what it holds: other contents make another worker, which fetches all of them anew.
+// The worker contains the hash of all files. If one of them changes, so does the worker, which then fetches all of
+// them.
 const files = readdirSync(into).sort();
 const hash = createHash("sha256");
 for (const file of files) hash.update(file).update(readFileSync(join(into, file)));

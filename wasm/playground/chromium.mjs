@@ -1,4 +1,4 @@
-// Starts Debian's Chromium, with nothing of its own to say to the network, and nothing to leave at home.
+// Starts Debian's Chromium without background requests, and with a temporary home directory.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ const QUIET = [
   "--no-first-run",
 ];
 
-/** A browser with a new profile, in a home of its own. Chromium has no sandbox for root. */
+/** A browser with a new profile and a home directory of its own. For root, Chromium has no sandbox. */
 export const launch = async () => {
   const home = mkdtempSync(join(tmpdir(), "volsync-policy-chromium-"));
   const browser = await chromium.launch({

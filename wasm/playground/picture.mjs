@@ -1,4 +1,4 @@
-// Takes the README's picture of the page that was built.
+// Takes the picture of the built page that is in the README.
 // node picture.mjs PAGE FILE
 import { launch } from "./chromium.mjs";
 import { serve } from "./serve.mjs";

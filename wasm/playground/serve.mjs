@@ -1,4 +1,4 @@
-// Serves a folder on loopback.
+// Serves a directory on loopback.
 // node serve.mjs FOLDER [PORT]
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -14,13 +14,13 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** The file that a path names, or nothing; a folder's is its page. */
+/** The file for a path, or nothing. For a directory, it is its page. */
 const find = (folder, path) => {
   const file = join(folder, normalize(decodeURIComponent(path)), path.endsWith("/") ? "index.html" : "");
   return statSync(file, { throwIfNoEntry: false })?.isFile() ? file : undefined;
 };
 
-/** A server of what is in `folder`, on a free port unless one is named. */
+/** A server for the files in `folder`, on the given port, or on a free one. */
 export const serve = (folder, port = 0) =>
   new Promise((resolve, reject) => {
     const server = createServer((request, response) => {

@@ -2,16 +2,16 @@
 import type { Plan, Verdict } from "volsync-policy";
 import { copying, element, fill, prose } from "./dom.js";
 
-/** Something that keeps the policy from an answer. */
+/** A problem because of which there is no answer. */
 export interface Fault {
-  /** The editor's name, and the line in it. */
+  /** The name of the editor, and the line in it. */
   place: string;
   message: string;
-  /** Goes there. */
+  /** Puts the cursor there. */
   go(): void;
 }
 
-/** What became of a claim, in a word; each has a colour and a sign. */
+/** What happens to a claim, in a word, each with a colour and a sign. */
 type Tone = "runs" | "waits" | "held" | "paused" | "removed" | "kept" | "refused";
 
 const TONES: { [tone in Tone]: { sign: string; words: string } } = {
@@ -24,7 +24,7 @@ const TONES: { [tone in Tone]: { sign: string; words: string } } = {
   refused: { sign: "✕", words: "Refused" },
 };
 
-/** How a verdict is shown. */
+/** The appearance of a verdict. */
 export function tone({ verdict, refusal }: Plan): Tone {
   if (refusal !== null || verdict.admission === "deny") return "refused";
   if (verdict.backup === "release") return "runs";
@@ -35,7 +35,7 @@ export function tone({ verdict, refusal }: Plan): Tone {
 /** The sign and the words of a verdict. */
 export const signed = (plan: Plan): { sign: string; words: string } => TONES[tone(plan)];
 
-/** Shows a plan, and in `brief` no more than what was decided. */
+/** Shows a plan, and only the decision in `brief`. */
 export function showPlan(
   target: Element,
   brief: Element,
@@ -94,7 +94,7 @@ export function showPlan(
   );
 }
 
-/** Shows what keeps the policy from an answer. */
+/** Shows the problems because of which there is no answer. */
 export function showFaults(target: Element, brief: Element, faults: Fault[]): void {
   target.className = brief.className = "faults";
   brief.textContent = "! This cannot be read";
@@ -109,7 +109,7 @@ export function showFaults(target: Element, brief: Element, faults: Fault[]): vo
       "p",
       { class: "tone" },
       element("span", { class: "sign", "aria-hidden": "true" }, "!"),
-      "This cannot be read",
+      "The input is invalid",
     ),
     element("ul", {}, ...faults.map(item)),
   );
@@ -120,7 +120,7 @@ const titled = (title: string, ...body: Node[]) => element("div", { class: "part
 const accept = ({ namespace, name }: { namespace: string; name: string }, hold: string) =>
   `kubectl annotate pvc ${name} -n ${namespace} volsync-policy.io/accept="${hold} <reason>"`;
 
-/** What is done with each object, in words. */
+/** The action on each object, in words. */
 function done(plan: Plan): [string, string][] {
   const { verdict, manifests, patch } = plan;
   const denied = verdict.admission === "deny" && "is rejected";
@@ -150,7 +150,7 @@ const RESTORE: { [action in Verdict["restore"]]: string } = {
 };
 
 const BACKUP: { [action in Verdict["backup"]]: string } = {
-  release: "runs: at once where it is new, then on its schedule",
+  release: "runs: at once if it is new, then on its schedule",
   pause: "is rendered paused",
   withhold: "is not created for now",
   keep: "stays as it is",

@@ -1,4 +1,4 @@
-// Completion from a JSON Schema, in YAML that is written in blocks.
+// Completion from a JSON Schema, for YAML in block style.
 import type { Completion, CompletionContext, CompletionSource } from "@codemirror/autocomplete";
 import { element, prose } from "./dom.js";
 
@@ -18,9 +18,9 @@ interface Schema {
   default?: unknown;
 }
 
-/** Offers the keys and the values that `root` allows where the cursor is. */
+/** Offers the keys and values that `root` allows at the cursor. */
 export function completion(root: Schema): CompletionSource {
-  /** A schema and all that it is made of. */
+  /** A schema and the schemas that it is composed of. */
   const whole = (schema: Schema): Schema[] => {
     const reference = schema.$ref?.split("/").pop();
     const inner = [schema.allOf, schema.anyOf, schema.oneOf].flatMap((schemas) => schemas ?? []);
@@ -61,7 +61,7 @@ function option(label: string, schema: Schema, type: string, apply: string): Com
   return { label, type, apply, ...(standard.length < 24 && { detail: standard }), ...(description && { info }) };
 }
 
-/** Where the cursor is: below which keys, at the value of which one, and what of the word is written. */
+/** The context of the cursor: the keys above it, the key whose value it is in, and the start of the word. */
 function cursor({ state, pos }: CompletionContext): { path: string[]; key: string | undefined; written: string } {
   const line = state.doc.lineAt(pos);
   const text = line.text.slice(0, pos - line.from);

@@ -1,31 +1,31 @@
-// YAML: what it says, and where in it a place of the policy's stands.
+// YAML: what a text contains, and where a place that the policy names is in it.
 import type { Problem } from "volsync-policy";
 import { isMap, isNode, isPair, isSeq, LineCounter, parseDocument, stringify, type Document, type Pair } from "yaml";
 
-/** A stretch of text. */
+/** A range of text. */
 export interface Range {
   from: number;
   to: number;
 }
 
-/** What is wrong, and where. */
+/** A problem, and where it is. */
 export interface Mark extends Range {
   message: string;
 }
 
-/** The text of one editor, read. */
+/** The text of an editor, parsed. */
 export interface Read {
-  /** What it says; nothing where it says nothing, or is no YAML. */
+  /** The value; undefined if the text is empty or invalid YAML. */
   value: unknown;
-  /** Where it is no YAML. */
+  /** The places where it is invalid YAML. */
   faults: Mark[];
-  /** Where a place in it stands: the innermost part of it that is there. */
+  /** The range of a place: of its innermost part that exists. */
   place(path: Step[]): Range;
 }
 
 type Step = string | number;
 
-/** Reads a text. */
+/** Parses a text. */
 export function read(text: string): Read {
   const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false });
   const faults = document.errors.map(({ message, pos: [from, to] }) => ({ from, to, message }));
@@ -43,7 +43,7 @@ export function write(value: unknown): string {
   return value === undefined ? "" : stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-/** A text in which a place has another value, or none; all else stays as it is written. */
+/** A text in which the value at a place is replaced or removed. The rest stays as it is written. */
 export function changed(text: string, path: Step[], value: unknown): string {
   const document = parseDocument(text);
   if (value === undefined) document.deleteIn(path);
@@ -51,7 +51,7 @@ export function changed(text: string, path: Step[], value: unknown): string {
   return document.toString({ lineWidth: 0 });
 }
 
-/** The steps of a path as the policy writes it: `request.metadata.labels["a/b"][0]`. */
+/** The steps of a path in the policy's notation: `request.metadata.labels["a/b"][0]`. */
 export function steps(path: string): Step[] {
   const parts = path.matchAll(/([A-Za-z0-9_]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]/g);
   return [...parts].map(([, word, index, key]) =>
@@ -80,7 +80,7 @@ function place(document: Document, path: Step[], text: string): Range {
   return found;
 }
 
-/** A key and, where it stands on the same line as its value, the value. */
+/** The range of a key and, if it is on the same line, its value. */
 function rangeOf({ key, value }: Pair): Range | undefined {
   const [one, other] = [ranged(key), isMap(value) || isSeq(value) ? undefined : ranged(value)];
   return one && { from: one.from, to: Math.max(one.to, other?.to ?? 0) };

@@ -1,8 +1,8 @@
-// Elements, briefly.
+// Helpers for elements of the page.
 
 type Child = Node | string | null | undefined | false;
 
-/** The element of the page that has this id. */
+/** The element with this id. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`the page has no #${id}`);
@@ -23,17 +23,17 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Puts these in the place of all that an element holds. */
+/** Replaces the children of an element. */
 export function fill(parent: Element, ...children: Child[]): void {
   parent.replaceChildren(...present(children));
 }
 
-/** Says something to whoever looks at the page, or listens to it. */
+/** Shows a message, and announces it to screen readers. */
 export function tell(what: string): void {
   fill(byId("told"), ...prose(what));
 }
 
-/** Copies a text; says whether the browser let it. */
+/** Copies a text. Returns whether the browser allowed it. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -54,7 +54,7 @@ export function copying(text: string | (() => string | undefined)): HTMLButtonEl
   return button;
 }
 
-/** Text in which what stands in backticks is code. */
+/** Text in which parts in backticks are shown as code. */
 export function prose(text: string): Node[] {
   return text
     .split("`")

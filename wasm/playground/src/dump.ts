@@ -1,24 +1,24 @@
-// A dump that somebody brings: which claims are in it, and what it tells of the one that is chosen.
+// A dump that a user opens: its claims, and what it says about the chosen one.
 import { readDump, type ClaimOfDump, type Dump, type Explanation, type Shared } from "volsync-policy";
 import { byId, element, fill, prose } from "./dom.js";
 
-/** The bytes that a page can well read. */
+/** The largest file that a page can handle, in bytes. */
 const LIMIT = 64_000_000;
 
-/** Nothing else that a page takes has so many characters. */
+/** A longer text is a dump, because nothing else that the page opens is so long. */
 const LARGE = 1_000_000;
 
-/** A list, of objects or of the keys of a store. */
+/** A list of objects, or of the keys of a store. */
 const LIST = /^items:|"(items|Contents)": *\[|"kind": *"\w*List"/m;
 
-/** An object, not within another, that nothing else has. */
+/** An object at the top level of a kind that only dumps contain. */
 const OBJECT =
   /^ {0,4}"?kind"?: *"?(StoreListing|PersistentVolume|Replication(Source|Destination)|Job|VolumeSnapshot|Namespace)\b/m;
 
-/** Whether a text looks like a dump. It is not parsed, which would take minutes of a large one. */
+/** Whether a text looks like a dump. It is not parsed, because that would take minutes for a large one. */
 export const isDump = (text: string) => text.length > LARGE || LIST.test(text) || OBJECT.test(text);
 
-/** Reads a file; throws where it is too large for a page. */
+/** Reads a file. Throws if it is too large for a page. */
 export async function textOf(file: File): Promise<{ name: string; text: string }> {
   const { name, size } = file;
   if (size <= LIMIT) return { name, text: await file.text() };
@@ -27,7 +27,7 @@ export async function textOf(file: File): Promise<{ name: string; text: string }
   throw new Error(`${name}: too large: it has ${is}, and a page takes ${most}; ${hint}`);
 }
 
-/** The claim that was chosen, what the dump tells of it, and how long that took; there may be no answer. */
+/** The chosen claim, what the dump says about it, and how long that took. There may be no answer. */
 export type Told = Pick<ClaimOfDump, "request"> & Partial<Explanation> & { milliseconds: number };
 
 /** The dump on the page. */
@@ -39,10 +39,10 @@ export class Opened {
   readonly #chosen: () => void;
   #dump: Dump | undefined;
   #listed: ClaimOfDump[] = [];
-  /** What they were listed by. */
+  /** The settings and credentials with which the claims were listed. */
   #listedBy = "";
 
-  /** Fills the page's section; `chosen` is told of whatever its user chooses. */
+  /** Fills the section of the page. `chosen` is called for every choice of the user. */
   constructor(chosen: () => void) {
     this.#chosen = chosen;
     for (const control of [this.#claims, this.#assumes]) control.addEventListener("change", chosen);
@@ -58,7 +58,7 @@ export class Opened {
     );
   }
 
-  /** Reads one, and chooses a claim of it. Throws where it cannot be read, or no claim is in it. */
+  /** Reads a dump, and chooses one of its claims. Throws if it cannot be read, or contains no claim. */
   async open(files: { name: string; text: string }[], shared: Shared): Promise<void> {
     const names = files.map(({ name }) => name).join(", ");
     const dump = await readDump(files);
@@ -74,7 +74,7 @@ export class Opened {
     this.#chosen();
   }
 
-  /** What it tells of the claim that is chosen; nothing where none is. */
+  /** What the dump says about the chosen claim; undefined if none is chosen. */
   tell(shared: Shared): Told | undefined {
     if (!this.#dump || this.#claims.value === "") return undefined;
     const [index, by] = [Number(this.#claims.value), JSON.stringify(shared)];
@@ -91,13 +91,13 @@ export class Opened {
     }
   }
 
-  /** Chooses no claim of it: what is on the page is not what it tells. */
+  /** Chooses no claim, because the page no longer shows what the dump says. */
   leave(): void {
     this.#claims.selectedIndex = 0;
     this.#say([]);
   }
 
-  /** Shows the claims that were listed by something, and chooses the one at `index`. */
+  /** Shows the claims as listed with `shared`, and chooses the one at `index`. */
   #show(claims: ClaimOfDump[], index: number, by: string): void {
     [this.#listed, this.#listedBy] = [claims, by];
     const group = (label: string, isOfIt: (claim: ClaimOfDump) => boolean) => {
@@ -138,7 +138,7 @@ export class Opened {
   }
 }
 
-/** Its claims; by the settings that hold by default where there are none that can be read. */
+/** The claims of a dump, listed with the default settings if the given ones are invalid. */
 function list(dump: Dump, shared: Shared): ClaimOfDump[] {
   try {
     return dump.claims(shared);

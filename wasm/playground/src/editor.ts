@@ -1,5 +1,5 @@
-// An editor for YAML. It stands in a shadow root of its own, where CodeMirror needs no inline style: the page's content
-// security policy allows none.
+// An editor for YAML. It has a shadow root, in which CodeMirror needs no inline style, because the content security
+// policy of the page allows none.
 import { autocompletion, completionKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { yaml, yamlLanguage } from "@codemirror/lang-yaml";
@@ -45,7 +45,7 @@ export class Editor {
   readonly #view: EditorView;
   readonly #root: ShadowRoot;
 
-  /** Makes one in `parent`, called `label`; `changed` is told of whatever its user does to it. */
+  /** Creates an editor in `parent`, with the name `label`. `changed` is called when the user changes its text. */
   constructor(parent: Element, label: string, changed: () => void, complete?: CompletionSource) {
     const host = element("div", { class: "editor" });
     parent.append(host);
@@ -74,7 +74,7 @@ export class Editor {
     this.#view = new EditorView({ state, parent: this.#root, root: this.#root });
   }
 
-  /** What it holds. */
+  /** The text of the editor. */
   get text(): string {
     return this.#view.state.doc.toString();
   }
@@ -84,7 +84,7 @@ export class Editor {
     this.#view.dispatch({ changes: { from: 0, to: this.#view.state.doc.length, insert: text } });
   }
 
-  /** Marks what is wrong. */
+  /** Marks problems. */
   mark(marks: Mark[]): void {
     const { length } = this.#view.state.doc;
     const within = (at: number) => Math.min(at, length);
@@ -97,19 +97,19 @@ export class Editor {
     this.#view.dispatch(setDiagnostics(this.#view.state, diagnostics));
   }
 
-  /** The line, from 1, on which a place of it stands. */
+  /** The number of the line, from 1, of a place in the text. */
   lineAt(at: number): number {
     return this.#view.state.doc.lineAt(Math.min(at, this.#view.state.doc.length)).number;
   }
 
-  /** Puts the cursor there. */
+  /** Puts the cursor at a place. */
   focus(at = 0): void {
     this.#view.focus();
     this.#view.dispatch({ selection: { anchor: Math.min(at, this.#view.state.doc.length) }, scrollIntoView: true });
   }
 }
 
-/** YAML in colours, to be read. */
+/** YAML with colours, for reading. */
 export function highlighted(text: string): DocumentFragment {
   const made = document.createDocumentFragment();
   const put = (part: string, classes: string) =>

@@ -1,4 +1,4 @@
-// Evidence as questions with answers in words. What is made up here is always the same, and hangs together.
+// Evidence as questions with answers in words. Invented values are always the same, and consistent.
 import type {
   Evidence,
   Failure,
@@ -27,42 +27,42 @@ const CAPACITY = "1Gi";
 const VOLUME: VolumeId = { driver: DRIVER, handle: "vol-2" };
 const OTHER_VOLUME: VolumeId = { driver: DRIVER, handle: "vol-1" };
 
-/** What is known of the claim itself. */
+/** What the questions need to know about the claim. */
 export interface About {
   uid: string;
   capacity: string;
 }
 
-/** Something to know, and what can be known of it. */
+/** A question about the evidence, and its answers. */
 export interface Question {
-  /** What it is about: the beginning of a sentence. */
+  /** The subject: the beginning of a sentence. */
   topic: string;
-  /** How the sentence may go on, by a key for each. */
+  /** The possible ends of the sentence, each with a key. */
   answers: { [key: string]: string };
-  /** Which of them holds; nothing where none does. */
+  /** The key of the answer; undefined if none applies. */
   read(evidence: Evidence): string | undefined;
-  /** Makes it hold. */
+  /** Changes the evidence so that an answer applies. */
   write(evidence: Evidence, key: string, about: About): void;
 }
 
-/** Something to count. */
+/** A number in the evidence. */
 export interface Count {
   topic: string;
   least: number;
-  /** How many; nothing where there is nothing to count. */
+  /** The number; undefined if there is nothing to count. */
   read(evidence: Evidence): number | undefined;
   write(evidence: Evidence, value: number): void;
 }
 
-/** Something that is so or not. */
+/** A fact that is true or false. */
 export interface Fact {
   topic: string;
-  /** Whether it is so; nothing where it cannot be. */
+  /** Whether it is true; undefined if it does not apply. */
   read(evidence: Evidence): boolean | undefined;
   write(evidence: Evidence, value: boolean): void;
 }
 
-/** Questions about one thing. */
+/** The questions about one topic. */
 export interface Topic {
   title: string;
   questions: Question[];
@@ -70,7 +70,7 @@ export interface Topic {
   facts: Fact[];
 }
 
-/** What an observer finds who looks at a claim that was just created in a cluster where it never was before. */
+/** The evidence for a claim that was just created, in a cluster where it never existed before. */
 export function begin({ uid }: About): Evidence {
   return {
     cluster: "blue",
@@ -98,7 +98,7 @@ const UNREAD = Object.fromEntries(
 );
 const NOT_READ = { unread: "was not read" };
 
-/** The key of a variant: its name, of what could not be read with the reason. */
+/** The key of a variant: its name or, if something could not be read, the reason. */
 function variant(value: unknown): string {
   if (typeof value === "string") return value;
   const [name, inner] = Object.entries(value ?? { unread: "notTried" })[0] ?? ["", ""];
@@ -165,9 +165,9 @@ const claim: Topic = {
       },
     },
     {
-      topic: "Its volume was filled",
+      topic: "Its volume was populated",
       answers: {
-        unknown: "by nobody, or nobody knows",
+        unknown: "from nothing, or it is unknown",
         restored: "from the restore's image",
         other: "from another image",
       },
@@ -229,8 +229,8 @@ const store: Topic = {
         absent: "does not exist",
         initialised: "was never backed up to",
         holds: "has snapshots",
-        emptied: "has data, and no snapshot any more",
-        damaged: "is none: something else stands there",
+        emptied: "has data, but no snapshot any more",
+        damaged: "is damaged, or is something else",
         ...UNREAD,
       },
       read: ({ repository }) => variant(repository),
@@ -250,7 +250,7 @@ const store: Topic = {
     {
       topic: "The ledger",
       answers: {
-        none: "knows nothing of the claim",
+        none: "has no entry for the claim",
         entry: "has an entry for the claim",
         uninitialised: "does not exist yet",
         otherStore: "is another store's",
@@ -346,7 +346,7 @@ const store: Topic = {
   ],
   facts: [
     {
-      topic: "a person declared that its backups are gone for good",
+      topic: "a person declared that its backups are permanently lost",
       read: (evidence) => (entry(evidence) ? entry(evidence)?.retired === true : undefined),
       write(evidence, value) {
         const known = entry(evidence);
@@ -374,7 +374,7 @@ const restore: Topic = {
       topic: "The restore",
       answers: {
         absent: "does not exist",
-        running: "is at work",
+        running: "is in progress",
         newest: "restored the newest snapshot",
         older: "restored an older snapshot",
         elsewhere: "restored a snapshot that is not listed",
@@ -411,8 +411,8 @@ const restore: Topic = {
       topic: "VolSync's populator",
       answers: {
         idle: "does nothing",
-        restored: "fills the claim from the restore's image",
-        other: "fills the claim from another image",
+        restored: "populates the claim from the restore's image",
+        other: "populates the claim from another image",
         ...NOT_READ,
       },
       read(evidence) {
@@ -430,7 +430,7 @@ const restore: Topic = {
   ],
   counts: [
     {
-      topic: "times it has failed",
+      topic: "failed attempts",
       least: 0,
       read: (evidence) => (running(evidence) ? (running(evidence)?.failures ?? 0) : undefined),
       write(evidence, value) {
@@ -439,7 +439,7 @@ const restore: Topic = {
       },
     },
     {
-      topic: "other restores that go first",
+      topic: "other restores ahead of it",
       least: 0,
       read({ slot }) {
         const known = slot as "free" | { queued: number } | undefined;
@@ -460,7 +460,7 @@ const restore: Topic = {
       },
     },
     {
-      topic: "its image was taken away again",
+      topic: "its image is consumed",
       read: (evidence) => (done(evidence) ? done(evidence)?.consumed === true : undefined),
       write(evidence, value) {
         const known = done(evidence);
@@ -502,7 +502,7 @@ const backup: Topic = {
       answers: {
         absent: "does not exist",
         same: "is as it would be rendered",
-        elsewhere: "points at another repository",
+        elsewhere: "names another repository",
         password: "has another password",
         foreign: "is someone else's",
         ...NOT_READ,
@@ -534,8 +534,8 @@ const backup: Topic = {
   ],
 };
 
-/** All that can be asked, in the order in which a claim meets it. */
+/** All questions, in the order in which they matter in the life of a claim. */
 export const TOPICS: Topic[] = [store, claim, restore, backup];
 
-/** What the storage that the claim requests is taken for where it does not say. */
+/** The storage that the claim requests, if it does not say. */
 export const capacityOf = (requested: unknown): string => (typeof requested === "string" ? requested : CAPACITY);

@@ -1,9 +1,9 @@
-// The evidence as a form: one sentence for each thing that can be known.
+// The evidence as a form, with one sentence for each question.
 import type { Evidence } from "volsync-policy";
 import { element } from "./dom.js";
 import { TOPICS, type Count, type Fact, type Question, type Topic } from "./evidence.js";
 
-/** Is told what to do to evidence. What that has to know of the claim, the page knows. */
+/** Is called with a change to the evidence. The page adds what the change needs to know about the claim. */
 type Changed = (change: (evidence: Evidence, about: Parameters<Question["write"]>[2]) => void) => void;
 
 /** The form on the page. */
@@ -12,14 +12,14 @@ export class Form {
   readonly #form: HTMLElement;
   readonly #changed: Changed;
 
-  /** Fills `form`; `changed` is told of whatever its user answers. */
+  /** Fills `form`. `changed` is called for each answer of the user. */
   constructor(form: HTMLElement, changed: Changed) {
     [this.#form, this.#changed] = [form, changed];
     form.append(...TOPICS.map((topic) => this.#topic(topic)));
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  /** Shows evidence, or that nobody looked. */
+  /** Shows evidence, or that there is none. */
   show(evidence: Evidence | undefined): void {
     this.#form.hidden = evidence === undefined;
     if (evidence) for (const redraw of this.#redraws) redraw(evidence);
@@ -37,7 +37,7 @@ export class Form {
   }
 
   #question({ topic, answers, read, write }: Question): HTMLElement {
-    const other = element("option", { value: "" }, "is as the YAML says");
+    const other = element("option", { value: "" }, "is as in the YAML");
     const options = Object.entries(answers).map(([value, words]) => element("option", { value }, words));
     const id = topic.toLowerCase().replace(/\W+/g, "-");
     const select = element("select", { id }, ...options, other);

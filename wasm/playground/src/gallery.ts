@@ -1,4 +1,4 @@
-// The stories on the page: which there are, and how the one that was chosen goes on.
+// The list of stories, and the steps of the chosen one.
 import { element, fill, prose } from "./dom.js";
 import { STORIES, type Step, type Story } from "./stories.js";
 
@@ -8,7 +8,7 @@ export class Gallery {
   readonly #told: HTMLElement;
   readonly #chosen: (step: Step) => void;
 
-  /** Lists the stories, and tells them in `told`; `chosen` is told of the step that is shown. */
+  /** Lists the stories, and shows the chosen one in `told`. `chosen` is called for each step that is shown. */
   constructor(list: HTMLElement, told: HTMLElement, chosen: (step: Step) => void) {
     [this.#told, this.#chosen] = [told, chosen];
     for (const story of STORIES) {
@@ -19,7 +19,7 @@ export class Gallery {
     }
   }
 
-  /** Shows a step of a story; the first of the first unless one is named. */
+  /** Shows a step of a story; by default the first step of the first story. */
   show(story = STORIES[0]!, index = 0): void {
     this.#press(story);
     const others = (who: string, what: string) => element("p", {}, element("strong", {}, who), " ", ...prose(what));
@@ -37,7 +37,7 @@ export class Gallery {
     this.#chosen(story.steps[index]!);
   }
 
-  /** Shows none. */
+  /** Shows no story. */
   clear(): void {
     this.#press(undefined);
     fill(this.#told);

@@ -1,20 +1,20 @@
-// Files that somebody brings: what each document in them is, by what it holds.
+// Files that a user opens. The content of each document shows what it is.
 import { schema } from "volsync-policy";
 import { parseAllDocuments } from "yaml";
 
-/** Parts of a review, each under its editor's name. */
+/** Parts of a review, each under the name of its editor. */
 export interface Sorted {
   values: { claim?: unknown; credentials?: unknown; settings?: unknown; evidence?: unknown };
-  /** How many documents are none of these. */
+  /** The number of documents that are none of these. */
   strange: number;
 }
 
 type Fields = { [key: string]: unknown };
 
-/** The keys by which settings and evidence are told apart. */
+/** The keys by which settings and evidence are distinguished. */
 const keysOf = (of: "settings" | "evidence") => Object.keys(schema(of).properties as Fields);
 
-/** Sorts the documents of some texts. The last of a kind counts; of a file of test cases the first. */
+/** Sorts the documents of some texts. The last of each kind counts; of a file with test cases, the first. */
 export function sort(texts: string[]): Sorted {
   const sorted: Sorted = { values: {}, strange: 0 };
   for (const document of texts.flatMap(documents)) {
@@ -43,7 +43,7 @@ function recognise(document: Fields): Sorted["values"] | undefined {
   if (document.kind === "PersistentVolumeClaim" || document.kind === "AdmissionReview") return { claim: document };
   if (document.kind === "Secret") return { credentials: document };
   if (document.kind !== undefined) return undefined;
-  // Some are keys of both: it is what it has more keys of.
+  // Some keys are in both: it is the one of which it has more keys.
   const count = (keys: string[]) => keys.filter((key) => key in document).length;
   const [settings, evidence] = [count(keysOf("settings")), count(keysOf("evidence"))];
   if (settings === 0 && evidence === 0) return undefined;

@@ -1,6 +1,7 @@
-// A link that holds what stands in the editors, but never credentials: all in the fragment, which no browser sends.
+// A link with the contents of the editors, but never with credentials. All of it is in the fragment, which browsers do
+// not send.
 
-/** What a link holds. */
+/** The contents of a link. */
 export interface Shared {
   claim: string;
   settings: string;
@@ -9,7 +10,7 @@ export interface Shared {
 
 const PREFIX = "#review=";
 
-/** The fragment that holds these. */
+/** The fragment for these contents. */
 export async function toFragment({ claim, settings, evidence }: Shared): Promise<string> {
   const json = new TextEncoder().encode(JSON.stringify({ claim, settings, evidence }));
   const bytes = await through(json, new CompressionStream("deflate-raw"));
@@ -17,7 +18,7 @@ export async function toFragment({ claim, settings, evidence }: Shared): Promise
   return PREFIX + base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** What a fragment holds; nothing where it is none of ours, or cannot be read. */
+/** The contents of a fragment; undefined if it is not one of these, or cannot be read. */
 export async function fromFragment(fragment: string): Promise<Shared | undefined> {
   if (!fragment.startsWith(PREFIX)) return undefined;
   try {

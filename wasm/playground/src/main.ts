@@ -1,4 +1,4 @@
-// The page: what stands in its editors is all that it knows. Whatever changes them, it plans anew.
+// The page. Its whole state is in its editors. Whenever one of them changes, it plans again.
 import {
   plan,
   schema,
@@ -34,13 +34,13 @@ const PARTS: { [part in Part]: string } = {
 };
 const parts = Object.keys(PARTS) as Part[];
 
-/** A change of these changes what a dump tells of a claim; after any other it is no longer told of that claim. */
+/** After a change of these the dump is asked again. After any other, the page no longer shows a claim of the dump. */
 const TOLD_BY = ["credentials", "settings", "dump"];
 
 /** The part of a review that an editor holds. */
 const keyOf = (part: Part) => (part === "claim" ? "request" : part);
 
-/** Credentials that are nobody's, for links, which hold none. */
+/** Invented credentials for links, which contain none. */
 const MADE_UP = {
   kind: "Secret",
   stringData: {
@@ -73,13 +73,13 @@ const dump = new Opened(() => {
 });
 const looked = byId<HTMLInputElement>("looked");
 
-/** What was read last, the plan that came of it, the one to compare it with, and what was changed to come there. */
+/** The texts as they were last read, the current plan, the plan to compare it with, and what was changed last. */
 let reads: { [part in Part]: Read };
 let current: Plan | undefined;
 let before: Plan | undefined;
 let changedLast: string | undefined;
 
-/** Plans anew. `what` was changed: while one thing is being typed, the answer before is the one before that. */
+/** Plans again after a change of `what`. While one thing is being typed, `before` is the plan before the typing. */
 function replan(what: string): void {
   const readAll = () => Object.fromEntries(parts.map((part) => [part, read(editors[part].text)])) as typeof reads;
   reads = readAll();
@@ -107,7 +107,7 @@ function replan(what: string): void {
   }
   for (const part of parts) editors[part].mark(marks[part]);
   current = answer.plan;
-  announce(current ? `${signed(current).words}: ${current.verdict.code}` : "This cannot be read");
+  announce(current ? `${signed(current).words}: ${current.verdict.code}` : "The input is invalid");
   if (current) {
     showPlan(byId("verdict"), byId("brief"), current, names(), milliseconds);
     map.show(known(), about(), (evidence) => attempt({ ...review(), evidence }).plan);
@@ -121,12 +121,12 @@ function replan(what: string): void {
   manifests.show(current && { plan: current, before, profile: otherProfile });
 }
 
-/** Says what was decided to whoever listens to the page, unless they know it already. */
+/** Announces the decision to screen readers, unless it is the same as before. */
 function announce(what: string): void {
   if (byId("said").textContent !== what) byId("said").textContent = what;
 }
 
-/** A plan, with what is wrong with its claim, or all that is wrong with the review. */
+/** A plan with the problems of its claim, or the problems of the review. */
 function attempt(review: Review): { plan?: Plan; problems: Problem[] } {
   try {
     return answered(plan(review));
@@ -136,13 +136,13 @@ function attempt(review: Review): { plan?: Plan; problems: Problem[] } {
   }
 }
 
-/** A plan, with what is wrong with its claim. */
+/** A plan with the problems of its claim. */
 const answered = (plan: Plan): { plan: Plan; problems: Problem[] } => ({
   plan,
   problems: plan.verdict.problem ? [plan.verdict.problem] : [],
 });
 
-/** What all claims of a dump are planned with. */
+/** The parts that are the same for all claims of a dump. */
 const shared = () => ({ credentials: reads.credentials.value, settings: reads.settings.value }) as Shared;
 
 function review(): Review {
@@ -150,7 +150,7 @@ function review(): Review {
   return Object.fromEntries(values) as Review;
 }
 
-/** The editor that a problem is about: what is wrong with a claim itself is told by its place in the claim. */
+/** The editor for a problem. The place of a claim's own problem is relative to the claim. */
 const partOf = ({ path }: Problem): Part => parts.find((part) => steps(path)[0] === keyOf(part)) ?? "claim";
 
 const stepsIn = (problem: Problem) =>
@@ -165,7 +165,7 @@ function fault(part: Part, { from, message }: Mark): Fault {
   return { place, message, go };
 }
 
-/** The same by the profile that settings do not name; without its evidence where that has no gate. */
+/** The plan with the profile that settings do not name; without evidence if that profile has no gate. */
 function otherProfile(): Plan | undefined {
   const settings = (reads.settings.value ?? {}) as { profile?: string };
   const profile = settings.profile === "seed" ? ("default" as const) : ("seed" as const);
@@ -180,7 +180,7 @@ function known(): Evidence | undefined {
   return evidence !== undefined && attempt({ request, evidence }).plan ? evidence : undefined;
 }
 
-/** The claim that the request is, or is about. */
+/** The claim in the request. */
 function claim(): {
   metadata?: { name?: string; namespace?: string; uid?: string };
   spec?: { resources?: { requests?: { storage?: unknown } } };
@@ -206,7 +206,7 @@ function changeEvidence(change: (evidence: Evidence) => void): void {
   replan("form");
 }
 
-/** Makes the claim say itself where its data comes from: the policy takes no evidence that contradicts it. */
+/** Gives the claim the data source of the evidence, because the policy refuses evidence that contradicts the claim. */
 function refer(source: ClaimEvidence["source"]): void {
   const name = (current?.manifests?.destination.object?.metadata as { name?: string } | undefined)?.name;
   const references = {
@@ -217,13 +217,13 @@ function refer(source: ClaimEvidence["source"]): void {
   editors.claim.text = changed(editors.claim.text, ["spec", "dataSourceRef"], references[source]);
 }
 
-/** Puts values into the editors; those that are not named stay. */
+/** Puts values into the editors. The editors that are not named stay as they are. */
 function load(values: { [part in Part]?: unknown }, what: string): void {
   for (const part of parts) if (part in values) editors[part].text = write(values[part]);
   replan(what);
 }
 
-// In and out.
+// Import and export.
 
 looked.addEventListener("change", () => load({ evidence: looked.checked ? begin(about()) : undefined }, "looked"));
 
@@ -232,7 +232,7 @@ byId("share").addEventListener("click", async () => {
   const fragment = await toFragment({ claim: claim.text, settings: settings.text, evidence: evidence.text });
   history.replaceState(null, "", fragment);
   const isCopied = await copy(location.href);
-  tell(`The link is ${isCopied ? "copied" : "in the address bar"}. It holds everything but the credentials.`);
+  tell(`The link is ${isCopied ? "copied" : "in the address bar"}. It contains everything except the credentials.`);
 });
 
 byId("download").addEventListener("click", () => {
@@ -249,14 +249,14 @@ byId("download").addEventListener("click", () => {
   tell("Apply them with `kubectl apply --server-side`.");
 });
 
-/** Takes files, each for what is in it, or all of them for a dump. */
+/** Opens files: each by its content, or all of them as a dump. */
 async function take(files: Iterable<File>, areDump = false): Promise<void> {
   try {
     const texts = await Promise.all([...files].map(textOf));
     const dumps = texts.filter(({ text }) => areDump || isDump(text));
     const { values, strange } = sort(texts.filter((file) => !dumps.includes(file)).map(({ text }) => text));
     const loaded = parts.filter((part) => part in values);
-    // Where nothing is known, the dump's errors name the place.
+    // If no document is recognised, the error for a dump names the place.
     if (loaded.length === 0 && dumps.length === 0) dumps.push(...texts);
     if (loaded.length > 0) load(values, loaded.every((part) => TOLD_BY.includes(part)) ? "settings" : "files");
     if (dumps.length > 0) {
@@ -279,12 +279,12 @@ for (const [button, input, areDump] of [
   byId(button).addEventListener("click", () => files.click());
   files.addEventListener("change", () => {
     void take(files.files ?? [], areDump);
-    // The same file may be opened again, with other contents.
+    // The same file may be opened again, with another content.
     files.value = "";
   });
 }
 document.addEventListener("dragover", (event) => event.preventDefault());
-// Before the editors see it: they would insert the files where they were dropped.
+// Capture the event before the editors do, which would insert the files where they were dropped.
 document.addEventListener(
   "drop",
   (event) => {

@@ -1,11 +1,11 @@
-// What the plan renders, in tabs: whole, or what differs from another plan.
+// The results of the plan, in tabs: as a whole, or compared with another plan.
 import { diffLines } from "diff";
 import type { Plan } from "volsync-policy";
 import { copying, element, fill } from "./dom.js";
 import { write } from "./documents.js";
 import { highlighted } from "./editor.js";
 
-/** The tabs: what each is called, and the text in it. */
+/** The tabs, each with its title and its text. */
 const TABS: { id: string; title: string; text(plan: Plan): string }[] = [
   { id: "source", title: "ReplicationSource", text: ({ manifests }) => write(manifests?.source.object ?? undefined) },
   {
@@ -20,12 +20,12 @@ const TABS: { id: string; title: string; text(plan: Plan): string }[] = [
 ];
 
 const VIEWS = {
-  whole: "all of it",
-  before: "what differs from the answer before",
-  profile: "what the other profile would make of it",
+  whole: "everything",
+  before: "changes since the previous answer",
+  profile: "changes with the other profile",
 };
 
-/** A plan and those that it can be compared with. */
+/** A plan, and the plans that it can be compared with. */
 export interface Shown {
   plan: Plan;
   before: Plan | undefined;
@@ -44,7 +44,7 @@ export class Manifests {
   #chosen = TABS[0]!;
   #shown: Shown | undefined;
 
-  /** Puts them into `parent`. */
+  /** Puts the tabs into `parent`. */
   constructor(parent: Element) {
     this.#tabs = TABS.map(({ id, title }) =>
       element("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": "panel" }, title),
@@ -59,7 +59,7 @@ export class Manifests {
     this.#choose(0);
   }
 
-  /** Shows a plan; nothing where there is none. */
+  /** Shows a plan, or nothing. */
   show(shown: Shown | undefined): void {
     this.#shown = shown;
     this.#draw();
@@ -102,10 +102,10 @@ export class Manifests {
 
 const nothing = (words: string) => element("p", { class: "none" }, words);
 
-/** How many lines around a change are shown. */
+/** The number of lines that are shown around a change. */
 const CONTEXT = 3;
 
-/** The lines that differ, and some around them; nothing where none do. */
+/** The lines that differ, with some lines around them; undefined if none differ. */
 function difference(one: string, other: string): DocumentFragment | undefined {
   const changes = diffLines(one, other);
   if (!changes.some(({ added, removed }) => added || removed)) return undefined;

@@ -1,4 +1,4 @@
-// The decision map: two questions about the evidence, asked in every way, each cell planned by the policy itself.
+// The decision map: every combination of the answers to two questions about the evidence, each planned by the policy.
 import type { Evidence, Plan } from "volsync-policy";
 import { signed, tone } from "./answer.js";
 import { element, fill } from "./dom.js";
@@ -6,7 +6,7 @@ import { TOPICS, type About, type Question } from "./evidence.js";
 
 const QUESTIONS = TOPICS.flatMap(({ questions }) => questions);
 
-/** Is told what to do to evidence. */
+/** Is called with a change to the evidence. */
 type Chosen = (change: (evidence: Evidence, about: About) => void) => void;
 
 /** The map on the page. */
@@ -15,7 +15,7 @@ export class DecisionMap {
   readonly #columns: HTMLSelectElement;
   #redraw = () => {};
 
-  /** Puts the choice of its axes and its cells on the page; `chosen` is told of the cell that was. */
+  /** Puts the choice of the two questions and the cells on the page. `chosen` is called when the user clicks a cell. */
   constructor(
     axes: HTMLElement,
     readonly cells: HTMLElement,
@@ -33,7 +33,7 @@ export class DecisionMap {
     axes.append(element("label", {}, "Down ", this.#rows), element("label", {}, "Across ", this.#columns));
   }
 
-  /** Draws it around some evidence, by `plan`. */
+  /** Draws the map for some evidence; `plan` fills the cells. */
   show(evidence: Evidence | undefined, about: About, plan: (evidence: Evidence) => Plan | undefined): void {
     this.#redraw = () => {
       const [rows, columns] = [this.#rows, this.#columns].map((select) => QUESTIONS[Number(select.value)]!) as [

@@ -1,4 +1,4 @@
-// The stories: cases that every engine is tested with, in the order in which they happen, and what others would do.
+// The stories: golden cases in the order in which they happen, with what would happen without the policy.
 import { parseAllDocuments } from "yaml";
 import cameBackEmpty from "../../../tests/cases/gallery/came-back-empty.yaml";
 import database from "../../../tests/cases/gallery/database.yaml";
@@ -9,7 +9,7 @@ import storeDown from "../../../tests/cases/gallery/store-down.yaml";
 import testClaim from "../../../tests/cases/gallery/test-claim.yaml";
 import wrongPrefix from "../../../tests/cases/gallery/wrong-prefix.yaml";
 
-/** What is asked at a point of a story, as a case of the tests has it. */
+/** A step of a story, as in a golden case. */
 export interface Step {
   name: string;
   request: unknown;
@@ -27,93 +27,94 @@ export interface Story {
   plot: string;
   /** What VolSync does by itself. */
   volsync: string;
-  /** What a policy for Kyverno did that asked at admission whether there are backups, and generated the objects. */
+  /** What a Kyverno policy did that checked for backups at admission, and generated the objects. */
   kyverno: string;
   steps: Step[];
 }
 
-/** The steps of a file; their names begin with what they have in common. */
+/** The steps in a file. Their names begin with the name of the story. */
 const steps = (text: string): Step[] =>
   parseAllDocuments(text).map((document) => {
     const { name, ...rest } = document.toJS() as Step;
     return { name: name.replace(/^[^:]*: (.)/, (_, first: string) => first.toUpperCase()), ...rest };
   });
 
-/** All of them; the first is shown first. */
+/** All stories; the first is shown first. */
 export const STORIES: Story[] = [
   {
     id: "fresh-cluster",
     title: "A new cluster, backups in S3",
-    plot: "The cluster was lost. In the new one the claims are created again, from Git; their backups are still in S3.",
+    plot: "The cluster was lost. In the new one, the claims are created again from Git. Their backups are still in S3.",
     volsync:
-      "A claim that names no restore binds empty, and a new ReplicationSource backs that up at once. Where 24 hourly " +
-      "and 7 daily snapshots are kept, 24 such backups leave 5 good ones, and 135 leave none.",
-    kyverno: "Restored the claim. Two hours after its creation the backup ran; nobody looked at what was restored.",
+      "A claim that names no restore binds to an empty volume, and a new ReplicationSource backs it up at once. If " +
+      "24 hourly and 7 daily snapshots are kept, 24 such backups leave 5 good ones, and 135 leave none.",
+    kyverno: "Restored the claim. Two hours after its creation the backup started, whatever had been restored.",
     steps: steps(freshCluster),
   },
   {
     id: "test-claim",
     title: "The first test claim",
-    plot: "The claim of the notes that this project started from: first with their manifests, then by default.",
+    plot: "The claim that this project started from: first with the manifests of that time, then by default.",
     volsync:
-      "Backs the claim up the moment its ReplicationSource is there, whatever the schedule. A restore without a " +
-      "`destinationPVC` fills a volume of VolSync's own, beside the claim.",
-    kyverno: "Made both objects as the notes have them: nothing waits for a restore, and nothing holds the backup.",
+      "Backs the claim up as soon as its ReplicationSource exists, whatever the schedule. A restore without a " +
+      "`destinationPVC` goes into a volume of VolSync's own, beside the claim.",
+    kyverno: "Created both objects in this way: nothing waits for a restore, and nothing holds the backup.",
     steps: steps(testClaim),
   },
   {
     id: "store-down",
     title: "S3 is down at admission",
-    plot: "A claim is created while the store does not answer. Whether it was ever backed up, nobody can tell.",
-    volsync: "A restore is tried again and again, and the claim waits. A claim that names no restore binds empty.",
+    plot: "A claim is created while the store cannot be reached. It is unknown whether it was ever backed up.",
+    volsync:
+      "Tries the restore again and again, and the claim waits. A claim that names no restore binds to an empty volume.",
     kyverno:
-      "Refused the claim. When an access key no longer matched, the service that it asked crashed, and for six days " +
-      "every claim in the cluster was refused.",
+      "Rejected the claim. When an access key became invalid, the service that it asked crashed, and for six days " +
+      "every claim in the cluster was rejected.",
     steps: steps(storeDown),
   },
   {
     id: "wrong-prefix",
     title: "A mistyped prefix",
-    plot: "The base credentials point at a place where nothing is. To restic that is a repository yet to be made.",
+    plot: "The base credentials name an empty prefix. For restic, that is where a new repository goes.",
     volsync:
-      "Makes the repository, restores nothing from it, and says `Successful`. The claim binds empty, and is backed " +
-      "up to the wrong place.",
-    kyverno: "A service that looks in the wrong place finds no backup there, so the claim was let in, to start empty.",
+      "Initialises the repository, restores nothing from it, and reports `Successful`. The claim binds to an empty " +
+      "volume, and is backed up to the wrong place.",
+    kyverno: "Its service found no backup in the wrong place, so the claim was admitted, and started empty.",
     steps: steps(wrongPrefix),
   },
   {
     id: "came-back-empty",
     title: "A restore that came back empty",
-    plot: "There are 24 snapshots. The restore ended well, by its own account, and put nothing into the volume.",
+    plot: "There are 24 snapshots. The restore succeeded according to its status, but restored nothing.",
     volsync:
-      "Says `Successful`, as of every restore that finds nothing; only its log tells. The claim binds empty, and " +
-      "what the application writes into it ages the 24 out.",
-    kyverno: "Asked whether the claim is Bound and two hours old. It was, so the backup ran.",
+      "Reports `Successful`, as for every restore that finds nothing; only the log shows it. The claim binds to an " +
+      "empty volume, and backups of what the application writes to it age out the 24.",
+    kyverno: "Checked that the claim was Bound and two hours old. It was, so the backup ran.",
     steps: steps(cameBackEmpty),
   },
   {
     id: "old-volume",
-    title: "A volume from before",
-    plot: "A claim has run for years, and now gets the label. What its volume holds was never restored from anything.",
-    volsync: "Backs it up at once, into the repository that the Secret names, whatever that holds already.",
+    title: "A volume older than the policy",
+    plot: "A claim that has been used for years now gets the label. Its volume was never restored from a backup.",
+    volsync: "Backs it up at once to the repository that the Secret names, whatever is already in there.",
     kyverno:
-      "Asked for backups when a claim was created, and never again: a label that came later got its backup unasked.",
+      "Checked for backups only when a claim was created. With a label that was added later, the backup ran unchecked.",
     steps: steps(oldVolume),
   },
   {
     id: "recreated",
     title: "A claim created again",
-    plot: "`kubectl delete pvc`, and the claim is created again. The old one's ReplicationDestination is left over.",
-    volsync: "Fills the new claim from the image that the old restore left, whatever its age.",
-    kyverno: "Did not touch what it had generated. In a drill the claim came back as it was 13 days before.",
+    plot: "`kubectl delete pvc`, and the claim is created again. The old ReplicationDestination still exists.",
+    volsync: "Populates the new claim from the image that the old restore left, whatever its age.",
+    kyverno: "Did not change what it had generated. In one case, the claim came back as it had been 13 days before.",
     steps: steps(recreated),
   },
   {
     id: "database",
-    title: "A database of an operator",
-    plot: "The claim belongs to a database operator, which has backups of its own. Somebody labelled it all the same.",
-    volsync: "Does not ask whom a claim belongs to: it copies the files from under the running database.",
-    kyverno: "Went by the label alone.",
+    title: "A database with an operator",
+    plot: "The claim belongs to a database operator, which makes its own backups. Someone labelled it anyway.",
+    volsync: "Does not check who owns a claim: it copies the files of the running database.",
+    kyverno: "Checked only the label.",
     steps: steps(database),
   },
 ];

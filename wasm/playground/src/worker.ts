@@ -1,4 +1,5 @@
-// Keeps the page for when there is no network: all of it, or nothing; and what is fetched later, once it was.
+// Caches the page for use without a network: all of it or nothing. The files for dumps are cached once they are
+// fetched.
 declare const FILES: string[];
 declare const LATER: string[];
 declare const VERSION: string;

@@ -1,4 +1,4 @@
-//! Answers: what the core plans on what the host saw.
+//! Answers: what the core plans for what the host saw.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::stored::STORE;
 use crate::task::{Task, tasks};
 use crate::view::View;
 
-/// Settings, and base credentials that name that base.
+/// The settings and the base credentials for a base.
 pub(crate) fn shared(path: Path) -> &'static Shared {
     static SHARED: LazyLock<[Shared; 2]> = LazyLock::new(|| {
         [Path::Right, Path::Wrong].map(|path| {
@@ -55,7 +55,7 @@ impl Answer {
 }
 
 impl View {
-    /// The core's answer. The core is a function: what it has answered once is remembered.
+    /// The core's answer. The core is a function, so its answers are cached.
     pub fn answer(&self) -> Rc<Answer> {
         thread_local! {
             static ANSWERS: RefCell<HashMap<(Path, Seen), Rc<Answer>>> = RefCell::default();

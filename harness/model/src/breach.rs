@@ -1,4 +1,4 @@
-//! Breaches: what a plan must not do, in the words of the field, not of the procedure.
+//! Breaches: what a plan must not do, in terms of the facts and not of the decision.
 
 use volsync_policy::evidence::Expectation;
 use volsync_policy::{Acceptance, Code, HoldId};
@@ -10,7 +10,8 @@ use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO
 use crate::world::{Broken, World};
 
 impl Answer {
-    /// Whether it would delete something that is there, or hold the claim, and neither of these views would.
+    /// Whether the plan would delete an existing object, or hold the claim, and the plan for neither of these views
+    /// would.
     pub(crate) fn is_astray(&self, before: &View, now: &View) -> bool {
         let others = [before.answer(), now.answer()];
         let deletes = |task: &Task| match task {
@@ -25,20 +26,20 @@ impl Answer {
     }
 }
 
-/// The codes of the holds that a person can accept.
+/// Whether a code is that of a hold that a person can accept.
 fn is_hold(code: Code) -> bool {
     code.acceptance() == Acceptance::Possible
 }
 
 impl Claim {
-    /// Whether a person has accepted that this writer is taken over from.
+    /// Whether a person has accepted taking over from this writer.
     pub(crate) fn accepts_writer(&self, writer: Option<(Id, Id, Id, u8)>) -> bool {
         self.accepted.iter().any(|hold| hold.saw.writer == writer)
     }
 }
 
 impl World {
-    /// Whether the view shows backups that the claim's volume wrote under its own entry.
+    /// Whether the view shows backups by the claim's volume, under its own ledger entry.
     pub(crate) fn shows_backups(&self, at: usize, view: &View) -> bool {
         let is_here = |entry: &Entry| self.place(entry.path) == self.place(view.shown.path);
         let by = view.claim.volume.map(|volume| Mover { cluster: at as Id, volume });
@@ -47,7 +48,7 @@ impl World {
         is_written_down && self.repository(view.shown.path).snapshots.iter().any(is_good)
     }
 
-    /// Whether the view shows that the claim's own restore has brought something back, and not a stranger's.
+    /// Whether the view shows that the claim's own restore found something, and from the right repository.
     pub(crate) fn shows_restored(&self, view: &View) -> bool {
         let all = || self.repositories.iter().flat_map(|it| &it.snapshots);
         let is_strangers = |id: Id| all().any(|snapshot| snapshot.id == id && snapshot.by.is_none());
@@ -56,7 +57,7 @@ impl World {
         destination.is_some_and(|it| it.log.is_some_and(is_own))
     }
 
-    /// What a plan on everything, as it is now, does to a person, or to what a person has said.
+    /// How a plan based on everything as it is now ignores what a person has said, or asks the same again.
     pub(crate) fn nuisance(&self, at: usize, view: &View, answer: &Answer) -> Option<Broken> {
         // Without a ledger there is nothing to accept, and it says so.
         if is_hold(answer.code) && answer.hold.is_none() && view.shelf.is_initialised {

@@ -1,4 +1,4 @@
-//! The host: it reads, asks the core, and carries out its writes one by one. It holds no rule.
+//! The host: it reads, asks the core, and carries out its writes one by one. It contains no rule.
 
 use volsync_policy::HoldId;
 
@@ -8,7 +8,7 @@ use crate::version::{Expected, Stored};
 use crate::view::{Blind, Parts, View, is_in_order};
 use crate::world::{Broken, Host, World};
 
-/// Whether what is there is what is expected: nothing where the object is to be created.
+/// Checks that an object is as expected. None is expected if the object is to be created.
 fn check<T: Stored>(object: &mut Option<T>, expected: Option<Expected>) -> Option<()> {
     match expected {
         Some(expected) => expected.find(object).map(drop),
@@ -16,7 +16,7 @@ fn check<T: Stored>(object: &mut Option<T>, expected: Option<Expected>) -> Optio
     }
 }
 
-/// Deletes the object of that uid. One that is gone already is no failure; another one in its place is.
+/// Deletes the object with that uid. It succeeds if the object is gone, and fails if another one is in its place.
 fn delete<T: Stored>(object: &mut Option<T>, uid: Id) -> Option<()> {
     let is_other = object.as_ref().is_some_and(|it| it.uid() != uid);
     object.take_if(|_| !is_other);
@@ -24,13 +24,13 @@ fn delete<T: Stored>(object: &mut Option<T>, uid: Id) -> Option<()> {
 }
 
 impl World {
-    /// The host plans on what it has just read.
+    /// The host plans with what it has just read.
     pub(crate) fn plan(&mut self, at: usize, blind: Blind) -> Option<()> {
         let now = View::of(self, at, blind)?;
         self.plan_on(at, &now, true)
     }
 
-    /// The host plans on what it has just read, but for these parts, which it has read earlier.
+    /// The host plans with what it has just read, except for these parts, which it has read earlier.
     pub(crate) fn plan_on_kept(&mut self, at: usize, earlier: Parts) -> Option<()> {
         let now = View::of(self, at, 0)?;
         let kept = self.clusters[at].host.kept.take()?;
@@ -73,7 +73,7 @@ impl World {
         Some(())
     }
 
-    /// A plan that covers everything has been carried out to its end: what runs now, runs by its word.
+    /// A plan from a full reading has been carried out to its end, so what runs now runs because of it.
     fn settle(&mut self, at: usize) {
         let cluster = &mut self.clusters[at];
         if !cluster.host.tasks.is_empty() {

@@ -1,9 +1,9 @@
-//! A model of the world that the policy lives in: a claim, in one cluster or in two on one bucket, VolSync with what it
-//! does unasked, Kubernetes, the store, people, and a host that observes, asks the core and carries out its writes, any
-//! of which can come late, be cut off, or rest on what was only half read.
+//! A model of the world around the policy: a claim, in one cluster or in two that share a bucket; VolSync with
+//! everything that it does on its own; Kubernetes, the store, people; and a host that reads, asks the core, and carries
+//! out its writes, each of which may come late, fail, or be based on an incomplete reading.
 //!
-//! The core is the real one; everything around it is small enough that every order of events can be tried. What must
-//! hold is said in [`Broken`], in the words of those who lost data, and not in those of the procedure.
+//! The core is the real one. Everything around it is small enough that every order of events can be tried. [`Broken`]
+//! says what must hold, in terms of lost data and not of the decision.
 
 pub mod answer;
 mod breach;
@@ -27,28 +27,28 @@ use crate::objects::{Log, Repository, Secret, Source};
 use crate::view::{Blind, Parts, View};
 use crate::world::{Broken, Kept, World};
 
-/// What people and fate do; each counts against a limit.
+/// What people and accidents do. Each counts against a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mishap {
-    /// Admission goes down, or comes back.
+    /// Admission stops or starts working.
     Admission,
-    /// The store goes away, or comes back.
+    /// The store becomes unreachable, or reachable again.
     Outage,
-    /// The Secret is pointed at the other repository.
+    /// The Secret is changed to the other repository.
     RepointSecret,
-    /// Settings are pointed at the other base.
+    /// Settings are changed to the other base.
     RepointBase,
     /// Etcd is backed up.
     SaveEtcd,
     /// Etcd is restored.
     RestoreEtcd,
-    /// The storage is lost, or put aside, and made anew under the same claim.
+    /// The storage is lost, or kept aside, and created again for the same claim.
     ReplaceVolume,
-    /// What was put aside comes back under the same claim.
+    /// The volume that was kept aside comes back for the same claim.
     VolumeComesBack,
     /// The label is removed, or put back.
     Label,
-    /// The hold that stands is accepted.
+    /// The current hold is accepted.
     Accept,
     /// All snapshots are removed below the base that settings name.
     Wipe,
@@ -64,44 +64,44 @@ pub enum Mishap {
     RestoreLedger,
     /// The bucket is copied.
     CopyBucket,
-    /// The bucket is copied, but the repository is not among what arrives.
+    /// The bucket is copied, without the repository.
     CopyLedger,
-    /// The endpoint gets another name, and the settings say that one.
+    /// The endpoint gets another name, and the settings use it.
     RenameEndpoint,
-    /// Settings are pointed at the other base, and whoever makes the Secret follows at once.
+    /// Settings are changed to the other base, and the Secret follows at once.
     RepointAll,
-    /// Logs of movers cannot be read any more.
+    /// Logs of movers become unreadable.
     LoseLogs,
-    /// The mover of a backup that was cut begins, and has much to upload.
+    /// The mover of a backup that has copied its volume starts, and has much to upload.
     LongBackup,
-    /// Someone else's ReplicationSource is made.
+    /// Someone else's ReplicationSource is created.
     ForeignSource,
-    /// Someone else's Secret is made.
+    /// Someone else's Secret is created.
     ForeignSecret,
 }
 
-/// One move. The number is the cluster's.
+/// One move. The number is that of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// The claim is created.
     Create(usize),
     /// The claim is deleted.
     Delete(usize),
-    /// The claim is deleted and created in the same moment.
+    /// The claim is deleted and at once created again.
     Recreate(usize),
-    /// The garbage collector comes.
+    /// The garbage collector runs.
     Collect(usize),
-    /// The app writes to a volume that is empty.
+    /// The application writes to an empty volume.
     Write(usize),
     /// A claim without a source is bound.
     BindEmpty(usize),
     /// A restore's mover starts.
     StartRestore(usize),
-    /// A restore ends; with its log, or without.
+    /// A restore ends, with its log or without.
     EndRestore(usize, bool),
-    /// The populator takes an image.
+    /// VolSync's populator takes an image.
     Populate(usize),
-    /// The claim is bound to what the populator filled.
+    /// The claim is bound to the volume that the populator prepared.
     Bind(usize),
     /// A backup starts.
     StartBackup(usize),
@@ -111,54 +111,54 @@ pub enum Action {
     Backup(usize),
     /// An hour passes.
     Tick,
-    /// The host reads, except for this, and plans.
+    /// The host reads everything except these parts, and plans.
     Plan(usize, Blind),
-    /// The host reads, and keeps it.
+    /// The host reads everything, and keeps the result.
     Keep(usize),
-    /// The host reads again, and plans, but with these parts as it has kept them.
+    /// The host reads again, but plans with these parts as it kept them.
     PlanOnKept(usize, Parts),
     /// The host carries out one task.
     CarryOut(usize),
-    /// The host carries out all that is left.
+    /// The host carries out all remaining tasks.
     CarryOutAll(usize),
     /// The host crashes.
     Crash(usize),
-    /// What people and fate do.
+    /// A mishap.
     Mishap(usize, Mishap),
 }
 
-/// How far the numbers go.
+/// The limits of a trial.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Objects.
+    /// The number of objects.
     pub uids: u8,
-    /// Images: restores that end.
+    /// The number of images, which are restores that end.
     pub images: u8,
-    /// Snapshots.
+    /// The number of snapshots.
     pub snapshots: u8,
-    /// Hours on the clock.
+    /// The hours on the clock.
     pub clock: u8,
-    /// Mishaps.
+    /// The number of mishaps.
     pub mishaps: u8,
 }
 
-/// What is tried.
+/// A trial: where it starts, and what may happen.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// Where it starts.
+    /// The worlds in which it starts.
     pub starts: Vec<World>,
     /// What the host may fail to read.
     pub blind: Vec<Blind>,
     /// Which parts the host may have read earlier than the others.
     pub earlier: Vec<Parts>,
-    /// What people and fate may do.
+    /// The mishaps that may happen.
     pub mishaps: Vec<Mishap>,
-    /// How far.
+    /// The limits.
     pub limits: Limits,
 }
 
 impl World {
-    /// The world after that move; nothing where it cannot be made.
+    /// The world after that move. None if it is impossible.
     pub fn after(&self, action: Action) -> Option<World> {
         let mut world = self.clone();
         match action {
@@ -203,7 +203,7 @@ impl World {
                 world.suffer(at, mishap)
             }
         }?;
-        // What anybody else does may be a reason to ask a person again.
+        // An action of anyone else may be a reason to ask a person again.
         for (at, cluster) in world.clusters.iter_mut().enumerate() {
             if let Some(claim) = cluster.objects.claim.as_mut().filter(|_| !action.is_of_host(at)) {
                 claim.answered = None;
@@ -307,7 +307,7 @@ impl World {
         self.has_released(|log| matches!(log, Log::Restored(_)))
     }
 
-    /// Whether a claim started fresh, and its backup was released.
+    /// Whether a claim started empty, and its backup was released.
     pub fn has_started_fresh(&self) -> bool {
         self.has_released(|log| log == Log::Nothing)
     }
@@ -322,7 +322,7 @@ impl World {
         })
     }
 
-    /// Whether a hold stands on a claim that is Bound.
+    /// Whether a Bound claim is held.
     pub fn has_held(&self) -> bool {
         let claims = self.clusters.iter().filter_map(|cluster| cluster.objects.claim.as_ref());
         claims.into_iter().any(|claim| claim.hold.is_some() && claim.volume.is_some())
@@ -335,7 +335,7 @@ impl World {
 }
 
 impl Action {
-    /// Whether it is the host of that cluster who acts.
+    /// Whether the action is that of the cluster's host.
     fn is_of_host(self, cluster: usize) -> bool {
         match self {
             Action::Plan(at, _)
@@ -351,7 +351,7 @@ impl Action {
 }
 
 impl Trial {
-    /// Every move that could be made; some cannot.
+    /// Every move that may be possible.
     pub fn moves(&self, world: &World, moves: &mut Vec<Action>) {
         let limits = &self.limits;
         let made = &world.made;

@@ -1,4 +1,4 @@
-//! Names: how the model's numbers stand in raw objects and in the store, and how they are read back.
+//! Names: the representation of the model's numbers in raw objects and in the store.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -24,12 +24,12 @@ pub(crate) fn number(text: &str) -> Id {
     text.strip_prefix("uid-").and_then(|digits| digits.parse().ok()).expect("a uid of the model")
 }
 
-/// The uid of VolSync's own claim: another one for each image that it is filled from.
+/// The uid of VolSync's own claim, which differs for each image that it is populated from.
 pub(crate) fn uid_of_prime(prime: &Prime) -> String {
     format!("prime-{}-{}", prime.claim, prime.image)
 }
 
-/// The claim of VolSync's with that uid.
+/// VolSync's own claim with that uid.
 pub(crate) fn prime_of(uid: &str) -> Prime {
     let numbers = uid.strip_prefix("prime-").and_then(|numbers| numbers.split_once('-'));
     let number = |digits: &str| digits.parse().expect("a number of the model");
@@ -51,7 +51,7 @@ pub(crate) fn snapshot_of(key: &Digest) -> Id {
     Id::from_str_radix(&key.as_str()[62..], 16).expect("a snapshot of the model")
 }
 
-/// What the `config` of a repository holds.
+/// The content of the `config` of a repository.
 pub(crate) fn config(id: Id) -> String {
     format!("config-{id}")
 }
@@ -68,7 +68,7 @@ pub(crate) fn config_of(fingerprint: &Digest) -> Id {
     ALL[fingerprint]
 }
 
-/// The folder in the bucket below which everything of a base stands.
+/// The directory in the bucket for a base.
 pub(crate) fn folder(base: Path) -> &'static str {
     match base {
         Path::Right => "right",

@@ -1,6 +1,6 @@
-//! Raw objects: what the API server shows of the model's objects, as JSON.
+//! Raw objects: the JSON that the API server returns for the model's objects.
 //!
-//! What a host applied is stored as the policy rendered it, so those begin with manifests of the policy itself.
+//! A host applies manifests as the policy rendered them, so these objects start from manifests of the policy.
 
 use std::sync::LazyLock;
 
@@ -31,7 +31,7 @@ pub(crate) fn manifest(manifests: &Value, part: Part) -> &Value {
     &manifests[part.as_str()]["object"]
 }
 
-/// A manifest for the claim of that uid, before anything else is said in it.
+/// A manifest for the claim with that uid, as it is rendered.
 fn rendered(part: Part, claim: Id) -> Value {
     static MANIFESTS: LazyLock<Value> = LazyLock::new(|| {
         let claim = Claim {

@@ -1,4 +1,4 @@
-//! What is seen: the answers of the API server and of the store to everything that a host may ask about the claim.
+//! Answers: what the API server and the store return for everything that a host may read about the claim.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::raw;
 use crate::stored::{STORE, write_entry};
 use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SECOND_LOOK, NO_SOURCE, NO_VOLUME, Shown, View};
 
-/// How long before the second look at a repository the first one is, in seconds.
+/// The seconds between the first and the second listing of a repository.
 const TWICE_APART: u32 = 30;
 
 /// A PersistentVolume.
@@ -30,7 +30,7 @@ pub(crate) struct Volume {
     pub(crate) populated_from: Option<Id>,
 }
 
-/// Something that is looked at.
+/// Something that is read.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Sight {
     Cluster(Id),
@@ -125,13 +125,13 @@ impl Sight {
     }
 }
 
-/// The texts of all that was ever seen: the world changes in one thing at a time, and each is written out once.
+/// The texts of all answers so far, each serialised once, because the world changes in one thing at a time.
 #[derive(Default)]
 struct Texts {
     numbers: HashMap<(Sight, bool), usize>,
     by_text: HashMap<Rc<str>, usize>,
     texts: Vec<Rc<str>>,
-    /// What was written out last, so that the next needs no room of its own.
+    /// The last serialised inspection, whose memory is reused.
     inspection: String,
 }
 
@@ -156,11 +156,11 @@ impl Texts {
     }
 }
 
-/// All that a host saw of a claim, as numbers of texts: what looks the same is the same.
+/// Everything that a host saw of a claim, as the numbers of texts: equal texts have equal numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Seen([usize; 13]);
 
-/// What a repository's listings show; twice, where there is nothing.
+/// A repository's listings: two if there is nothing.
 fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
     if shown.config == 0 {
         return vec![
@@ -180,7 +180,7 @@ fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
         (Role::Config, bytes(Some((&config(shown.config), 1)), at)),
     ];
     if shown.is_locked {
-        // A mover that is at work refreshes its lock every few minutes.
+        // A running mover refreshes its lock every few minutes.
         answers.push((Role::Locks, listing(vec![file(&format!("locks/{}", snapshot(0)), at)], &[], at, 0)));
     }
     if has_snapshots {
@@ -193,7 +193,7 @@ fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
 impl View {
     /// All that the host saw.
     pub(crate) fn seen(&self) -> Seen {
-        // It is asked for by the claim's uid: another incarnation's has another name.
+        // Its name contains the claim's uid, so that of another claim has another name.
         let prime = self.prime.clone().filter(|it| it.claim == self.claim.uid);
         let Claim { uid: claim, volume, populated_from, .. } = self.claim;
         let volume = volume.map(|id| Volume { id, claim, populated_from });

@@ -1,4 +1,4 @@
-//! Stored formats: the ledger's entry and the record of a release, as the core writes and reads them.
+//! Stored formats: the ledger entry and the release record, as the core writes and reads them.
 
 use volsync_policy::evidence::{Address, Entry as LedgerEntry, Memory, ReleaseRecord, Writer};
 use volsync_policy::{Quantity, ledger};
@@ -8,10 +8,10 @@ use crate::naming::{
 };
 use crate::objects::{Entry, Record};
 
-/// Why a person accepts a hold.
+/// The reason with which a person accepts a hold.
 pub(crate) const REASON: &str = "because";
 
-/// The id of the ledger that settings pin.
+/// The id of the ledger in settings.
 pub(crate) const STORE: &str = "store-1";
 
 /// The time between two backups, in seconds.

@@ -1,4 +1,4 @@
-//! Tasks: what the writes of a plan come down to on the model's objects.
+//! Tasks: the writes of a plan, in terms of the model's objects.
 
 use serde_json::Value;
 use volsync_policy::evidence::Expectation;
@@ -11,10 +11,10 @@ use crate::raw::{destination_in, manifest, manifests, secret_in, source_in};
 use crate::stored::{read_entry, read_record};
 use crate::version::{Expected, Version};
 
-/// One request that the host makes of the API server or of the store. The first that fails ends the round.
+/// A request of the host to the API server or to the store. The first that fails ends the round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// Puts the ledger's entry, if what is there still has that entity tag, or nothing is there.
+    /// Writes the ledger entry, if the existing one still has that entity tag, or if there is none.
     PutEntry {
         /// The base whose ledger it is.
         base: Path,
@@ -72,7 +72,7 @@ pub enum Task {
     DeleteImage(Id),
 }
 
-/// What the writes of a plan come down to.
+/// The tasks for the writes of a plan.
 pub(crate) fn tasks(plan: &Plan, writes: &[Write]) -> Vec<Task> {
     let has_manifests = writes.iter().any(|write| matches!(write.verb, Verb::Create(_) | Verb::Apply(_)));
     let manifests = if has_manifests { manifests(plan) } else { Value::Null };
@@ -126,7 +126,7 @@ fn patch(patch: &Patch) -> Option<Task> {
     let annotation = |key: &str| patch.body["metadata"]["annotations"][key].as_str();
     let expected = expected(patch);
     match &*patch.object.kind {
-        // VolSync looks at a claim at any time.
+        // VolSync may reconcile a claim at any time.
         "PersistentVolumeClaim" if annotation(TOUCHED).is_some() => None,
         "PersistentVolumeClaim" if let Some(spent) = annotation(SPENT) => {
             let ids = spent.split(',').map(|id| HoldId::parse(id).expect("an id")).collect();

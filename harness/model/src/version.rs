@@ -1,4 +1,4 @@
-//! Versions: what tells an object from what it was before, and from another in its place.
+//! Versions: how a host notices that an object has changed or was replaced.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -6,7 +6,7 @@ use volsync_policy::HoldId;
 
 use crate::objects::{Claim, Destination, Entry, Id, Secret, Source};
 
-/// A resourceVersion, or an entity tag of the store: another one where anything that is shown differs.
+/// A resourceVersion, or an entity tag of the store. It differs whenever the content differs.
 pub type Version = u64;
 
 fn version(shown: impl Hash) -> Version {
@@ -15,7 +15,7 @@ fn version(shown: impl Hash) -> Version {
     hasher.finish()
 }
 
-/// What an object must still be when it is written.
+/// The state in which an object must still be when it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// Its uid.

@@ -3,7 +3,7 @@
 use crate::objects::{Claim, Destination, Entry, Id, Image, Path, Prime, Saw, Secret, Shelf, Source, Tick};
 use crate::world::World;
 
-/// What cannot be read, as bits.
+/// The parts that cannot be read, as bits.
 pub type Blind = u8;
 /// The repository.
 pub const NO_REPOSITORY: Blind = 1;
@@ -19,10 +19,10 @@ pub const NO_VOLUME: Blind = 16;
 pub const NO_MARKER: Blind = 32;
 /// The ReplicationSource, at the second look.
 pub const NO_SECOND_LOOK: Blind = 64;
-/// The store, whatever is looked at in it.
+/// The whole store.
 const NO_STORE: Blind = NO_REPOSITORY | NO_LEDGER | NO_MARKER;
 
-/// Parts of what a host reads, as bits in the order in which it reads them: what follows before what it follows from.
+/// The parts that a host reads, as bits in the order of reading: an effect comes before its cause.
 pub type Parts = u8;
 /// The claim, and its volume.
 pub const CLAIM: Parts = 1;
@@ -41,7 +41,7 @@ pub const REPOSITORY: Parts = 64;
 /// All of them.
 pub const ALL: Parts = 127;
 
-/// Whether a host that reads in order can have read these parts before something happened, and the others after it.
+/// Whether a host that reads in order can have read these parts before an event, and the others after it.
 pub fn is_in_order(earlier: Parts) -> bool {
     (earlier + 1).is_power_of_two()
 }
@@ -53,7 +53,7 @@ pub struct Shown {
     pub(crate) path: Path,
     pub(crate) config: Id,
     pub(crate) is_emptied: bool,
-    /// Whether there is a lock in it, as old as the listing.
+    /// Whether it has a lock that is as old as the listing.
     pub(crate) is_locked: bool,
     /// The snapshots in it, and when each was written; oldest first.
     pub(crate) snapshots: Vec<(Id, Tick)>,
@@ -87,7 +87,7 @@ pub struct View {
     pub(crate) claim: Claim,
     pub(crate) secret: Option<Secret>,
     pub(crate) destination: Option<Destination>,
-    /// The image that the ReplicationDestination names; without what is on it, which nobody sees.
+    /// The image that the ReplicationDestination names, without its content, which nobody can see.
     pub(crate) image: Option<Image>,
     pub(crate) prime: Option<Prime>,
     pub(crate) source: Option<Source>,
@@ -99,13 +99,13 @@ pub struct View {
     pub(crate) live: Option<Shelf>,
 }
 
-/// The repository that is read: where the Secret points, or would.
+/// The repository that is read: the one that the Secret names, or would name.
 fn judged(secret: Option<&Secret>, base: Path) -> Path {
     secret.map_or(base, |secret| secret.path)
 }
 
 impl View {
-    /// Reads everything that is not out of reach.
+    /// Reads every part that can be reached.
     pub fn of(world: &World, at: usize, blind: Blind) -> Option<View> {
         let cluster = &world.clusters[at];
         let objects = &cluster.objects;
@@ -134,7 +134,7 @@ impl View {
         })
     }
 
-    /// These parts as an earlier reading has them, the others as this one, which is of this world.
+    /// These parts of an earlier reading, and the others of this one, which is of the present world.
     pub(crate) fn torn(mut self, world: &World, earlier: &View, parts: Parts) -> View {
         let is = |part| parts & part != 0;
         if is(CLAIM) {
@@ -167,13 +167,13 @@ impl View {
         self
     }
 
-    /// The entry that counts: that beside the repository that the Secret names, where there is one.
+    /// The entry that counts: the one beside the repository that the Secret names, if that is another.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         let live = self.live.as_ref().filter(|it| it.is_initialised).and_then(|it| it.entry.as_ref());
         live.or(self.shelf.entry.as_ref())
     }
 
-    /// What a person is shown of it, and what is true of that.
+    /// What a person is shown, and what is true of it.
     pub(crate) fn saw(&self) -> Saw {
         let writer = self.entry().map(|it| (it.cluster, it.uid, it.volume, it.term));
         Saw {

@@ -1,11 +1,11 @@
-//! Walks: far deeper than every order of events can be tried, by seeded chance; and their stories.
+//! Random walks, which go far deeper than every order of events can be tried, and their stories.
 
 use std::fmt::Write as _;
 
 use crate::world::{Broken, World};
 use crate::{Action, Trial};
 
-/// A xorshift generator: the same seed walks the same way everywhere.
+/// A xorshift generator. The same seed gives the same walk on every machine.
 struct Chance(u64);
 
 impl Chance {
@@ -28,7 +28,7 @@ pub struct Story {
     pub broken: Broken,
 }
 
-/// The world after those moves; one that cannot be made is left out.
+/// The world after those moves. Impossible moves are left out.
 pub fn replay(start: &World, moves: &[Action]) -> World {
     moves.iter().fold(start.clone(), |world, action| match world.broken {
         Some(_) => world,
@@ -37,7 +37,7 @@ pub fn replay(start: &World, moves: &[Action]) -> World {
 }
 
 impl Trial {
-    /// Walks so many steps from one of the starts. Calls `seen` with each world on the way.
+    /// Makes a random walk of that many steps from one of the starts, and calls `seen` with each world on the way.
     pub fn walk(&self, seed: u64, steps: usize, mut seen: impl FnMut(&World)) -> Option<Story> {
         let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         (0..8).for_each(|_| _ = chance.below(2));
@@ -50,7 +50,8 @@ impl Trial {
             }
             let mut possible = Vec::new();
             self.moves(&world, &mut possible);
-            // A claim lives longer than a step, a host plans more often than it crashes, and what it keeps grows old.
+            // A claim lives longer than one step, a host plans more often than it crashes, and its kept reading gets
+            // old.
             let action = loop {
                 let action = possible[chance.below(possible.len())];
                 let is_one_of = match action {
@@ -75,7 +76,7 @@ impl Trial {
 }
 
 impl Story {
-    /// The same, without the moves that it does not need.
+    /// The same story, without unnecessary moves.
     pub fn shrunk(mut self) -> Self {
         while let Some(fewer) = self.with_fewer() {
             self.moves = fewer;
@@ -83,7 +84,8 @@ impl Story {
         self
     }
 
-    /// The story without one move, or without two: what is switched off and on again goes only together.
+    /// The story without one move, or without two, because what is switched off and on again can be left out only
+    /// together.
     fn with_fewer(&self) -> Option<Vec<Action>> {
         let without = |one: usize, other: usize| -> Option<Vec<Action>> {
             let left = self.moves.iter().enumerate().filter(|(index, _)| *index != one && *index != other);
@@ -95,7 +97,7 @@ impl Story {
         all.clone().find_map(|one| without(one, one)).or_else(|| pairs().find_map(|(one, other)| without(one, other)))
     }
 
-    /// In words.
+    /// The story in words.
     pub fn tell(&self) -> String {
         let mut text = format!("{:?} breaks:\n", self.broken);
         let mut world = self.start.clone();
@@ -110,7 +112,7 @@ impl Story {
     }
 }
 
-/// What the host means to do, or does.
+/// The tasks that the host is about to carry out, or carries out.
 fn detail(action: Action, before: &World, after: &World) -> String {
     match action {
         Action::Plan(at, _) | Action::PlanOnKept(at, _) => {

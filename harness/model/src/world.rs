@@ -1,7 +1,7 @@
-//! The world: objects of the clusters, volumes, one bucket; and the moves that VolSync, Kubernetes and people make.
+//! The world: objects of the clusters, volumes, one bucket; and the moves of VolSync, Kubernetes and people.
 //!
-//! Facts are those of VolSync 0.16 on Kubernetes 1.36. Where the real thing is slower or does less, the model may do
-//! more: every extra move is one more chance for a property to break.
+//! The facts are those of VolSync 0.16 on Kubernetes 1.36. If the real system is slower or does less, the model may do
+//! more: every additional move is one more chance for a property to break.
 
 use volsync_policy::{Code, HoldId};
 
@@ -12,17 +12,17 @@ use crate::objects::{
 use crate::task::Task;
 use crate::view::View;
 
-/// How many snapshots a backup keeps: `forget` drops the rest.
+/// The number of snapshots that a backup keeps. `forget` removes the rest.
 pub const KEPT: usize = 2;
 
 /// The host of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Host {
-    /// What is left to carry out.
+    /// The tasks that remain.
     pub tasks: Vec<Task>,
     /// Whether the plan came from a full reading, and nothing has changed since.
     pub covers: bool,
-    /// What it has read, to plan with a part of it later.
+    /// An earlier reading, which a later plan may use in part.
     pub kept: Option<Box<Kept>>,
     /// Whether the plan came from a reading that shows backups of the claim, written under its own entry.
     pub saw_backups: bool,
@@ -85,7 +85,7 @@ pub struct Made {
     pub mishaps: u8,
 }
 
-/// A property that does not hold.
+/// A property that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
     /// Good backups were aged out by a volume that was not restored from them.
@@ -94,27 +94,27 @@ pub enum Broken {
     Overwritten,
     /// A claim that had backups was treated as new.
     Forgotten,
-    /// A person was asked the same again, or what was known.
+    /// A person was asked the same question again, or asked about something known.
     Asked,
     /// What a person had accepted counted again, although it had changed meanwhile.
     Revived,
-    /// A hold stands that nobody can accept.
+    /// A hold exists that nobody can accept.
     Stuck,
-    /// The repository was taken over from a cluster that backs up to it.
+    /// A cluster took over the repository from another that backs up to it.
     Writer,
-    /// What could not be read released a backup, or started a restore.
+    /// A backup was released, or a restore started, because of something that could not be read.
     Unknown,
-    /// What contradicts the memory was treated as new.
+    /// Evidence that contradicts the memory was treated as new.
     Memory,
-    /// A backup that was released was deleted, and nothing had changed.
+    /// A released backup was deleted although nothing had changed.
     Flapping,
-    /// An object of someone else was to be overwritten or deleted.
+    /// Someone else's object would be overwritten or deleted.
     Ownership,
-    /// What VolSync did between two readings was taken for something to delete, or to ask a person about.
+    /// An action of VolSync between two readings caused a deletion or a question to a person.
     Torn,
 }
 
-/// Everything there is.
+/// The whole world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     /// The store's clock.
@@ -129,7 +129,7 @@ pub struct World {
     pub ledgers: [Shelf; 2],
     /// A backup of both.
     pub saved: Option<Box<[Shelf; 2]>>,
-    /// Whether both addresses lead to the same place.
+    /// Whether both addresses lead to the same repository.
     pub is_renamed: bool,
     /// Whether two writers go on from different snapshots, and nothing that a host can read tells which of them wrote
     /// the newest: the entry of a take-over went after the writer before it had backed up unseen.
@@ -138,7 +138,7 @@ pub struct World {
     pub is_put_back: bool,
     /// The numbers that were given out.
     pub made: Made,
-    /// The first property that broke.
+    /// The first property that was broken.
     pub broken: Option<Broken>,
 }
 
@@ -148,7 +148,7 @@ fn next(counter: &mut u8) -> u8 {
 }
 
 impl World {
-    /// One bucket with a pinned ledger, and so many clusters without the claim.
+    /// One bucket with a ledger, and that many clusters without the claim.
     pub fn new(clusters: usize) -> Self {
         let cluster = Cluster {
             base: Path::Right,
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// The same, with two good backups that a cluster long gone has made.
+    /// The same, with two good backups by a cluster that no longer exists.
     pub fn with_backups(clusters: usize) -> Self {
         let mut world = World::new(clusters);
         let by = Some(Mover { cluster: 9, volume: 1 });
@@ -189,25 +189,25 @@ impl World {
         world
     }
 
-    /// The same, where the storage keeps a volume that its claim has left.
+    /// The same, with storage that keeps the volume of a deleted claim.
     pub fn with_storage_that_keeps(mut self) -> Self {
         self.clusters.iter_mut().for_each(|cluster| cluster.retains = true);
         self
     }
 
-    /// The same, where each cluster's storage counts its handles for itself, as the one did that is long gone.
+    /// The same, but each cluster's storage numbers its handles independently, as did that of the cluster that is gone.
     pub fn with_equal_handles(mut self) -> Self {
         self.clusters.iter_mut().for_each(|cluster| cluster.handles = Some(0));
         self
     }
 
-    /// The same, where no log of a mover can be read.
+    /// The same, but no log of a mover can be read.
     pub fn without_logs(mut self) -> Self {
         self.clusters.iter_mut().for_each(|cluster| cluster.is_logless = true);
         self
     }
 
-    /// The same, with a stranger's backup where the wrong path leads.
+    /// The same, with someone else's backup at the wrong path.
     pub fn with_stranger(mut self) -> Self {
         self.made.snapshots += 1;
         self.made.configs += 1;
@@ -217,7 +217,7 @@ impl World {
         self
     }
 
-    /// Where an address leads.
+    /// The path that an address leads to.
     pub(crate) fn place(&self, path: Path) -> usize {
         if self.is_renamed { Path::Right as usize } else { path as usize }
     }
@@ -240,7 +240,7 @@ impl World {
         &mut self.ledgers[place]
     }
 
-    /// Whether the cluster's mover is at work in the repository at that path.
+    /// Whether the cluster's mover is uploading to the repository at that path.
     pub(crate) fn is_uploading(&self, at: usize, path: Path) -> bool {
         let cut = self.clusters[at].objects.source.as_ref().and_then(|it| it.cut.as_ref());
         cut.is_some_and(|cut| cut.is_uploading && self.place(cut.path) == self.place(path))
@@ -322,7 +322,7 @@ impl World {
         Some(())
     }
 
-    /// The garbage collector removes what the claim does not own any more.
+    /// The garbage collector deletes objects whose owner is gone.
     pub(crate) fn collect(&mut self, at: usize) -> Option<()> {
         let objects = &mut self.clusters[at].objects;
         let before = objects.clone();
@@ -336,7 +336,7 @@ impl World {
         (before != *objects).then_some(())
     }
 
-    /// The app writes to an empty volume: data that descends from nothing.
+    /// The application writes to an empty volume. Its data descends from no snapshot.
     pub(crate) fn write(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let id = cluster.objects.claim.as_ref()?.volume?;
@@ -345,7 +345,7 @@ impl World {
         Some(())
     }
 
-    /// A claim without a source gets an empty volume.
+    /// A claim without a data source gets an empty volume.
     pub(crate) fn bind_empty(&mut self, at: usize) -> Option<()> {
         let claim = self.clusters[at].objects.claim.as_ref()?;
         if claim.is_sourced || claim.volume.is_some() {
@@ -357,7 +357,7 @@ impl World {
         Some(())
     }
 
-    /// A restore's mover starts: where it reads is settled.
+    /// A restore's mover starts. From now on it is fixed which repository it reads.
     pub(crate) fn start_restore(&mut self, at: usize) -> Option<()> {
         let objects = &mut self.clusters[at].objects;
         let path = objects.secret.as_ref()?.path;
@@ -366,8 +366,8 @@ impl World {
         Some(())
     }
 
-    /// A restore's mover ends. In a repository that is not there or has no snapshot it restores nothing, makes the
-    /// repository, and succeeds.
+    /// A restore's mover ends. If the repository does not exist or has no snapshot, it restores nothing, initialises
+    /// the repository, and succeeds.
     pub(crate) fn end_restore(&mut self, at: usize, loses_log: bool) -> Option<()> {
         if self.outage {
             return None;
@@ -381,7 +381,7 @@ impl World {
         let repository = self.repository(path);
         let newest = repository.snapshots.last();
         let all = repository.snapshots.iter().fold(0, |all, snapshot| all | snapshot.ancestry | 1 << snapshot.id);
-        // The newest is what a mover restores, whoever wrote it.
+        // A mover restores the newest snapshot, whoever wrote it.
         let content = newest.map(|snapshot| if snapshot.stray { all } else { snapshot.ancestry });
         let log = newest.map_or(Log::Nothing, |snapshot| Log::Restored(snapshot.id));
         let loses_log = loses_log || self.clusters[at].is_logless;
@@ -397,7 +397,7 @@ impl World {
         Some(())
     }
 
-    /// VolSync's populator takes any image that the destination of that name has, whichever incarnation's.
+    /// VolSync's populator takes any image of the destination, even one that was made for an earlier claim.
     pub(crate) fn populate(&mut self, at: usize) -> Option<()> {
         let objects = &mut self.clusters[at].objects;
         let claim = objects.claim.as_ref().filter(|claim| claim.is_sourced && claim.volume.is_none())?;
@@ -409,7 +409,7 @@ impl World {
         Some(())
     }
 
-    /// VolSync has filled its own claim, where the image still is, and gives the volume to the claim.
+    /// VolSync has populated its own claim, if the image still exists, and gives the volume to the claim.
     pub(crate) fn bind(&mut self, at: usize) -> Option<()> {
         let objects = &mut self.clusters[at].objects;
         let claim = objects.claim.as_ref().filter(|claim| claim.volume.is_none())?;
@@ -442,7 +442,7 @@ impl World {
         Some(())
     }
 
-    /// Makes the repository, where there is none.
+    /// Initialises the repository, if it does not exist.
     fn make_repository(&mut self, path: Path) -> bool {
         let is_new = self.repository(path).config == 0;
         if is_new {
@@ -467,7 +467,8 @@ impl World {
         Some(())
     }
 
-    /// A ReplicationSource uploads what it cut and forgets what is older than it keeps. The promise is tested here.
+    /// A ReplicationSource uploads its copy and forgets the snapshots that it does not keep. The promise is tested
+    /// here.
     pub(crate) fn end_backup(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let is_logless = cluster.is_logless;
@@ -477,7 +478,7 @@ impl World {
         }
         let cut = source.cut.take()?;
         let saved = source.saved;
-        // An empty volume is skipped.
+        // A backup of an empty volume is skipped.
         let Some(content) = cut.content else { return Some(()) };
         let id = next(&mut self.made.snapshots);
         source.saved = Some(id).filter(|_| !is_logless);
@@ -489,7 +490,8 @@ impl World {
         let is_missed = |snapshot: &Snapshot, ancestry: u64| {
             !is_stray && !snapshot.stray && !cut.excuse.covers(snapshot) && ancestry >> snapshot.id & 1 == 0
         };
-        // Whoever wrote the newest snapshot, this volume goes on from it, or a person has said that it may.
+        // Whoever wrote the newest snapshot, this volume must continue from it, or a person must have accepted that it
+        // may.
         let newest = repository.snapshots.iter().rev().find(|snapshot| !snapshot.stray);
         let is_over = newest.is_some_and(|newest| is_missed(newest, content));
         let excused = repository.snapshots.iter().filter(|it| cut.excuse.covers(it));
@@ -507,7 +509,7 @@ impl World {
             is_lost |= is_missed(&forgotten, ancestry);
         }
         if let Some(volume) = self.clusters[at].volumes.iter_mut().find(|volume| volume.id == cut.volume) {
-            // What is on the volume goes on from the snapshot just taken of it.
+            // The data on the volume now descends from the new snapshot.
             volume.content = volume.content.map(|content| content | ancestry);
         }
         let is_excused = self.is_forked || !is_told;
@@ -523,7 +525,7 @@ impl World {
         Some(())
     }
 
-    /// A person accepts the hold that was last shown of the claim.
+    /// A person accepts the hold that was last shown for the claim.
     pub(crate) fn accept(&mut self, at: usize) -> Option<()> {
         let still = View::of(self, at, 0)?.answer().hold.clone();
         let cluster = &mut self.clusters[at];
@@ -541,7 +543,7 @@ impl World {
         Some(())
     }
 
-    /// Someone points the Secret at the other repository.
+    /// Someone changes the Secret to the other repository.
     pub(crate) fn repoint_secret(&mut self, at: usize) -> Option<()> {
         let secret = self.clusters[at].objects.secret.as_mut()?;
         secret.path = secret.path.other();
@@ -549,7 +551,7 @@ impl World {
         Some(())
     }
 
-    /// Someone points the settings at the other base.
+    /// Someone changes the settings to the other base.
     pub(crate) fn repoint_base(&mut self, at: usize) {
         self.clusters[at].base = self.clusters[at].base.other();
         self.changed(at);
@@ -564,7 +566,7 @@ impl World {
         Some(())
     }
 
-    /// The storage is lost, or put aside where it keeps volumes, and made anew for the same claim.
+    /// The storage is lost, or kept aside if the storage keeps volumes, and created again for the same claim.
     pub(crate) fn replace_volume(&mut self, at: usize) -> Option<()> {
         let old = self.clusters[at].objects.claim.as_ref()?.volume?;
         if !self.clusters[at].retains {
@@ -574,7 +576,7 @@ impl World {
         self.put_volume(at, new, None)
     }
 
-    /// The claim is bound again to the oldest volume that was put aside.
+    /// The claim is bound again to the oldest volume that was kept aside.
     pub(crate) fn bring_volume_back(&mut self, at: usize) -> Option<()> {
         let cluster = &self.clusters[at];
         let now = cluster.objects.claim.as_ref()?.volume?;
@@ -590,7 +592,7 @@ impl World {
         Some(())
     }
 
-    /// The bucket is copied: the ledger, and the repository as well or not.
+    /// The bucket is copied: the ledger, with the repository or without it.
     pub(crate) fn copy_bucket(&mut self, with_repository: bool) -> Option<()> {
         if self.is_renamed {
             return None;
@@ -603,7 +605,7 @@ impl World {
         Some(())
     }
 
-    /// The endpoint gets another name, which the settings say from now on; the old one still leads there.
+    /// The endpoint gets another name, which the settings use from now on. The old name still works.
     pub(crate) fn rename(&mut self, at: usize) -> Option<()> {
         let has_place = self.repositories[1] != Repository::default() || self.ledgers[1] != Shelf::default();
         if has_place && !self.is_renamed {

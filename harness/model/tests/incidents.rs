@@ -1,5 +1,5 @@
-//! What has lost data in the field, and what a review of the first design found, each by name and move by move: first
-//! what VolSync does unasked, then what the policy makes of it.
+//! Incidents in which data was lost, and faults that reviews found in early designs, each by name and step by step:
+//! first what VolSync does on its own, then what the policy does about it.
 
 use volsync_policy::Code;
 use volsync_policy::evidence::Expectation;
@@ -16,7 +16,7 @@ use Action::{
     Populate, Recreate, StartBackup, StartRestore, Tick, Write,
 };
 
-/// The world after those moves, each of which can be made.
+/// The world after those moves, each of which must be possible.
 fn after(start: &World, moves: &[Action]) -> World {
     moves.iter().fold(start.clone(), |world, action| {
         let after = world.after(*action).unwrap_or_else(|| panic!("cannot be made: {action}"));
@@ -25,7 +25,7 @@ fn after(start: &World, moves: &[Action]) -> World {
     })
 }
 
-/// After the host has read everything and carried out its plan, until that changes nothing more.
+/// The world after the host has read everything and carried out its plan, until nothing changes any more.
 fn hosted(start: &World, at: usize) -> World {
     let mut world = start.clone();
     for _ in 0..10 {
@@ -40,7 +40,7 @@ fn hosted(start: &World, at: usize) -> World {
     panic!("the host does not come to rest");
 }
 
-/// Why the core does what it does now.
+/// The code of the core's present answer.
 fn code(world: &World, at: usize) -> Code {
     View::of(world, at, 0).expect("there is a claim").answer().code
 }
@@ -53,27 +53,28 @@ fn kept(world: &World) -> Vec<u8> {
     world.repositories[0].snapshots.iter().map(|snapshot| snapshot.id).collect()
 }
 
-/// What is on the claim's volume.
+/// The data on the claim's volume.
 fn content(world: &World, at: usize) -> Option<u64> {
     let cluster = &world.clusters[at];
     let id = cluster.objects.claim.as_ref()?.volume?;
     cluster.volumes.iter().find(|volume| volume.id == id)?.content
 }
 
-/// A claim whose restore is done and whose volume is bound from it; the host has yet to look.
+/// A claim that is Bound to its restored volume, before the host looks.
 fn bound(start: &World, at: usize) -> World {
     let world = hosted(&after(start, &[Create(at)]), at);
     after(&world, &[EndRestore(at, false), Populate(at), Bind(at)])
 }
 
-/// A claim that is restored, released and backed up once more.
+/// A claim that is restored, released and backed up once.
 fn released(start: &World, at: usize) -> World {
     let world = hosted(&bound(start, at), at);
     assert!(world.has_restored());
     hosted(&after(&world, &[Tick, Backup(at)]), at)
 }
 
-/// field.md 1.3, 2026-04-29: a claim deleted alone keeps its old ReplicationDestination, and comes back 13 days stale.
+/// Incident of 2026-04-29: a claim is deleted, its old ReplicationDestination stays, and the new claim is 13 days
+/// stale.
 #[test]
 fn a_surgical_delete_does_not_bring_back_the_old_image() {
     let world = after(&released(&World::with_backups(1), 0), &[Recreate(0)]);
@@ -85,11 +86,11 @@ fn a_surgical_delete_does_not_bring_back_the_old_image() {
     assert!(is_running(&world, 0));
 }
 
-/// Findings 1 and 2: the host was away between Bound and the next incarnation, and the old image won the race.
+/// The host was down from Bound until the next claim was created, and the populator was faster with the old image.
 #[test]
 fn an_old_image_that_won_the_race_is_held() {
     let world = bound(&World::with_backups(1), 0);
-    // Another incarnation's backups were written since the image was made.
+    // Another claim's backups were written since the image was made.
     let mut world = after(&world, &[Recreate(0), Populate(0), Bind(0)]);
     world.repositories[0].snapshots.push(Snapshot { id: 3, at: 4, ancestry: 0b1110, stray: false, by: None });
     world.made.snapshots = 3;
@@ -98,7 +99,7 @@ fn an_old_image_that_won_the_race_is_held() {
     assert_eq!(code(&world, 0), Code::UnrestoredVolume);
 }
 
-/// Finding 2: the populator has taken an image that is gone, and waits for ever.
+/// The populator waits forever for an image that is gone.
 #[test]
 fn a_populator_that_waits_for_an_image_that_is_gone_is_freed() {
     let world = after(&bound(&World::with_backups(1), 0), &[Recreate(0), Populate(0), Collect(0)]);
@@ -109,8 +110,8 @@ fn a_populator_that_waits_for_an_image_that_is_gone_is_freed() {
     assert!(is_running(&world, 0));
 }
 
-/// Found on a real cluster: the restore ended, and the populator took its image, while a host read one after the other.
-/// In the wrong order that looks wedged: VolSync fills the claim anew, and nothing is lost but time.
+/// Seen on a real cluster: the restore ended, and the populator took its image, while a host read one after the other.
+/// In the wrong order this looks wedged: VolSync populates the claim again, and only time is lost.
 #[test]
 fn a_restore_that_ends_between_two_readings_is_not_wedged() {
     let world = hosted(&after(&World::with_backups(1), &[Create(0)]), 0);
@@ -125,7 +126,7 @@ fn a_restore_that_ends_between_two_readings_is_not_wedged() {
     assert_eq!(kept(&world), [1, 2]);
 }
 
-/// Finding 3: the Secret is re-pointed while the mover runs, which ends well and has read another repository.
+/// The Secret changes while the mover runs, which succeeds and has read another repository.
 #[test]
 fn a_restore_from_another_repository_is_held() {
     let mut start = World::with_backups(1);
@@ -140,7 +141,7 @@ fn a_restore_from_another_repository_is_held() {
     assert!(!is_running(&world, 0));
 }
 
-/// Finding 4: a restore beside a claim that is Bound already ends well, and the claim was never restored.
+/// A restore beside a Bound claim succeeds, and the claim itself was never restored.
 #[test]
 fn a_restore_beside_the_claim_releases_nothing() {
     let start = World::with_backups(1);
@@ -160,7 +161,7 @@ fn a_restore_beside_the_claim_releases_nothing() {
     assert!(!is_running(&world, 0));
 }
 
-/// Finding 5: a wrong prefix takes the ledger away with the data, and everything looks new.
+/// A wrong prefix hides the ledger together with the data, so everything looks new.
 #[test]
 fn a_wrong_prefix_is_not_a_fresh_start() {
     let world = after(&World::with_backups(1), &[Action::Mishap(0, Mishap::RepointBase), Create(0)]);
@@ -171,7 +172,7 @@ fn a_wrong_prefix_is_not_a_fresh_start() {
     assert_eq!(code(&back, 0), Code::Restoring);
 }
 
-/// field.md 1.3, 2026-05-17: the credentials that reach the mover are not those that are looked at.
+/// Incident of 2026-05-17: the mover's credentials are not those that are read.
 #[test]
 fn a_secret_that_points_elsewhere_restores_nothing_and_is_held() {
     let repoint = Action::Mishap(0, Mishap::RepointSecret);
@@ -180,14 +181,14 @@ fn a_secret_that_points_elsewhere_restores_nothing_and_is_held() {
     assert_eq!(code(&world, 0), Code::RestoreCameBackEmpty);
     let held = hosted(&world, 0);
     assert_eq!(held.after(Populate(0)), None, "the empty image is taken away before it is bound");
-    // And where the populator was faster:
+    // And if the populator was faster:
     let held = hosted(&after(&world, &[Populate(0), Bind(0), Write(0)]), 0);
     assert_eq!(code(&held, 0), Code::RestoreCameBackEmpty);
     assert!(!is_running(&held, 0));
     assert_eq!(kept(&held), [1, 2]);
 }
 
-/// review.md A2-10: a cluster is rebuilt and admission is not there yet: every claim binds empty.
+/// A cluster is rebuilt, and admission does not work yet: every claim binds to an empty volume.
 #[test]
 fn a_claim_that_missed_admission_is_held() {
     let moves = [Action::Mishap(0, Mishap::Admission), Create(0), BindEmpty(0), Write(0)];
@@ -196,7 +197,7 @@ fn a_claim_that_missed_admission_is_held() {
     assert!(!is_running(&world, 0));
 }
 
-/// review.md A1-2: two clusters on one bucket. The second waits until the first is silent, and then the first stops.
+/// Two clusters use one bucket. The second waits until the first is silent, and then the first stops.
 #[test]
 fn the_second_cluster_waits_and_the_first_one_stops() {
     let world = released(&World::with_backups(2), 0);
@@ -210,7 +211,7 @@ fn the_second_cluster_waits_and_the_first_one_stops() {
     assert_eq!(code(&over, 0), Code::Superseded);
 }
 
-/// review.md A1-3: etcd comes back with a ReplicationSource of an incarnation before.
+/// etcd is restored with the ReplicationSource of an earlier claim.
 #[test]
 fn a_source_from_a_backup_of_etcd_is_deleted() {
     let save = Action::Mishap(0, Mishap::SaveEtcd);
@@ -224,7 +225,7 @@ fn a_source_from_a_backup_of_etcd_is_deleted() {
     assert!(!is_running(&world, 0), "{}", code(&world, 0).as_str());
 }
 
-/// review.md A1-4: the storage is lost and made anew, under the same claim.
+/// The storage is lost and created again, under the same claim.
 #[test]
 fn a_volume_that_was_replaced_is_held() {
     let world = released(&World::with_backups(1), 0);
@@ -233,8 +234,8 @@ fn a_volume_that_was_replaced_is_held() {
     assert!(!is_running(&world, 0));
 }
 
-/// A bucket is copied, and the settings point at the copy: a person says so, and from then on that is the repository,
-/// of this claim and of the next.
+/// A bucket is copied, and the settings name the copy. A person accepts that, and from then on it is the repository of
+/// this claim and of the next.
 #[test]
 fn a_migration_that_was_accepted_is_remembered_where_it_went() {
     let mut world = after(&released(&World::with_backups(1), 0), &[Action::Mishap(0, Mishap::RepointBase)]);
@@ -253,7 +254,7 @@ fn a_migration_that_was_accepted_is_remembered_where_it_went() {
     assert_eq!(content(&world, 0).map(|it| it >> 4 & 1), Some(1), "the newest backup is what comes back");
 }
 
-/// review.md A5-31: an outage stops no backup.
+/// An outage stops no backup.
 #[test]
 fn an_outage_stops_no_backup() {
     let world = released(&World::with_backups(1), 0);
@@ -264,15 +265,15 @@ fn an_outage_stops_no_backup() {
     assert!(is_running(&blind, 0));
 }
 
-/// Found by the model: the mark `elsewhere` is taken off the claim's record, and the host crashes before it takes it
-/// off the ReplicationSource's. The claim's copy is written first, so it is the one that counts.
+/// Found by the model: the mark `elsewhere` is removed from the claim's record, and the host crashes before it removes
+/// it from that of the ReplicationSource. The claim's copy is written first, so it is the one that counts.
 #[test]
 fn half_a_mark() {
     let world = released(&World::with_backups(1), 0);
     let repoint = Action::Mishap(0, Mishap::RepointSecret);
-    // The Secret points elsewhere, at a repository that a backup made; both copies are marked; the host crashes.
+    // The Secret names another repository, which a backup created; both copies are marked; the host crashes.
     let world = after(&world, &[repoint, Backup(0), Plan(0, 0), CarryOut(0), CarryOut(0), Crash(0)]);
-    // It points back, a backup starts, one copy is corrected; the host crashes.
+    // It names the first one again, a backup starts, one copy is corrected; the host crashes.
     let world = after(&world, &[repoint, StartBackup(0), Plan(0, 0), CarryOut(0), Crash(0)]);
     let world = hosted(&world, 0);
     assert!(is_running(&world, 0));
@@ -281,15 +282,15 @@ fn half_a_mark() {
     assert!(is_running(&world, 0), "an outage deletes what is released");
 }
 
-/// Found by the model: before a released claim's first backup has been seen, its record has no fingerprint. If the
-/// Secret is then pointed at a repository with someone's backups, the release does not stand there.
+/// Found by the model: until a released claim's first backup is seen, its record has no fingerprint. If the Secret is
+/// then changed to a repository with someone else's backups, the release is not valid there.
 #[test]
 fn a_first_backup_does_not_go_to_a_stranger() {
     let world = bound(&World::new(1).with_stranger(), 0);
     let world = hosted(&after(&world, &[Write(0)]), 0);
     assert!(world.has_started_fresh());
     let world = hosted(&after(&world, &[Action::Mishap(0, Mishap::RepointSecret)]), 0);
-    // Nothing was sent there: the Secret is rendered anew, and the backup goes on where it was released to.
+    // Nothing was written there: the Secret is rendered again, and the backup continues in the released repository.
     assert_eq!(code(&world, 0), Code::Released);
     assert_eq!(world.clusters[0].objects.secret.as_ref().map(|it| it.path), Some(Path::Right));
 }

@@ -1,4 +1,4 @@
-//! Every order of events within bounds, long walks beyond them, and the incidents of the field by name.
+//! Tries every order of events within limits, and long random walks beyond them.
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -18,7 +18,7 @@ const FRESH: &str = "a claim starts fresh and is released";
 const HELD: &str = "a claim is held";
 const TAKEN_OVER: &str = "an entry is taken over";
 
-/// Moves that bring a claim to a volume restored, and its backup to run.
+/// The moves that restore a claim, release it, and start its backup.
 fn restored(at: usize) -> Vec<Action> {
     vec![
         Action::Create(at),
@@ -33,40 +33,40 @@ fn restored(at: usize) -> Vec<Action> {
     ]
 }
 
-/// Moves that bring a claim to a volume restored, and bound; its host has yet to look.
+/// The moves until a claim is Bound to its restored volume, before its host looks.
 fn bound(at: usize) -> Vec<Action> {
     restored(at)[..6].to_vec()
 }
 
-/// The host reads everything, plans, and carries that out.
+/// The host reads everything, plans, and carries the plan out.
 fn planned(at: usize) -> [Action; 2] {
     [Action::Plan(at, 0), Action::CarryOutAll(at)]
 }
 
-/// A backup that its host sees.
+/// A backup that the host sees.
 fn backed_up(at: usize) -> Vec<Action> {
     [vec![Action::Backup(at)], planned(at).to_vec()].concat()
 }
 
-/// A person accepts what a plan asks, and the host acts on it.
+/// A person accepts a hold, and the host acts on it.
 fn accepted(at: usize) -> Vec<Action> {
     [planned(at), planned(at)].concat().into_iter().chain(mishap(at, Mishap::Accept)).chain(planned(at)).collect()
 }
 
-/// Two hours, after which whoever has written nothing meanwhile is silent.
+/// Two hours, after which a writer that has not written counts as silent.
 const SILENCE: [Action; 2] = [Action::Tick; 2];
 
 fn mishap(at: usize, mishap: Mishap) -> Vec<Action> {
     vec![Action::Mishap(at, mishap)]
 }
 
-/// A start of trials: the world after those moves, however much is wrong on the way there.
+/// The start of a trial: the world after those moves, even if a property is broken on the way.
 fn played(start: &World, moves: &[Vec<Action>]) -> World {
     let played = |world: World, action: &Action| World { broken: None, ..world.after(*action).unwrap_or(world) };
     moves.concat().iter().fold(start.clone(), played)
 }
 
-/// The same, and the claim's backup runs there.
+/// The same, and the claim's backup must run there.
 fn running(start: &World, at: usize, moves: &[Vec<Action>]) -> World {
     let world = played(start, moves);
     let source = world.clusters[at].objects.source.as_ref();
@@ -74,11 +74,11 @@ fn running(start: &World, at: usize, moves: &[Vec<Action>]) -> World {
     world
 }
 
-/// Tries every order of events, to a number of states, and asserts that what should happen does.
+/// Tries every order of events, up to a number of states, and asserts that the expected things happen.
 fn try_all(name: &str, trial: Trial, states: usize, happens: &[&'static str]) {
     let began = Instant::now();
     let checker = trial.checker().threads(1).target_state_count(states).spawn_bfs().join();
-    // Past the capture of what tests print: the figures belong into every log.
+    // Written directly, because tests' output is captured, and the figures belong into every log.
     let figures = format!(
         "{name}: {} unique states of {} generated, to depth {}, in {:.1?}",
         checker.unique_state_count(),
@@ -109,7 +109,7 @@ fn limits() -> Limits {
     Limits { uids: 5, images: 2, snapshots: 5, clock: 5, mishaps: 1 }
 }
 
-/// How many states the trials generate that are about what happens rarely.
+/// The number of states in the trials of rare events.
 const STATES: usize = 2_500_000;
 
 const BLIND: [u8; 4] = [0, NO_REPOSITORY, NO_LEDGER, NO_OBJECTS];
@@ -160,7 +160,7 @@ fn a_roll_back_of_etcd() {
     try_all("a roll-back of etcd", trial, 4_000_000, &[RESTORED, HELD]);
 }
 
-/// VolSync, the app and people do not wait for a host that reads one object after the other.
+/// VolSync, the application and people do not wait for a host that reads one object after the other.
 #[test]
 fn readings_at_two_times() {
     let backups = World::with_backups(1);
@@ -170,19 +170,19 @@ fn readings_at_two_times() {
     try_all("readings at two times", trial, 4_000_000, &[RESTORED, FRESH, HELD]);
 }
 
-/// A second cluster waits, or has just taken over from the first. A backup of the ledger is from before that.
+/// A second cluster waits, or has just taken over from the first. The backup of the ledger is older.
 fn taken_over() -> Vec<World> {
     let backups = World::with_backups(2);
     let first = [restored(0), backed_up(0), bound(1), planned(1).to_vec(), SILENCE.to_vec()].concat();
     let waiting = running(&backups, 0, &[first]);
     let saved = played(&waiting, &[mishap(0, Mishap::SaveLedger)]);
-    // The second took over; the first has seen it, or was off.
+    // The second cluster took over; the first has seen it, or was switched off.
     let unseen = running(&saved, 1, &[planned(1).to_vec(), backed_up(1)]);
     let seen = played(&unseen, &[planned(0).to_vec()]);
     vec![unseen, seen, waiting]
 }
 
-/// The ledger's entry is lost while the first cluster is off, and the second begins it anew.
+/// The ledger entry is lost while the first cluster is switched off, and the second starts it again.
 #[test]
 fn a_ledger_that_is_begun_anew() {
     let limits = Limits { uids: 12, images: 3, snapshots: 7, clock: 10, mishaps: 3 };
@@ -192,7 +192,7 @@ fn a_ledger_that_is_begun_anew() {
     try_all("a ledger that is begun anew", trial, STATES, &[TAKEN_OVER]);
 }
 
-/// The ledger's entry is lost, while both clusters remember that they were released.
+/// The ledger entry is lost, while both clusters remember that they were released.
 #[test]
 fn a_ledger_that_is_lost() {
     let limits = Limits { uids: 12, images: 3, snapshots: 7, clock: 10, mishaps: 3 };
@@ -202,7 +202,7 @@ fn a_ledger_that_is_lost() {
     try_all("a ledger that is lost", trial, STATES, &[TAKEN_OVER]);
 }
 
-/// The ledger is put back to what it was before another cluster took over.
+/// The ledger is put back to its state before another cluster took over.
 #[test]
 fn a_ledger_that_is_put_back() {
     let limits = Limits { uids: 12, images: 3, snapshots: 7, clock: 10, mishaps: 3 };
@@ -212,8 +212,7 @@ fn a_ledger_that_is_put_back() {
     try_all("a ledger that is put back", trial, STATES, &[TAKEN_OVER]);
 }
 
-/// Etcd is put back to what it was, and the bucket is not; meanwhile the claim has got another volume, and a person has
-/// accepted that.
+/// etcd is rolled back, and the bucket is not. Meanwhile the claim got another volume, and a person accepted that.
 #[test]
 fn a_roll_back_of_etcd_to_another_volume() {
     let backups = World::with_backups(1).with_storage_that_keeps();
@@ -230,7 +229,7 @@ fn a_roll_back_of_etcd_to_another_volume() {
     try_all("a roll-back of etcd to another volume", trial, STATES, &[HELD]);
 }
 
-/// A claim's volume is replaced, comes back, and is replaced by the same again.
+/// A claim's volume is replaced, comes back, and is replaced by the same volume again.
 #[test]
 fn a_volume_that_comes_back() {
     let backups = World::with_backups(1).with_storage_that_keeps();
@@ -244,12 +243,12 @@ fn a_volume_that_comes_back() {
     try_all("a volume that comes back", trial, STATES, &[HELD]);
 }
 
-/// A bucket is copied, the settings name the copy, and both go on.
+/// A bucket is copied, the settings name the copy, and both are used.
 #[test]
 fn a_copy_of_the_bucket() {
     let backups = World::with_backups(2);
     let released = played(&backups, &[restored(0), backed_up(0), mishap(0, Mishap::CopyBucket)]);
-    // The second cluster is on the copy, and has written to it.
+    // The second cluster uses the copy, and has written to it.
     let moved = [mishap(1, Mishap::RepointBase), vec![Action::Create(1)], accepted(1)].concat();
     let bound = [Action::EndRestore(1, false), Action::Populate(1), Action::Bind(1)];
     let both = running(&released, 1, &[moved, bound.to_vec(), SILENCE.to_vec(), accepted(1), backed_up(1)]);
@@ -260,7 +259,7 @@ fn a_copy_of_the_bucket() {
     try_all("a copy of the bucket", trial, STATES, &[HELD]);
 }
 
-/// The ledger is copied to another base, where there is nothing, or a stranger's repository.
+/// The ledger is copied to another base, where there is no repository, or someone else's.
 #[test]
 fn a_ledger_without_its_repository() {
     let copy = mishap(0, Mishap::CopyLedger);
@@ -274,7 +273,7 @@ fn a_ledger_without_its_repository() {
     try_all("a ledger without its repository", trial, STATES, &[HELD]);
 }
 
-/// The same, before a first backup was seen: neither the record nor the entry says which repository it was.
+/// The same before a first backup was seen: neither the record nor the entry says which repository it was.
 #[test]
 fn a_move_before_the_first_backup() {
     let copy = mishap(0, Mishap::CopyLedger);
@@ -297,7 +296,7 @@ fn an_endpoint_with_another_name() {
     try_all("an endpoint with another name", trial, STATES, &[RESTORED]);
 }
 
-/// No log of a mover is ever read.
+/// No log of a mover can ever be read.
 #[test]
 fn movers_without_logs() {
     let empty = World::new(1).without_logs();
@@ -309,7 +308,7 @@ fn movers_without_logs() {
     try_all("movers without logs", trial, STATES, &[HELD]);
 }
 
-/// The repository is gone, and the record of the release with it.
+/// The repository is gone, and so is the release record.
 #[test]
 fn a_repository_that_is_gone() {
     let backups = World::with_backups(1);
@@ -320,7 +319,7 @@ fn a_repository_that_is_gone() {
     try_all("a repository that is gone", trial, STATES, &[HELD]);
 }
 
-/// The same before there is an entry: only the restore says that there were backups.
+/// The same before there is an entry: only the restore shows that there were backups.
 #[test]
 fn a_repository_that_only_the_restore_has_seen() {
     let mut backups = World::with_backups(1);
@@ -332,7 +331,7 @@ fn a_repository_that_only_the_restore_has_seen() {
     try_all("a repository that only the restore has seen", trial, STATES, &[RESTORED]);
 }
 
-/// A first backup takes longer than two intervals: all that shows of it is its lock.
+/// A first backup takes longer than two intervals: only its lock shows it.
 #[test]
 fn a_long_first_backup() {
     let empty = World::new(2);
@@ -346,7 +345,7 @@ fn a_long_first_backup() {
     try_all("a long first backup", trial, STATES, &[FRESH]);
 }
 
-/// Two clusters count the handles of their volumes each for itself.
+/// Two clusters number their volumes independently, so handles can be equal.
 #[test]
 fn volumes_with_equal_handles() {
     let backups = World::with_backups(2).with_equal_handles();
@@ -357,7 +356,7 @@ fn volumes_with_equal_handles() {
     try_all("volumes with equal handles", trial, STATES, &[HELD]);
 }
 
-/// The base moves in one cluster, or in both, while the second takes over from the first.
+/// The base changes in one cluster, or in both, while the second takes over from the first.
 #[test]
 fn a_base_that_moves_while_another_takes_over() {
     let backups = World::with_backups(2);
@@ -372,7 +371,7 @@ fn a_base_that_moves_while_another_takes_over() {
     try_all("a base that moves while another takes over", trial, STATES, &[TAKEN_OVER]);
 }
 
-/// What a person has accepted stays on the claim, and then its volume is another.
+/// What a person accepted stays on the claim, and then the claim has another volume.
 #[test]
 fn an_acceptance_and_another_volume() {
     let backups = World::with_backups(1).with_storage_that_keeps();
@@ -384,14 +383,14 @@ fn an_acceptance_and_another_volume() {
     try_all("an acceptance and another volume", trial, STATES, &[HELD]);
 }
 
-/// A claim that waits, after its mover has read what the Secret named for a moment.
+/// A Pending claim whose mover read another repository, because the Secret named it for a moment.
 fn strayed(start: &World) -> World {
     let repoint = || mishap(0, Mishap::RepointSecret);
     let create = [vec![Action::Create(0)], planned(0).to_vec()].concat();
     played(start, &[create, repoint(), vec![Action::StartRestore(0)], repoint(), vec![Action::EndRestore(0, false)]])
 }
 
-/// What a person has accepted of a claim that waits is not accepted of its volume. Nothing came back.
+/// What a person accepts for a Pending claim does not count for its volume. The restore found nothing.
 #[test]
 fn an_acceptance_before_there_is_a_volume() {
     let backups = World::with_backups(1);
@@ -403,7 +402,7 @@ fn an_acceptance_before_there_is_a_volume() {
     try_all("an acceptance before there is a volume", trial, STATES, &[HELD]);
 }
 
-/// The same, and what came back is a stranger's.
+/// The same, but the restore found someone else's data.
 #[test]
 fn an_acceptance_of_what_is_a_strangers() {
     let backups = World::with_backups(1).with_stranger();
@@ -413,7 +412,7 @@ fn an_acceptance_of_what_is_a_strangers() {
     try_all("an acceptance of what is a stranger's", trial, STATES, &[HELD]);
 }
 
-/// What a person has accepted of a copy of the bucket stays on the claim, and then the copy is gone.
+/// What a person accepted for a copy of the bucket stays on the claim, and then the copy is gone.
 #[test]
 fn an_acceptance_and_a_copy_that_is_gone() {
     let backups = World::with_backups(1);
@@ -426,7 +425,7 @@ fn an_acceptance_and_a_copy_that_is_gone() {
     try_all("an acceptance and a copy that is gone", trial, STATES, &[RESTORED]);
 }
 
-/// What a person has accepted stays on the claim, and then the repository is another, or none.
+/// What a person accepted stays on the claim, and then there is another repository, or none.
 #[test]
 fn an_acceptance_and_another_repository() {
     let backups = World::with_backups(1).with_stranger();
@@ -452,7 +451,7 @@ fn an_acceptance_of_what_changes_and_changes_back() {
     try_all("an acceptance of what changes and changes back", trial, STATES, &[HELD]);
 }
 
-/// Everything that people and fate do. People accept more often than storage is lost.
+/// Everything that people and accidents do. People accept more often than storage is lost.
 const MISHAPS: [Mishap; 26] = [
     Mishap::Admission,
     Mishap::Outage,
@@ -487,13 +486,13 @@ fn long_walks() {
     walk_all("walks", 1..=10_000, &MISHAPS);
 }
 
-/// With mishaps, little is left that could be lost.
+/// With mishaps, soon little is left that could be lost.
 #[test]
 fn long_walks_without_mishaps() {
     walk_all("walks without mishaps", 10_001..=14_000, &[]);
 }
 
-/// Walks once for each seed, and asserts that what should happen does.
+/// Walks once with each seed, and asserts that the expected things happen.
 fn walk_all(name: &str, seeds: RangeInclusive<u64>, mishaps: &[Mishap]) {
     let blind = vec![
         0,

@@ -250,7 +250,7 @@ test("the server prints its address", async (t) => {
   }
 });
 
-test("a credential is in no link, request, storage, history or message, and nothing is sent to another origin", async (t) => {
+test("a credential is in no link, request, storage, history or message, and nothing leaves the origin", async (t) => {
   const canary = "canary-of-the-credentials";
   const page = await open(t);
   const secret = { RESTIC_REPOSITORY: `s3:http://${canary}/b`, RESTIC_PASSWORD: canary, AWS_ACCESS_KEY_ID: canary };

@@ -1,4 +1,4 @@
-// Writes the parts of the package that follow from the JSON Schemas: `types.d.ts`, and the schemas themselves as a module.
+// Writes the parts of the package that follow from the JSON Schemas: `types.d.ts`, and the schemas as a module.
 // node generate.mjs SCHEMAS PACKAGE
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, parse } from "node:path";

@@ -136,8 +136,8 @@ impl Suite {
         Some(Suite { name, folder, program })
     }
 
-    /// Runs the suite in the package's directory, as cargo would. Its priority is low, so that the suites that mostly wait
-    /// go first.
+    /// Runs the suite in the package's directory, as cargo would. Its priority is low, so that the suites that mostly
+    /// wait go first.
     fn run(&self) -> Ended {
         let mut command = Command::new("nice");
         command.arg(&self.program).current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);

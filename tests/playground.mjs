@@ -170,7 +170,7 @@ test("the form and the YAML show the same evidence, and the answer follows both"
     'repository: {emptied: {asOf: "2026-11-24T10:00:00Z", fingerprint: ' + "a".repeat(64) + "}}\n",
   );
   const chosen = page.getByLabel("The repository", { exact: true }).locator("option:checked");
-  assert.equal(await chosen.textContent(), "has data, and no snapshot any more");
+  assert.equal(await chosen.textContent(), "has data, but no snapshot any more");
   await page.getByLabel("There is evidence").uncheck();
   assert.equal(await code(page), "NoEvidence");
 });

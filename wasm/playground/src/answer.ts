@@ -65,7 +65,7 @@ export function showPlan(
     hold &&
       titled(
         "To accept it",
-        element("p", {}, "It covers what was seen, and counts for nothing else:"),
+        element("p", {}, "The acceptance counts only for these facts:"),
         element(
           "dl",
           { class: "covers" },

@@ -31,7 +31,7 @@ export class Gallery {
         "div",
         { class: "others" },
         others("VolSync by itself:", story.volsync),
-        others("A Kyverno policy that asked at admission:", story.kyverno),
+        others("A Kyverno policy that checked at admission:", story.kyverno),
       ),
     );
     this.#chosen(story.steps[index]!);

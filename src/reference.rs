@@ -58,7 +58,7 @@ pub fn acceptance(code: Code) -> &'static str {
 /// The command with which a person accepts a hold of the claim `namespace`/`name`, with a placeholder for the reason.
 pub fn accept_command(namespace: &str, name: &str, hold: &str) -> String {
     let key = names::ACCEPT;
-    format!("kubectl annotate pvc {name} -n {namespace} {key}=\"{hold} <reason>\"")
+    format!("kubectl annotate --overwrite pvc {name} -n {namespace} {key}=\"{hold} <reason>\"")
 }
 
 /// Wraps a paragraph. Text in backticks stays on one line.

@@ -104,12 +104,12 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
 fn accept(world: &World, app: &App<'_>, code: &str, earlier: &str) -> anyhow::Result<String> {
     let command = world.cluster.until("the command that accepts the hold", || {
         let told = app.note(code)?;
-        let command = told.split("Accept: kubectl ").nth(1).with_context(|| told.clone())?;
+        let command = told.split("accept it: kubectl ").nth(1).with_context(|| told.clone())?;
         Ok((command != earlier).then(|| command.to_owned()))
     })?;
     let (arguments, hold) = command.split_once(" volsync-policy.io/accept=").with_context(|| command.clone())?;
-    let hold = format!("volsync-policy.io/accept={}", hold.trim_matches('\'').replace("<reason>", "lost in a fire"));
-    let arguments: Vec<&str> = arguments.split(' ').chain(["--overwrite", hold.as_str()]).collect();
+    let hold = format!("volsync-policy.io/accept={}", hold.trim_matches('"').replace("<reason>", "lost in a fire"));
+    let arguments: Vec<&str> = arguments.split(' ').chain([hold.as_str()]).collect();
     host::kubectl(&world.cluster, &arguments)?;
     Ok(command)
 }

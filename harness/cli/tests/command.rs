@@ -263,7 +263,7 @@ fn explain_says_what_a_code_means_and_how_to_accept_its_hold() {
         "is not the newest",
         "way out  Delete the claim",
         "accept   a person may accept it.",
-        "kubectl annotate pvc NAME -n NAMESPACE volsync-policy.io/accept=\"<hold-id> <reason>\"",
+        "kubectl annotate --overwrite pvc NAME -n NAMESPACE volsync-policy.io/accept=\"<hold-id> <reason>\"",
     ] {
         assert!(out(&output).contains(words), "{words}: {}", out(&output));
     }
@@ -420,7 +420,7 @@ fn explain_says_what_evidence_decides() {
     let plan = plan_on("snapshots=24,bound");
     let hold = plan["verdict"]["hold"].as_str().unwrap();
     let command = format!(
-        "kubectl annotate pvc volsync-test-data -n volsync-test volsync-policy.io/accept=\"{hold} <reason>\"\n"
+        "kubectl annotate --overwrite pvc volsync-test-data -n volsync-test volsync-policy.io/accept=\"{hold} <reason>\"\n"
     );
     assert!(held.contains(&format!("hold     {hold}, which covers what was seen:\n")), "{held}");
     for line in ["repository: holds snapshots, fingerprint 55ae874e\n", "claim: volume of-this-claim of ", &command] {

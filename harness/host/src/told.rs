@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use volsync_policy::reference::accept_command;
 use volsync_policy::{ObjectRef, VerdictDocument};
 
 use crate::api::{ApiServer, Refusal};
@@ -102,9 +103,8 @@ fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
         note += &format!(" {way_out}");
     }
     if let Some(hold) = &verdict.hold {
-        let ClaimKey { namespace, name } = claim;
-        let accept = volsync_policy::names::ACCEPT;
-        note += &format!(" Accept: kubectl -n {namespace} annotate pvc {name} {accept}='{hold} <reason>'");
+        let command = accept_command(&claim.namespace, &claim.name, &hold.to_string());
+        note += &format!(" The command to accept it: {command}");
     }
     note
 }

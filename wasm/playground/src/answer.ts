@@ -118,7 +118,7 @@ export function showFaults(target: Element, brief: Element, faults: Fault[]): vo
 const titled = (title: string, ...body: Node[]) => element("div", { class: "part" }, element("h3", {}, title), ...body);
 
 const accept = ({ namespace, name }: { namespace: string; name: string }, hold: string) =>
-  `kubectl annotate pvc ${name} -n ${namespace} volsync-policy.io/accept="${hold} <reason>"`;
+  `kubectl annotate --overwrite pvc ${name} -n ${namespace} volsync-policy.io/accept="${hold} <reason>"`;
 
 /** The action on each object, in words. */
 function done(plan: Plan): [string, string][] {

@@ -419,9 +419,8 @@ fn explain_says_what_evidence_decides() {
     let held = explain("snapshots=24,bound");
     let plan = plan_on("snapshots=24,bound");
     let hold = plan["verdict"]["hold"].as_str().unwrap();
-    let command = format!(
-        "kubectl annotate --overwrite pvc volsync-test-data -n volsync-test volsync-policy.io/accept=\"{hold} <reason>\"\n"
-    );
+    let accept = format!("volsync-policy.io/accept=\"{hold} <reason>\"");
+    let command = format!("kubectl annotate --overwrite pvc volsync-test-data -n volsync-test {accept}\n");
     assert!(held.contains(&format!("hold     {hold}, which covers what was seen:\n")), "{held}");
     for line in ["repository: holds snapshots, fingerprint 55ae874e\n", "claim: volume of-this-claim of ", &command] {
         assert!(held.contains(line), "{line}: {held}");

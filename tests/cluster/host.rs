@@ -57,9 +57,11 @@ pub(crate) fn start(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<
     cluster.spawn(name, &mut command(cluster, name, port)?)
 }
 
-/// Starts a host that ends as if it were killed, right after its first write.
-pub(crate) fn start_for_one_write(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Program> {
-    cluster.spawn(name, command(cluster, name, port)?.env("FAILPOINTS", "written=return"))
+/// Starts a host that ends as if it were killed, right after so many writes.
+pub(crate) fn start_for_writes(cluster: &Cluster, writes: usize) -> anyhow::Result<Program> {
+    let points = format!("written={}*off->return", writes - 1);
+    let points = if writes == 1 { "written=return" } else { &points };
+    cluster.spawn("host", command(cluster, "host", 8099)?.env("FAILPOINTS", points))
 }
 
 /// The metrics of the host at that port; empty while it does not answer.

@@ -170,6 +170,8 @@ impl World {
                 let is_elsewhere = objects.secret.as_ref().is_some_and(|secret| secret.path != base);
                 if let Some(claim) = objects.claim.as_mut().filter(|it| is_elsewhere || it.volume.is_some()) {
                     claim.is_known = false;
+                    // Nor is it one to the plan that deletes it.
+                    cluster.host.saw_restored = false;
                 }
             }
             Task::DeletePrime(prime) => {

@@ -254,7 +254,7 @@ impl ReleaseRecord {
     /// which may have been put back, another has taken over if it is known to have written the newest snapshot. The
     /// record's mark yields to an own entry whose newest snapshot is still the newest.
     pub(crate) fn is_overtaken(&self, evidence: &Evidence) -> bool {
-        let Evidence { cluster, ledger, repository, .. } = evidence;
+        let Evidence { cluster, ledger, repository, secret, .. } = evidence;
         match (Own::of(evidence), ledger.living_entry()) {
             (Some(own), _) => {
                 let is_last = match repository {
@@ -264,7 +264,8 @@ impl ReleaseRecord {
                 };
                 self.overtaken && !is_last || evidence.suspicion() == Some(Suspicion::Confirmed)
             }
-            (None, Some(_)) => self.overtaken || cluster.is_some(),
+            // While the Secret is unread, it is unknown which repository's entry this is.
+            (None, Some(_)) => self.overtaken || cluster.is_some() && secret.is_some(),
             (None, None) => self.overtaken,
         }
     }

@@ -167,9 +167,9 @@ impl World {
                 delete(&mut objects.destination, uid)?;
                 // What a restore has brought through another Secret is no memory of the claim's own repository, and
                 // that of a claim that is Bound goes because it opted out.
-                let path = objects.secret.as_ref().map(|secret| secret.path);
-                let moves = |task: &Task| matches!(task, Task::ApplySecret { path: to, .. } if Some(*to) != path);
-                let is_elsewhere = path.is_some_and(|path| path != base) || cluster.host.tasks.iter().any(moves);
+                let moves = |task: &Task| matches!(task, Task::ApplySecret { expected: Some(_), .. });
+                let is_elsewhere = objects.secret.as_ref().is_some_and(|secret| secret.path != base)
+                    || cluster.host.tasks.iter().any(moves);
                 if let Some(claim) = objects.claim.as_mut().filter(|it| is_elsewhere || it.volume.is_some()) {
                     claim.is_known = false;
                     // Nor is it one to the plan that deletes it.

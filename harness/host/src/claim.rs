@@ -23,6 +23,11 @@ impl ClaimKey {
         }
     }
 
+    /// The claim that an object is.
+    pub(crate) fn of(object: &PartialObjectMeta<DynamicObject>) -> Option<Self> {
+        Some(ClaimKey { namespace: object.metadata.namespace.clone()?, name: object.metadata.name.clone()? })
+    }
+
     /// The claim that owns an object.
     pub(crate) fn owner_of(object: &PartialObjectMeta<DynamicObject>) -> Option<Self> {
         let owners = object.metadata.owner_references.as_deref().unwrap_or_default();

@@ -37,7 +37,7 @@ pub(crate) async fn run(
     client: Client,
     engine: Arc<dyn Engine>,
     sources: Sources,
-    policies: watch::Sender<Option<Policy>>,
+    policies: watch::Sender<Option<Arc<Policy>>>,
     metrics: Metrics,
     teller: Arc<Teller>,
 ) {
@@ -76,7 +76,7 @@ pub(crate) async fn run(
         match loaded {
             Ok(policy) => {
                 tracing::info!(has_credentials = secret.is_some(), "settings and credentials are in force");
-                policies.send_replace(Some(policy));
+                policies.send_replace(Some(Arc::new(policy)));
             }
             Err(error) => {
                 let problems = format!("{error:#}");

@@ -38,7 +38,7 @@ const CONFLICT: Duration = Duration::from_millis(200);
 pub(crate) struct Controller {
     pub(crate) round: Arc<Round>,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) policies: watch::Receiver<Option<Policy>>,
+    pub(crate) policies: watch::Receiver<Option<Arc<Policy>>>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
     /// True once all objects have been listed.
@@ -117,7 +117,7 @@ impl Controller {
                     Change::Object(object, claim) => claims.changed(&object, claim),
                 },
                 changed = self.policies.changed() => {
-                    let is_same = |policy: &Policy| policy.label() == label;
+                    let is_same = |policy: &Arc<Policy>| policy.label() == label;
                     if changed.is_err() || !self.policies.borrow_and_update().as_ref().is_some_and(is_same) {
                         break;
                     }
@@ -164,7 +164,7 @@ impl Controller {
 async fn work(
     round: Arc<Round>,
     teller: Arc<Teller>,
-    policy: Policy,
+    policy: Arc<Policy>,
     claim: ClaimKey,
 ) -> (ClaimKey, Result<Option<Done>, Failed>) {
     let started = Instant::now();
@@ -202,15 +202,8 @@ fn change(
             return None;
         }
     };
-    let watched = (kind.to_owned(), object.metadata.namespace.clone(), object.metadata.name.clone()?);
-    let owner = ClaimKey::owner_of(&object);
-    let claim = match &watched {
-        (_, Some(namespace), name) if is_selected => {
-            Some(ClaimKey { namespace: namespace.clone(), name: name.clone() })
-        }
-        _ => owner,
-    };
-    Some(Change::Object(watched, claim))
+    let claim = if is_selected { ClaimKey::of(&object) } else { ClaimKey::owner_of(&object) };
+    Some(Change::Object((kind.to_owned(), object.metadata.namespace, object.metadata.name?), claim))
 }
 
 impl Claims {
@@ -236,35 +229,40 @@ impl Claims {
 
     /// Plans a claim again after a round.
     fn planned(&mut self, claim: ClaimKey, result: Result<Option<Done>, Failed>) {
-        let failed = match result {
-            Ok(done) => {
-                self.pauses.remove(&claim);
-                let again = done.and_then(|done| done.again);
-                let Some(again) = again else {
-                    self.known.remove(&claim);
-                    self.index.retain(|_, dependent| *dependent != claim);
-                    return;
-                };
-                let watched = again.objects.into_iter().map(|ObjectRef { kind, namespace, name, .. }| {
-                    ((kind.into_owned(), namespace, name), claim.clone())
-                });
-                self.index.extend(watched);
-                return self.plan(claim, Duration::from_secs(again.after_seconds));
+        let done = match result {
+            Ok(done) => done,
+            Err(failed) => {
+                let pause = self.pause(&claim, &failed);
+                return self.plan(claim, pause);
             }
-            Err(failed) => failed,
         };
-        let pause = match failed {
+        self.pauses.remove(&claim);
+        let Some(again) = done.and_then(|done| done.again) else {
+            self.known.remove(&claim);
+            self.index.retain(|_, dependent| *dependent != claim);
+            return;
+        };
+        let watched = again
+            .objects
+            .into_iter()
+            .map(|ObjectRef { kind, namespace, name, .. }| ((kind.into_owned(), namespace, name), claim.clone()));
+        self.index.extend(watched);
+        self.plan(claim, Duration::from_secs(again.after_seconds));
+    }
+
+    /// How long to wait after a round that failed.
+    fn pause(&mut self, claim: &ClaimKey, failed: &Failed) -> Duration {
+        match failed {
             Failed::Write(_, Refusal::Conflict) => CONFLICT,
-            Failed::Claim(Refusal::Busy(pause)) | Failed::Write(_, Refusal::Busy(pause)) => pause,
+            Failed::Claim(Refusal::Busy(pause)) | Failed::Write(_, Refusal::Busy(pause)) => *pause,
             Failed::Claim(_) | Failed::Write(..) | Failed::Policy(_) => {
+                let [shortest, longest] = PAUSE;
                 let pauses = self.pauses.entry(claim.clone()).or_insert_with(|| {
-                    let [shortest, longest] = PAUSE;
                     let pauses = ExponentialBuilder::default().with_min_delay(shortest).with_max_delay(longest);
                     pauses.with_jitter().without_max_times().build()
                 });
-                pauses.next().unwrap_or(PAUSE[1])
+                pauses.next().unwrap_or(longest)
             }
-        };
-        self.plan(claim, pause);
+        }
     }
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use volsync_policy::ObjectRef;
+use volsync_policy::evidence::Failure;
+use volsync_policy::names::FIELD_MANAGER;
 
 use crate::api::{ApiServer, Refusal};
 use crate::metrics::Metrics;
@@ -131,11 +133,10 @@ pub(crate) async fn run(
 
 /// Whether this host holds the Lease now.
 async fn try_to_hold(api: &ApiServer, lease: &ObjectRef, elector: &mut Elector) -> Result<bool, Refusal> {
-    let live = match tokio::time::timeout(INTERVAL, api.get(lease)).await {
-        Ok(Ok(live)) => Some(live),
-        Ok(Err(Refusal::Absent)) => None,
-        Ok(Err(refusal)) => return Err(refusal),
-        Err(_) => return Err(Refusal::Failed(volsync_policy::evidence::Failure::Timeout)),
+    let live = match in_time(api.get(lease)).await {
+        Ok(live) => Some(live),
+        Err(Refusal::Absent) => None,
+        Err(refusal) => return Err(refusal),
     };
     let record = live.as_ref().map(Record::of);
     let body = match elector.judge(record.as_ref(), Instant::now()) {
@@ -143,16 +144,16 @@ async fn try_to_hold(api: &ApiServer, lease: &ObjectRef, elector: &mut Elector) 
         Action::Create => held(&elector.identity, lease, None),
         Action::Hold => held(&elector.identity, lease, live.as_ref()),
     };
-    let written = async {
-        match live {
-            None => api.create(lease, &body, volsync_policy::names::FIELD_MANAGER).await,
-            Some(_) => api.replace(lease, &body).await,
-        }
+    let written = match live {
+        None => in_time(api.create(lease, &body, FIELD_MANAGER)).await,
+        Some(_) => in_time(api.replace(lease, &body)).await,
     };
-    match tokio::time::timeout(INTERVAL, written).await {
-        Ok(written) => written.map(|_| true),
-        Err(_) => Err(Refusal::Failed(volsync_policy::evidence::Failure::Timeout)),
-    }
+    written.map(|_| true)
+}
+
+/// The answer to a request of the election, which is of no use once the next is due.
+async fn in_time(request: impl Future<Output = Result<Value, Refusal>>) -> Result<Value, Refusal> {
+    tokio::time::timeout(INTERVAL, request).await.unwrap_or(Err(Refusal::Failed(Failure::Timeout)))
 }
 
 async fn give_back(api: &ApiServer, lease: &ObjectRef, identity: &str) -> Result<(), Refusal> {

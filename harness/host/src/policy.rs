@@ -8,7 +8,6 @@ use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
 use volsync_policy_engine::{CallError, Engine};
 
 /// The policy under one pair of settings and credentials. It holds credentials, so it does not implement `Debug`.
-#[derive(Clone)]
 pub(crate) struct Policy {
     engine: Arc<dyn Engine>,
     settings: Value,
@@ -18,7 +17,7 @@ pub(crate) struct Policy {
 
 /// What was seen of one claim: the raw answers, by role. It holds credentials and text of logs, so it does not
 /// implement `Debug`.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Seen(pub(crate) Map<String, Value>);
 
 /// A plan, with its writes. It holds credentials, so it does not implement `Debug`.
@@ -36,8 +35,8 @@ impl Policy {
     pub(crate) fn new(engine: Arc<dyn Engine>, settings: Value, credentials: Value) -> Result<Self, String> {
         let shared = serde_json::json!({"settings": settings, "credentials": credentials});
         engine.under(&shared).map(drop)?;
-        let label = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Policy { engine, settings, credentials, label: label.label().to_owned() })
+        let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        Ok(Policy { engine, settings, credentials, label: shared.label().to_owned() })
     }
 
     /// The label that selects claims.

@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -15,12 +17,15 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
+/// The pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Answers for as long as the host runs. It is ready once settings are in force and all objects have been listed.
 pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: watch::Receiver<bool>) {
     loop {
         // What cannot be accepted now, such as for want of a file descriptor, can be a little later.
         let Ok((socket, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let (metrics, is_ready) = (metrics.clone(), is_ready.clone());
@@ -40,7 +45,6 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: wat
 ///
 /// The address is in use, or is none of this machine.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    use anyhow::Context;
     TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
 }
 

@@ -18,7 +18,7 @@ use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
 use crate::metrics::Metrics;
 use crate::policy::{Planned, Policy, Seen};
-use crate::store::{Bucket, Stores, Written, failed};
+use crate::store::{Bucket, Stores, Written};
 
 /// How many bytes of a log are read, from its end.
 const LOG: usize = 1024;
@@ -102,21 +102,18 @@ impl Round {
     }
 
     async fn read(&self, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
-        let of_api = |answer: Result<Value, Refusal>| {
-            answer.unwrap_or_else(|refusal| refusal.failure().map_or_else(|| json!({"absent": true}), failed))
+        let answer = async {
+            let of_api = |refusal: Refusal| refusal.failure().map_or(Ok(json!({"absent": true})), Err);
+            match target {
+                ReadTarget::Object(object) => {
+                    self.api.get(object).await.map(|object| json!({"object": object})).or_else(of_api)
+                }
+                ReadTarget::Log(job) => self.api.log(job, LOG).await.map(|log| json!({"log": log})).or_else(of_api),
+                ReadTarget::Listing(place) => self.bucket(place.through, policy, seen)?.list(&place.key).await,
+                ReadTarget::Bytes(place) => self.bucket(place.through, policy, seen)?.get(&place.key).await,
+            }
         };
-        match target {
-            ReadTarget::Object(object) => of_api(self.api.get(object).await.map(|object| json!({"object": object}))),
-            ReadTarget::Log(job) => of_api(self.api.log(job, LOG).await.map(|log| json!({"log": log}))),
-            ReadTarget::Listing(place) => match self.bucket(place.through, policy, seen) {
-                Ok(bucket) => bucket.list(&place.key).await,
-                Err(failure) => failed(failure),
-            },
-            ReadTarget::Bytes(place) => match self.bucket(place.through, policy, seen) {
-                Ok(bucket) => bucket.get(&place.key).await,
-                Err(failure) => failed(failure),
-            },
-        }
+        answer.await.unwrap_or_else(|failure: Failure| json!({"failed": failure.as_str()}))
     }
 
     /// The bucket that is reached with these credentials.

@@ -12,9 +12,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig, UpdateVersion};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use volsync_policy::Condition;
-use volsync_policy::evidence::Failure;
+use volsync_policy::evidence::{Digest, Failure};
 use volsync_policy::mover::restic::S3Address;
 
 use crate::connector::{Connector, Exchange};
@@ -33,7 +32,7 @@ const KEPT: usize = 64;
 pub(crate) struct Stores {
     connector: Connector,
     metrics: Metrics,
-    buckets: Mutex<HashMap<[u8; 32], Arc<Bucket>>>,
+    buckets: Mutex<HashMap<Digest, Arc<Bucket>>>,
 }
 
 /// A bucket, with credentials for it.
@@ -74,13 +73,9 @@ impl Stores {
         let token = value(secret, "AWS_SESSION_TOKEN").unwrap_or_default();
         let region = value(secret, "AWS_DEFAULT_REGION").unwrap_or_else(|| REGION.to_owned());
 
-        let mut hash = Sha256::new();
-        for part in [&address.endpoint, &address.bucket, &key, &secret_key, &token, &region] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
+        let parts = json!([address.endpoint, address.bucket, key, secret_key, token, region]);
+        let id = Digest::of(parts.to_string().as_bytes());
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = hash.finalize().into();
         if let Some(bucket) = buckets.get(&id) {
             return Ok(bucket.clone());
         }
@@ -110,46 +105,34 @@ impl Stores {
 
 impl Bucket {
     /// Lists all keys below a prefix, up to the next slash.
-    pub(crate) async fn list(&self, prefix: &str) -> Value {
-        let answer = match path(prefix.trim_end_matches('/')) {
-            Ok(path) => self.ask(self.store.list_with_delimiter(Some(&path))).await,
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            Err(failure) => failed(failure),
-            // S3 lists nothing where there is no key. Something else answered, and that proves nothing.
-            Ok((None, _)) => failed(Failure::Malformed),
-            Ok((Some(found), exchange)) => {
-                let objects = found.objects.iter().filter(|object| object.location.as_ref().starts_with(prefix));
-                let objects = objects.map(|object| {
-                    let written = humantime::format_rfc3339_millis(SystemTime::from(object.last_modified)).to_string();
-                    json!({"key": object.location.as_ref(), "lastModified": written})
-                });
-                let folders = found.common_prefixes.iter().map(|folder| format!("{folder}/"));
-                json!({"listing": objects.collect::<Vec<_>>(), "prefixes": folders.collect::<Vec<_>>(),
-                       "date": exchange.date})
-            }
-        }
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Value, Failure> {
+        let folder = path(prefix.trim_end_matches('/'))?;
+        let (found, exchange) = self.ask(self.store.list_with_delimiter(Some(&folder))).await?;
+        // S3 lists nothing where there is no key. Something else answered, and that proves nothing.
+        let found = found.ok_or(Failure::Malformed)?;
+        let objects = found.objects.iter().filter(|object| object.location.as_ref().starts_with(prefix));
+        let objects = objects.map(|object| {
+            let written = humantime::format_rfc3339_millis(SystemTime::from(object.last_modified)).to_string();
+            json!({"key": object.location.as_ref(), "lastModified": written})
+        });
+        let folders = found.common_prefixes.iter().map(|folder| format!("{folder}/"));
+        Ok(json!({"listing": objects.collect::<Vec<_>>(), "prefixes": folders.collect::<Vec<_>>(),
+                  "date": exchange.date}))
     }
 
     /// Reads an object.
-    pub(crate) async fn get(&self, key: &str) -> Value {
-        let read = async |path: Path| {
+    pub(crate) async fn get(&self, key: &str) -> Result<Value, Failure> {
+        let path = path(key)?;
+        let read = async {
             let found = self.store.get(&path).await?;
             let etag = found.meta.e_tag.clone();
             Ok((found.bytes().await?, etag))
         };
-        let answer = match path(key) {
-            Ok(path) => self.ask(read(path)).await,
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            Err(failure) => failed(failure),
-            Ok((None, exchange)) => json!({"absent": true, "date": exchange.date}),
-            Ok((Some((bytes, etag)), exchange)) => {
-                json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": exchange.date})
-            }
-        }
+        let (found, exchange) = self.ask(read).await?;
+        Ok(match found {
+            None => json!({"absent": true, "date": exchange.date}),
+            Some((bytes, etag)) => json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": exchange.date}),
+        })
     }
 
     /// Writes an object under a condition.
@@ -200,18 +183,11 @@ impl Bucket {
     }
 }
 
-/// What an answer says of a read that failed.
-pub(crate) fn failed(failure: Failure) -> Value {
-    json!({"failed": failure.as_str()})
-}
-
 fn path(key: &str) -> Result<Path, Failure> {
     Path::parse(key).map_err(|_| Failure::Unsupported)
 }
 
-/// A value of a Secret, as text.
+/// A value of a Secret in the cluster, as text.
 fn value(secret: &Value, key: &str) -> Option<String> {
-    let plain = || secret.get("stringData")?.get(key)?.as_str().map(str::to_owned);
-    let encoded = || String::from_utf8(STANDARD.decode(secret.get("data")?.get(key)?.as_str()?).ok()?).ok();
-    plain().or_else(encoded)
+    String::from_utf8(STANDARD.decode(secret.get("data")?.get(key)?.as_str()?).ok()?).ok()
 }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use volsync_policy::evidence::Digest;
+use volsync_policy::names::FIELD_MANAGER;
 use volsync_policy::reference::accept_command;
 use volsync_policy::{ObjectRef, VerdictDocument};
 
@@ -69,7 +70,8 @@ impl Teller {
     /// Publishes an Event, once for everything that is told under the same words.
     async fn publish(&self, subject: &Subject<'_>, told: &str, (kind, reason): (&str, &str), note: &str) {
         let Subject { object: about, uid } = subject;
-        let digest: String = Sha256::digest(told).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digest = Digest::of(told.as_bytes());
+        let digest = digest.as_str().get(..16).unwrap_or_default();
         let name = format!("{}.{digest}", about.name.get(..200).unwrap_or(&about.name));
         let event = ObjectRef {
             api_version: "events.k8s.io/v1".into(),
@@ -86,7 +88,7 @@ impl Teller {
             "regarding": {"apiVersion": about.api_version, "kind": about.kind, "namespace": about.namespace,
                           "name": about.name, "uid": uid},
         });
-        match self.api.create(&event, &body, volsync_policy::names::FIELD_MANAGER).await {
+        match self.api.create(&event, &body, FIELD_MANAGER).await {
             Ok(Value::Object(_)) | Err(Refusal::Conflict) => {}
             Ok(_) | Err(_) => tracing::warn!(event = event.name, "an Event could not be written"),
         }

@@ -13,8 +13,8 @@
 
 use crate::code::Code;
 use crate::evidence::{
-    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Listing, Memory,
-    Phase, ReleaseRecord, Repository, RestoreEvidence, Suspicion, Volume,
+    BackupEvidence, ClaimEvidence, DataSource, Entry, Evidence, Expectation, FinishedRestore, Ledger, Listing, Phase,
+    ReleaseRecord, Repository, RestoreEvidence, Suspicion, Volume,
 };
 use crate::history::{Doubt, History};
 use crate::mover::restic::Outcome;
@@ -39,16 +39,6 @@ impl<'a> Own<'a> {
     /// The entry.
     pub(crate) fn entry(&self) -> &'a Entry {
         self.0
-    }
-
-    /// The uid of the claim.
-    pub(crate) fn uid(&self) -> &'a str {
-        &self.0.writer.uid
-    }
-
-    /// What the entry remembers.
-    pub(crate) fn memory(&self) -> Option<&'a Memory> {
-        self.0.memory.as_ref()
     }
 
     /// Whether the entry is for the repository that was read, by its address.

@@ -578,16 +578,16 @@ impl Failure {
 
     /// Parses the name of a failure, as it is written in JSON.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "notTried" => Failure::NotTried,
-            "unreachable" => Failure::Unreachable,
-            "denied" => Failure::Denied,
-            "timeout" => Failure::Timeout,
-            "storeMissing" => Failure::StoreMissing,
-            "unsupported" => Failure::Unsupported,
-            "malformed" => Failure::Malformed,
-            _ => return None,
-        })
+        const ALL: [Failure; 7] = [
+            Failure::NotTried,
+            Failure::Unreachable,
+            Failure::Denied,
+            Failure::Timeout,
+            Failure::StoreMissing,
+            Failure::Unsupported,
+            Failure::Malformed,
+        ];
+        ALL.into_iter().find(|failure| failure.as_str() == name)
     }
 }
 

@@ -88,7 +88,11 @@ impl Hold {
     /// plans, and although the hold is not open then. Nothing is spent where something could not be read.
     pub(crate) fn spent(ask: &Ask, evidence: &Evidence) -> Option<Vec<HoldId>> {
         let Evidence { cluster, claim, secret, restore, populator, backup, .. } = evidence;
-        let claim = claim.as_ref().filter(|_| ask.has_credentials && !ask.accepted.is_empty())?;
+        let claim = claim.as_ref()?;
+        let is_due = ask.accepted.iter().any(|id| !claim.spent.contains(id));
+        if !ask.has_credentials || !is_due {
+            return None;
+        }
         let has_volume = match (claim.phase, &claim.volume) {
             (_, None) | (Phase::Bound, Some(Volume::None)) => false,
             (Phase::Pending | Phase::Bound | Phase::Lost, Some(_)) => true,

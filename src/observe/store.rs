@@ -120,6 +120,7 @@ impl Observer<'_> {
         let recorded = snapshots.iter().find(|(_, key)| recorded.as_ref() == Some(key));
         let is_older = |it: &(Timestamp, Digest)| recorded.is_none_or(|recorded| it == recorded || it.0 < recorded.0);
         let is_next = snapshots.iter().all(|it| it.1 == *newest_key || is_older(it));
+        let saved = self.saved();
         let is_newest = |id: &SnapshotId| newest_key.as_str().starts_with(id.as_str());
         Some(Listing {
             as_of: opened.as_of,
@@ -130,8 +131,8 @@ impl Observer<'_> {
             newest_key: newest_key.clone(),
             newest_at: *newest_at,
             lists_restored: restored.is_some_and(lists),
-            lists_saved: is_next && self.saved().as_ref().is_some_and(is_newest),
-            suspicion: self.suspicion(snapshots, opened, evidence),
+            lists_saved: is_next && saved.as_ref().is_some_and(is_newest),
+            suspicion: self.suspicion(snapshots, opened, evidence, saved.as_ref()),
         })
     }
 
@@ -141,13 +142,14 @@ impl Observer<'_> {
         snapshots: &[(Timestamp, Digest)],
         opened: &EmptyRepository,
         evidence: &Evidence,
+        saved: Option<&SnapshotId>,
     ) -> Option<Suspicion> {
         let own = Own::of(evidence).filter(Own::is_of_the_place)?;
         let backup = evidence.backup.as_ref().and_then(BackupEvidence::ours)?;
-        let saved = self.saved().filter(|_| backup.uid.as_deref() == Some(own.uid()))?;
+        let saved = saved.filter(|_| backup.uid.as_ref() == Some(&own.entry().writer.uid))?;
         let (_, saved) = snapshots.iter().find(|(_, key)| key.as_str().starts_with(saved.as_str()))?;
         let (_, newest) = snapshots.iter().max()?;
-        let (record, memory) = (evidence.release(), own.memory());
+        let (record, memory) = (evidence.release(), own.entry().memory.as_ref());
         let recorded = record.as_ref().and_then(|record| record.newest.as_ref());
         let named = [Some(saved), recorded, memory.map(|memory| &memory.newest_key)];
         // In a copy of the repository the times say nothing.

@@ -53,7 +53,7 @@ impl World {
     fn start(store: &Arc<Store>) -> anyhow::Result<World> {
         let mut world = World::without_host(store)?;
         host::install(&world)?;
-        world.host = Some(host::start(&world.cluster, "host", 8099)?);
+        world.host = Some(host::start(&world, "host", 8099)?);
         Ok(world)
     }
 

@@ -110,7 +110,7 @@ fn kubectl(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<
 }
 
 /// Runs `kubectl`, which must succeed.
-fn kubectl_does(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<String> {
+pub(crate) fn kubectl_does(world: &World, arguments: &[&str], object: &Value) -> anyhow::Result<String> {
     kubectl(world, arguments, object)?.map_err(|error| anyhow::anyhow!("kubectl {arguments:?}: {error}"))
 }
 

@@ -49,6 +49,14 @@ impl<'a> App<'a> {
         }))
     }
 
+    /// Creates the claim, and waits until a backup has the file `file`, which holds the line `good`.
+    pub(crate) fn protect(&self) -> anyhow::Result<()> {
+        self.create()?;
+        self.until("StartedFresh")?;
+        self.namespace.run(CLAIM, "echo good > file")?;
+        self.is_backed_up("file")
+    }
+
     /// The path of its repository in the bucket.
     pub(crate) fn repository(&self) -> String {
         format!("{}/{CLAIM}", self.namespace.name())

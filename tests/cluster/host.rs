@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::{Value, json};
-use volsync_policy_cluster::{Cluster, Program};
+use volsync_policy_cluster::Program;
 use volsync_policy_tests::root;
 
+use crate::admission::kubectl_does;
 use crate::volsync::secret;
 use crate::{STORE_ID, World};
 
@@ -35,15 +36,8 @@ pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     namespace.apply(&secret("volsync-policy-base", ""))?;
     namespace.apply(&config_map(&settings()))?;
     let rules = root().join("examples/rbac.yaml");
-    kubectl(&world.cluster, &["apply", "--server-side", "-f", rules.to_str().context("the path of the rules")?])?;
-    Ok(())
-}
-
-/// Runs `kubectl` as an administrator, and gives what it printed.
-pub(crate) fn kubectl(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<String> {
-    let output = cluster.command("kubectl").args(arguments).output()?;
-    ensure!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+    let rules = rules.to_str().context("the path of the rules")?;
+    kubectl_does(world, &["apply", "--server-side", "-f", rules], &Value::Null).map(drop)
 }
 
 /// The ConfigMap with these settings.
@@ -53,30 +47,30 @@ pub(crate) fn config_map(settings: &Value) -> Value {
 }
 
 /// Starts a host of that name, with the built module, and its metrics at that port.
-pub(crate) fn start(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Program> {
-    cluster.spawn(name, &mut command(cluster, name, port)?)
+pub(crate) fn start(world: &World, name: &str, port: u16) -> anyhow::Result<Program> {
+    world.cluster.spawn(name, &mut command(world, name, port)?)
 }
 
 /// Starts a host that ends as if it were killed, right after so many writes.
-pub(crate) fn start_for_writes(cluster: &Cluster, writes: usize) -> anyhow::Result<Program> {
+pub(crate) fn start_for_writes(world: &World, writes: usize) -> anyhow::Result<Program> {
     let points = format!("written={}*off->return", writes - 1);
-    let points = if writes == 1 { "written=return" } else { &points };
-    cluster.spawn("host", command(cluster, "host", 8099)?.env("FAILPOINTS", points))
+    world.cluster.spawn("host", command(world, "host", 8099)?.env("FAILPOINTS", points))
 }
 
 /// The metrics of the host at that port; empty while it does not answer.
-pub(crate) fn metrics(cluster: &Cluster, port: u16) -> anyhow::Result<String> {
-    let metrics = cluster.command("curl").args(["-s", &format!("http://127.0.0.1:{port}/metrics")]).output()?;
+pub(crate) fn metrics(world: &World, port: u16) -> anyhow::Result<String> {
+    let metrics = world.cluster.command("curl").args(["-s", &format!("http://127.0.0.1:{port}/metrics")]).output()?;
     Ok(String::from_utf8_lossy(&metrics.stdout).into_owned())
 }
 
-fn command(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<Command> {
-    let mut host = cluster.command(program()?.to_str().context("the path of the command")?);
+fn command(world: &World, name: &str, port: u16) -> anyhow::Result<Command> {
+    let kubectl = |arguments: &[&str]| kubectl_does(world, arguments, &Value::Null);
+    let mut host = world.cluster.command(program()?.to_str().context("the path of the command")?);
     // The cluster as its administrator sees it, as the service account that may do what the host needs.
-    let mut config: Value = serde_json::from_str(&kubectl(cluster, &["config", "view", "--raw", "-o", "json"])?)?;
-    let token = kubectl(cluster, &["create", "token", "volsync-policy", "-n", NAMESPACE, "--duration=8h"])?;
+    let mut config: Value = serde_json::from_str(&kubectl(&["config", "view", "--raw", "-o", "json"])?)?;
+    let token = kubectl(&["create", "token", "volsync-policy", "-n", NAMESPACE, "--duration=8h"])?;
     config["users"][0]["user"] = json!({"token": token.trim()});
-    let file = root().join(format!("target/cluster/{name}-{}.kubeconfig", cluster.holder()));
+    let file = root().join(format!("target/cluster/{name}-{}.kubeconfig", world.cluster.holder()));
     fs::write(&file, config.to_string())?;
     host.env("KUBECONFIG", file);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);

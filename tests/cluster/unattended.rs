@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy_cluster::{says, text};
 
+use crate::admission::kubectl_does;
 use crate::app::{App, CLAIM};
 use crate::repositories::snapshots;
 use crate::volsync::{bound, secret};
@@ -26,11 +27,8 @@ fn hosts_that_end_between_two_writes_come_to_the_same_end(world: &World) -> anyh
     let world = &World::without_host(&world.store)?;
     host::install(world)?;
     let app = App::new(world, "killed")?;
-    app.create()?;
-    let host = host::start(&world.cluster, "host", 8099)?;
-    app.until("StartedFresh")?;
-    app.namespace.run(CLAIM, "echo good > file")?;
-    app.is_backed_up("file")?;
+    let host = host::start(world, "host", 8099)?;
+    app.protect()?;
     app.is_remembered()?;
     host.kill()?;
 
@@ -38,7 +36,7 @@ fn hosts_that_end_between_two_writes_come_to_the_same_end(world: &World) -> anyh
     let uid = text(&app.create()?, "/metadata/uid").to_owned();
     let mut hosts = 0;
     loop {
-        let mut host = host::start_for_writes(&world.cluster, 1 + hosts % 3)?;
+        let mut host = host::start_for_writes(world, 1 + hosts % 3)?;
         hosts += 1;
         ensure!(hosts < 40, "{:?}\n{}", app.told(&uid)?, host.log()?);
         let is_at_the_end = world.cluster.until("a write, or the end", || {
@@ -61,10 +59,10 @@ fn hosts_that_end_between_two_writes_come_to_the_same_end(world: &World) -> anyh
 fn a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back(world: &World) -> anyhow::Result<()> {
     let world = &World::without_host(&world.store)?;
     host::install(world)?;
-    let leads = |port: u16| host::metrics(&world.cluster, port).map(|it| it.contains("\nvolsync_policy_leader 1\n"));
-    let first = host::start(&world.cluster, "first", 8099)?;
+    let leads = |port: u16| host::metrics(world, port).map(|it| it.contains("\nvolsync_policy_leader 1\n"));
+    let first = host::start(world, "first", 8099)?;
     world.cluster.until("the first host to lead", || Ok(leads(8099)?.then_some(())))?;
-    let second = host::start(&world.cluster, "second", 8098)?;
+    let second = host::start(world, "second", 8098)?;
     let app = App::new(world, "handover")?;
     app.create()?;
     app.until("FreshVolume")?;
@@ -81,10 +79,7 @@ fn a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back(world:
 
 fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world: &World) -> anyhow::Result<()> {
     let app = App::new(world, "accepted")?;
-    app.create()?;
-    app.until("StartedFresh")?;
-    app.namespace.run(CLAIM, "echo good > file")?;
-    app.is_backed_up("file")?;
+    app.protect()?;
     app.is_remembered()?;
     app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
     app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
@@ -111,16 +106,13 @@ fn accept(world: &World, app: &App<'_>, code: &str, earlier: &str) -> anyhow::Re
     let (arguments, hold) = command.split_once(" volsync-policy.io/accept=").with_context(|| command.clone())?;
     let hold = format!("volsync-policy.io/accept={}", hold.trim_matches('"').replace("<reason>", "lost in a fire"));
     let arguments: Vec<&str> = arguments.split(' ').chain([hold.as_str()]).collect();
-    host::kubectl(&world.cluster, &arguments)?;
+    kubectl_does(world, &arguments, &Value::Null)?;
     Ok(command)
 }
 
 fn a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data(world: &World) -> anyhow::Result<()> {
     let app = App::new(world, "label")?;
-    app.create()?;
-    app.until("StartedFresh")?;
-    app.namespace.run(CLAIM, "echo good > file")?;
-    app.is_backed_up("file")?;
+    app.protect()?;
     app.namespace.patch("PersistentVolumeClaim", CLAIM, json!({"metadata": {"labels": {"backup": null}}}))?;
     app.until("OptedOut")?;
     app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
@@ -131,20 +123,20 @@ fn a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data(world: &Worl
 
 /// Nothing in them conflicts with a manifest of ours, so an apply would merge into them without an error.
 fn an_object_of_somebody_else_is_never_touched(world: &World) -> anyhow::Result<()> {
-    for (namespace, kind, name) in [
-        ("foreign-secret", "Secret", "data-volsync-secret"),
-        ("foreign-destination", "ReplicationDestination", "data-restore"),
-        ("foreign-source", "ReplicationSource", "data-backup"),
-    ] {
-        let app = App::new(world, namespace)?;
-        let spec = match kind {
-            "Secret" => ("immutable", json!(false)),
-            "ReplicationSource" => ("spec", json!({"sourcePVC": "other", "trigger": {"manual": "never"}})),
-            _ => ("spec", json!({"trigger": {"manual": "never"}})),
-        };
+    let names = [
+        ("Secret", "data-volsync-secret"),
+        ("ReplicationDestination", "data-restore"),
+        ("ReplicationSource", "data-backup"),
+    ];
+    for (kind, name) in names {
+        let app = App::new(world, &format!("foreign-{}", kind.to_lowercase()))?;
         let version = if kind == "Secret" { "v1" } else { "volsync.backube/v1alpha1" };
         let mut object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
-        object[spec.0] = spec.1;
+        match kind {
+            "Secret" => object["immutable"] = json!(false),
+            "ReplicationSource" => object["spec"] = json!({"sourcePVC": "other", "trigger": {"manual": "never"}}),
+            _ => object["spec"] = json!({"trigger": {"manual": "never"}}),
+        }
         app.namespace.create(&object)?;
         app.create()?;
         app.until("NotOurs")?;
@@ -153,12 +145,7 @@ fn an_object_of_somebody_else_is_never_touched(world: &World) -> anyhow::Result<
         let ours = |it: &Value| text(it, "/manager").starts_with("volsync-policy");
         ensure!(!managers.iter().any(ours), "{kind}: {managers:#?}");
         ensure!(left["metadata"]["labels"].is_null(), "{left:#}");
-        for other in ["data-volsync-secret", "data-restore", "data-backup"].into_iter().filter(|it| *it != name) {
-            let kind = match other {
-                "data-volsync-secret" => "Secret",
-                "data-restore" => "ReplicationDestination",
-                _ => "ReplicationSource",
-            };
+        for (kind, other) in names.into_iter().filter(|(_, other)| *other != name) {
             ensure!(app.namespace.get(kind, other)?.is_null(), "{other} was created beside a foreign {name}");
         }
     }

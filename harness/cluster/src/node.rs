@@ -98,11 +98,20 @@ impl Node {
 
     /// Starts a program that runs until the node ends. Its output is kept for [`Node::logs`].
     pub(crate) fn spawn(&self, name: &str, command: &mut Command) -> anyhow::Result<()> {
-        let log = File::create(self.state.join("log").join(name))?;
-        let program =
-            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context(name.to_owned())?;
+        let program = self.start_program(name, command)?;
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).push(program);
         Ok(())
+    }
+
+    /// Starts a program that the caller ends, or that ends with the node. Its output is kept for [`Node::logs`].
+    pub(crate) fn start_program(&self, name: &str, command: &mut Command) -> anyhow::Result<Child> {
+        let log = File::create(self.log_of(name))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context(name.to_owned())
+    }
+
+    /// The file with the output of the program of that name.
+    pub(crate) fn log_of(&self, name: &str) -> PathBuf {
+        self.state.join("log").join(name)
     }
 
     /// A runtime whose threads are in the node's network, so that it connects and listens there.

@@ -271,53 +271,6 @@ impl<'a> Namespace<'a> {
     }
 }
 
-/// An error response of the API server.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// The HTTP status code.
-    pub status: u16,
-    /// Its message.
-    pub message: String,
-}
-
-impl Cluster {
-    /// Sends a request to the API server as its administrator. Returns the text of the response, or the error response.
-    /// A null body is not sent.
-    ///
-    /// # Errors
-    ///
-    /// The API server does not answer.
-    pub fn request(
-        &self,
-        method: &str,
-        path: &str,
-        content_type: &str,
-        body: &Value,
-    ) -> anyhow::Result<Result<String, Refusal>> {
-        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
-        let (client, request) = (self.client.clone(), request.body(body)?);
-        match self.call(async move { client.request_text(request).await }) {
-            Err(kube::Error::Api(refused)) => Ok(Err(Refusal { status: refused.code, message: refused.message })),
-            answer => Ok(Ok(answer?)),
-        }
-    }
-}
-
-/// The URL path of an object in the API. `address` has `apiVersion` and `kind`, and either at its root or in its
-/// metadata `namespace` and `name`.
-pub fn path(address: &Value) -> String {
-    let of = |key: &str| match text(address, &format!("/{key}")) {
-        "" => text(address, &format!("/metadata/{key}")),
-        at_the_root => at_the_root,
-    };
-    let version = of("apiVersion");
-    let root = if version.contains('/') { "apis" } else { "api" };
-    let namespace = Some(of("namespace")).filter(|it| !it.is_empty()).map(|it| format!("/namespaces/{it}"));
-    let plural = format!("{}s", of("kind").to_lowercase());
-    format!("/{root}/{version}{}/{plural}/{}", namespace.unwrap_or_default(), of("name"))
-}
-
 /// The object in the API server's answer.
 fn value(answer: kube::Result<DynamicObject>) -> anyhow::Result<Value> {
     let mut object = answer?;

@@ -1,8 +1,8 @@
 //! A program in a cluster's node, which a test can end.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,11 +24,7 @@ impl Cluster {
     ///
     /// The program cannot be started.
     pub fn spawn(&self, name: &str, command: &mut Command) -> anyhow::Result<Program> {
-        let log = self.node.state().join("log").join(name);
-        let file = File::create(&log)?;
-        let process =
-            command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn().context(name.to_owned())?;
-        Ok(Program { process, log })
+        Ok(Program { process: self.node.start_program(name, command)?, log: self.node.log_of(name) })
     }
 }
 

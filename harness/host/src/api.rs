@@ -1,5 +1,5 @@
-//! Requests to the API server. Each has a deadline, and none is repeated here. A failure becomes its class: the text of
-//! an answer may repeat what was sent, which can be a Secret, so it is neither kept nor logged.
+//! Requests to the API server. Each has a deadline, and none is retried here. Of a failure, only the class is kept: the
+//! text of an answer may repeat what was sent, which can be a Secret, so it is neither kept nor logged.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct ApiServer {
     metrics: Metrics,
 }
 
-/// Why a request was not fulfilled.
+/// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The object does not exist, or its kind is not known.
@@ -75,7 +75,7 @@ impl ApiServer {
         Ok(String::from_utf8_lossy(log.as_bytes().get(start..).unwrap_or_default()).into_owned())
     }
 
-    /// Creates an object by POST, with every field checked.
+    /// Creates an object with POST and strict field validation.
     pub(crate) async fn create(&self, object: &ObjectRef, body: &Value, manager: &str) -> Result<Value, Refusal> {
         let path = format!("{}?fieldManager={manager}&fieldValidation=Strict", collection(object));
         self.json(http::Request::post(path), bytes(body)).await
@@ -97,7 +97,7 @@ impl ApiServer {
         self.json(http::Request::patch(path).header("content-type", content_type), bytes(body)).await
     }
 
-    /// Replaces an object; its metadata holds the resourceVersion that it must have.
+    /// Replaces an object; its metadata contains the resourceVersion that the object must still have.
     pub(crate) async fn replace(&self, object: &ObjectRef, body: &Value) -> Result<Value, Refusal> {
         self.json(http::Request::put(path(object)), bytes(body)).await
     }
@@ -109,7 +109,7 @@ impl ApiServer {
     }
 
     async fn json(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Value, Refusal> {
-        // Not `Client::request`: it logs an answer that it cannot read, and that may be a Secret.
+        // `Client::request` would log an answer that it cannot parse, which may be a Secret.
         let text = self.send(request, body).await?;
         serde_json::from_str(&text).map_err(|_| Refusal::Failed(Failure::Malformed))
     }
@@ -143,7 +143,7 @@ impl Refusal {
         }
     }
 
-    /// What an answer of `seen` says of it; nothing where the object is absent.
+    /// The failure as an answer in `seen` reports it; `None` if the object is absent.
     pub(crate) fn failure(self) -> Option<Failure> {
         match self {
             Refusal::Absent => None,
@@ -176,7 +176,7 @@ fn bytes(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-/// The kind of an object, with the plural that the API server calls it by.
+/// The API resource of a kind, with the plural that its URLs contain.
 pub(crate) fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))

@@ -1,4 +1,4 @@
-//! The name of a claim, and the objects that lead to it.
+//! The key of a claim, and how the key follows from an object.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub(crate) struct ClaimKey {
 }
 
 impl ClaimKey {
-    /// The address of the claim.
+    /// The claim as an object of the API server.
     pub(crate) fn object(&self) -> ObjectRef {
         ObjectRef {
             api_version: "v1".into(),
@@ -23,12 +23,12 @@ impl ClaimKey {
         }
     }
 
-    /// The claim that an object is.
+    /// The key of an object that is a claim.
     pub(crate) fn of(object: &PartialObjectMeta<DynamicObject>) -> Option<Self> {
         Some(ClaimKey { namespace: object.metadata.namespace.clone()?, name: object.metadata.name.clone()? })
     }
 
-    /// The claim that owns an object.
+    /// The key of the claim that owns an object.
     pub(crate) fn owner_of(object: &PartialObjectMeta<DynamicObject>) -> Option<Self> {
         let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
         let claim = owners.iter().find(|owner| owner.kind == "PersistentVolumeClaim" && owner.api_version == "v1")?;

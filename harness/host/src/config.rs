@@ -1,5 +1,5 @@
-//! Settings and base credentials: a ConfigMap and a Secret, both watched. What is not valid is refused, and what was in
-//! force stays.
+//! Settings and base credentials: a ConfigMap and a Secret, both watched. Invalid ones are refused, and the previous
+//! ones stay in force.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::told::Teller;
 
-/// The key of the ConfigMap that holds the settings, as YAML or JSON.
+/// The key of the ConfigMap whose value is the settings, as YAML or JSON.
 pub(crate) const SETTINGS: &str = "settings.yaml";
 
 /// Where settings and base credentials are.
@@ -53,14 +53,14 @@ pub(crate) async fn run(
             Some(seen) = config_maps.next() => match seen {
                 Ok(seen) => config_map = Some(seen),
                 Err(_) => {
-                    tracing::warn!(name = %settings, "the ConfigMap with the settings is not watched");
+                    tracing::warn!(name = %settings, "the watch of the ConfigMap with the settings failed");
                     continue;
                 }
             },
             Some(seen) = secrets.next() => match seen {
                 Ok(seen) => secret = Some(seen),
                 Err(_) => {
-                    tracing::warn!(name = %credentials, "the base Secret is not watched");
+                    tracing::warn!(name = %credentials, "the watch of the base Secret failed");
                     continue;
                 }
             },
@@ -80,7 +80,7 @@ pub(crate) async fn run(
             }
             Err(error) => {
                 let problems = format!("{error:#}");
-                tracing::error!(%problems, "settings or credentials are refused; those before stay in force");
+                tracing::error!(%problems, "settings or credentials were refused; the previous ones stay in force");
                 teller.refused(&sources, &problems).await;
             }
         }

@@ -1,5 +1,5 @@
-//! HTTP for `object_store`: one deadline and one limit for a whole exchange, and what that library does not pass on,
-//! which is the `Date` header and the class of a failure.
+//! The HTTP client of `object_store`. It has one deadline and one size limit for a whole exchange, and keeps what that
+//! library does not return: the `Date` header, and the class of a failure.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -31,19 +31,19 @@ tokio::task_local! {
     static EXCHANGE: RefCell<Exchange>;
 }
 
-/// What the last exchange with a store was like.
+/// The outcome of an exchange with a store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exchange {
     /// The `Date` header of the answer.
     pub(crate) date: Option<String>,
-    /// The status of the answer; `None` where there was no answer.
+    /// The status of the answer; `None` if there was no answer.
     pub(crate) status: Option<StatusCode>,
     /// Why there was no usable answer.
     pub(crate) failure: Option<Failure>,
 }
 
 impl Exchange {
-    /// Runs requests, and tells what the last of them was like.
+    /// Runs requests, and returns the outcome of the last exchange with their result.
     pub(crate) async fn of<T>(requests: impl Future<Output = T>) -> (T, Exchange) {
         EXCHANGE
             .scope(RefCell::default(), async {
@@ -54,7 +54,7 @@ impl Exchange {
     }
 
     fn note(self) {
-        // Outside of `Exchange::of` nobody asks.
+        // Outside of `Exchange::of` nobody needs the outcome.
         drop(EXCHANGE.try_with(|exchange| exchange.replace(self)));
     }
 }

@@ -1,4 +1,5 @@
-//! Which claims are planned, and when: whenever an object changes that a plan depends on, and when a plan says so.
+//! Which claims are planned, and when: whenever an object changes on which a plan depends, and after the time that a
+//! plan gives.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -25,13 +26,13 @@ use crate::policy::Policy;
 use crate::round::{Done, Failed, Round};
 use crate::told::Teller;
 
-/// How many rounds run at the same time. Most of a round is waiting.
+/// How many rounds run at the same time. A round mostly waits.
 const CONCURRENT: usize = 32;
 
 /// The shortest and the longest pause after a round that failed.
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
 
-/// The pause after a round whose write met another version of its object.
+/// The pause after a write that failed because the object had changed since it was read.
 const CONFLICT: Duration = Duration::from_millis(200);
 
 /// Plans claims for as long as this host leads.
@@ -45,12 +46,12 @@ pub(crate) struct Controller {
     pub(crate) is_ready: watch::Sender<bool>,
 }
 
-/// What is known of the claims with one label.
+/// The claims with one label, and when they are planned.
 struct Claims {
     known: HashSet<ClaimKey>,
-    /// The claim of each object on which a last plan depends.
+    /// Objects on which the last plan of a claim depends, each with that claim.
     index: HashMap<Watched, ClaimKey>,
-    /// The pauses after rounds that failed one after the other.
+    /// The pauses for claims whose last round failed; they grow with each failure.
     pauses: HashMap<ClaimKey, ExponentialBackoff>,
     due: mpsc::UnboundedSender<ScheduleRequest<ClaimKey>>,
 }
@@ -62,15 +63,15 @@ type Watched = (String, Option<String>, String);
 enum Change {
     /// All objects have been listed.
     Listed,
-    /// This object changed; if it is a claim that is selected, or is owned by a claim, that claim.
+    /// This object changed. The claim is the object itself if it is a selected claim, or else its owner.
     Object(Watched, Option<ClaimKey>),
 }
 
-/// A round, and what it came to.
+/// A running round, which returns its claim and its result.
 type Running = BoxFuture<'static, (ClaimKey, Result<Option<Done>, Failed>)>;
 
 impl Controller {
-    /// Runs until it is stopped, and then until the rounds that are running have ended.
+    /// Runs until it is stopped, and then waits for the running rounds to end.
     pub(crate) async fn run(mut self) {
         while !*self.stop.borrow() {
             let label = self.policies.borrow_and_update().as_ref().map(|policy| policy.label().to_owned());
@@ -125,7 +126,7 @@ impl Controller {
                 }
                 _ = self.leads.changed() => {
                     if !*self.leads.borrow_and_update() {
-                        // Another host may be at work: no further write.
+                        // Another host may be working now, so nothing more is written.
                         rounds.clear();
                         running.clear();
                     }
@@ -136,11 +137,11 @@ impl Controller {
             self.round.metrics.running(running.len());
         }
         self.is_ready.send_replace(false);
-        // A round is ended, not cut off: what it wrote last has to be told.
+        // Running rounds are completed, so that their last writes are reported.
         while rounds.next().await.is_some() {}
     }
 
-    /// What is watched: metadata alone, because a round reads the objects that it needs.
+    /// The watches. They are for metadata only, because a round reads the objects that it needs.
     fn watches(&self, label: &str) -> Vec<BoxStream<'static, Change>> {
         let ours = format!("{MANAGED_BY}={MANAGER}");
         let of_volsync = format!("{CREATED_BY}=volsync");
@@ -160,7 +161,7 @@ impl Controller {
     }
 }
 
-/// Runs a round, and tells what it decided.
+/// Runs a round, and reports what it decided.
 async fn work(
     round: Arc<Round>,
     teller: Arc<Teller>,
@@ -187,7 +188,7 @@ async fn work(
     (claim, result)
 }
 
-/// What an event of a watch says.
+/// The change that an event of a watch reports.
 fn change(
     kind: &str,
     is_selected: bool,
@@ -198,7 +199,7 @@ fn change(
         Ok(Event::Init) => return None,
         Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => object,
         Err(_) => {
-            tracing::warn!(kind, "a watch failed; it begins again");
+            tracing::warn!(kind, "a watch failed, and is started again");
             return None;
         }
     };
@@ -207,18 +208,18 @@ fn change(
 }
 
 impl Claims {
-    /// Plans a claim after some time. The earliest time that is asked for counts.
+    /// Schedules a claim. If it is already scheduled, the earlier time counts.
     fn plan(&self, claim: ClaimKey, after: Duration) {
-        // The receiver lives as long as this does.
+        // The receiver outlives `self`, so this does not fail.
         drop(self.due.send(ScheduleRequest { message: claim, run_at: Instant::now() + after }));
     }
 
-    /// Plans all claims.
+    /// Schedules all claims at once.
     fn all(&self) {
         self.known.iter().for_each(|claim| self.plan(claim.clone(), Duration::ZERO));
     }
 
-    /// Plans the claims that an object concerns.
+    /// Schedules the claims that are affected by a change of an object.
     fn changed(&mut self, object: &Watched, claim: Option<ClaimKey>) {
         let dependent = self.index.get(object).filter(|dependent| Some(*dependent) != claim.as_ref()).cloned();
         for claim in claim.into_iter().chain(dependent) {
@@ -227,7 +228,7 @@ impl Claims {
         }
     }
 
-    /// Plans a claim again after a round.
+    /// Schedules a claim again after a round.
     fn planned(&mut self, claim: ClaimKey, result: Result<Option<Done>, Failed>) {
         let done = match result {
             Ok(done) => done,

@@ -1,8 +1,8 @@
-//! Leader election by a Lease: which of several hosts works. It saves work only; two that work at the same time do no
-//! harm, because every write carries its own preconditions.
+//! Leader election by a Lease: which of several hosts works. This only saves work: two hosts that work at the same time
+//! do no harm, because every write has its own preconditions.
 //!
-//! A Lease is judged by this host's own clock alone: it has expired once this host has seen no change of it for as long
-//! as it says. Clocks of different machines are never compared.
+//! Only this host's own clock counts: a Lease has expired once this host has not seen it change for as long as the
+//! Lease is valid. Clocks of different machines are never compared.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,22 +15,23 @@ use volsync_policy::names::FIELD_MANAGER;
 use crate::api::{ApiServer, Refusal};
 use crate::metrics::Metrics;
 
-/// How long a Lease is valid that nobody renews.
+/// How long a Lease is valid after it was renewed.
 const VALID: Duration = Duration::from_secs(15);
 
-/// How long a host works without having renewed its Lease: less than it is valid for others.
+/// How long a host works after it renewed its Lease. It is shorter than [`VALID`], so that the host has stopped before
+/// another takes over.
 const TRUSTED: Duration = Duration::from_secs(10);
 
-/// How long between two looks at the Lease.
+/// The time between two reads of the Lease.
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a host remembers of the Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Elector {
     identity: String,
-    /// The resourceVersion that was seen last, and when it was seen first.
+    /// The last resourceVersion that was read, and when it was first read.
     seen: Option<(String, Instant)>,
-    /// When the renewal was sent that succeeded last.
+    /// When the last successful renewal was sent.
     renewed: Option<Instant>,
 }
 
@@ -41,18 +42,18 @@ pub(crate) enum Action {
     Create,
     /// Take it over, or renew it, if it is still as it was read.
     Hold,
-    /// Another host holds it.
+    /// Wait, because another host holds it.
     Wait,
 }
 
-/// The parts of a Lease that the election is about.
+/// The fields of a Lease that the election needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The identity of the host that holds it; empty where nobody does.
+    /// The identity of the host that holds it; empty if nobody does.
     pub(crate) holder: String,
     /// The resourceVersion.
     pub(crate) version: String,
-    /// How long it is valid.
+    /// How long it is valid after it was renewed.
     pub(crate) valid: Duration,
 }
 
@@ -61,7 +62,7 @@ impl Elector {
         Elector { identity, seen: None, renewed: None }
     }
 
-    /// What to do about the Lease as it was read now; `None` where it does not exist.
+    /// What to do about the Lease that was just read; `None` if it does not exist.
     pub(crate) fn judge(&mut self, lease: Option<&Record>, now: Instant) -> Action {
         let Some(Record { holder, version, valid }) = lease else {
             self.seen = None;
@@ -79,12 +80,12 @@ impl Elector {
         }
     }
 
-    /// The Lease was written; the request was sent at `sent`.
+    /// Notes that the Lease was written, with a request that was sent at `sent`.
     pub(crate) fn renewed(&mut self, sent: Instant) {
         self.renewed = Some(sent);
     }
 
-    /// Another host has the Lease.
+    /// Notes that another host holds the Lease.
     pub(crate) fn lost(&mut self) {
         self.renewed = None;
     }
@@ -95,7 +96,7 @@ impl Elector {
     }
 }
 
-/// Takes part in the election until `stop` says so, and then gives the Lease back.
+/// Takes part in the election until `stop` is true, and then gives the Lease back.
 pub(crate) async fn run(
     api: ApiServer,
     lease: ObjectRef,
@@ -110,16 +111,16 @@ pub(crate) async fn run(
         match try_to_hold(&api, &lease, &mut elector).await {
             Ok(true) => elector.renewed(sent),
             Ok(false) | Err(Refusal::Conflict) => elector.lost(),
-            // Until it is no longer trusted, a Lease that could not be renewed is still held.
+            // A Lease that could not be renewed is still held until `TRUSTED` has passed.
             Err(refusal) => tracing::warn!(reason = refusal.as_str(), "the Lease could not be renewed"),
         }
         let is_leader = elector.leads(Instant::now());
         let has_changed = leads.send_if_modified(|leads| std::mem::replace(leads, is_leader) != is_leader);
         if has_changed {
-            tracing::info!(leader = is_leader, "the election was decided");
+            tracing::info!(leader = is_leader, "leadership has changed");
             metrics.leads(is_leader);
         }
-        // A host that does not hear from the API server stops working in time.
+        // The loop continues even if the API server does not answer, so that the host stops working in time.
         let wait = tokio::time::timeout(INTERVAL, stop.changed());
         drop(wait.await);
     }
@@ -131,7 +132,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Whether this host holds the Lease now.
+/// Tries to take or renew the Lease. Returns whether this host holds it now.
 async fn try_to_hold(api: &ApiServer, lease: &ObjectRef, elector: &mut Elector) -> Result<bool, Refusal> {
     let live = match in_time(api.get(lease)).await {
         Ok(live) => Some(live),
@@ -151,7 +152,7 @@ async fn try_to_hold(api: &ApiServer, lease: &ObjectRef, elector: &mut Elector) 
     written.map(|_| true)
 }
 
-/// The answer to a request of the election, which is of no use once the next is due.
+/// Limits a request to the time until the next one is due.
 async fn in_time(request: impl Future<Output = Result<Value, Refusal>>) -> Result<Value, Refusal> {
     tokio::time::timeout(INTERVAL, request).await.unwrap_or(Err(Refusal::Failed(Failure::Timeout)))
 }
@@ -167,7 +168,7 @@ async fn give_back(api: &ApiServer, lease: &ObjectRef, identity: &str) -> Result
     api.replace(lease, &live).await.map(drop)
 }
 
-/// The Lease as this host holds it, after `earlier`.
+/// The Lease with this host as its holder; `earlier` is the Lease that it replaces.
 fn held(identity: &str, lease: &ObjectRef, earlier: Option<&Value>) -> Value {
     let now = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
     let of = |at: &str| earlier.and_then(|earlier| earlier.pointer(at)).cloned().unwrap_or_default();

@@ -9,7 +9,7 @@
 //!                                         └── store: S3
 //! ```
 //!
-//! It holds no rule of the policy, and nothing that it could lose: a host that starts again reads everything again.
+//! It contains no rule of the policy and has no state that it could lose: after a restart, it reads everything again.
 
 mod api;
 mod claim;
@@ -53,9 +53,9 @@ pub struct Options {
     pub lease: String,
     /// The name of this host among those that share the Lease.
     pub identity: String,
-    /// Where metrics and probes are answered.
+    /// The address on which metrics and probes are served.
     pub listen: SocketAddr,
-    /// What runs the policy.
+    /// The engine that runs the policy.
     pub engine: Arc<dyn Engine>,
 }
 
@@ -63,9 +63,9 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// It cannot begin: there is no cluster, or the address for metrics is in use.
+/// The host cannot start: no cluster is configured, or the address for metrics is in use.
 pub fn run(options: Options) -> anyhow::Result<()> {
-    // Libraries log what they received where they cannot read it, which may be a Secret.
+    // Only this crate logs: libraries log what they cannot parse, which may be a Secret.
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(ours)).try_init()?;
@@ -76,7 +76,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 async fn host(options: Options) -> anyhow::Result<()> {
     let Options { sources, lease, identity, listen, engine } = options;
     let mut config = Config::infer().await?;
-    // It would repeat a POST, up to 15 times. What is not certain is read again instead.
+    // The client would retry a POST up to 15 times. Instead, the next round reads whether it had an effect.
     config.default_retry = false;
     let metrics = Metrics::new();
     let api = ApiServer::new(Client::try_from(config)?, metrics.clone());

@@ -1,5 +1,5 @@
-//! Metrics, in the text format of Prometheus. Labels hold codes, classes and names of steps; never the name of an
-//! object, and never a value.
+//! Metrics, in the text format of Prometheus. Labels contain codes, classes and names of steps, but no names of objects
+//! and no values.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::claim::ClaimKey;
 
 type Counters = Family<Vec<(&'static str, String)>, Counter>;
 
-/// What the host counts.
+/// The metrics of the host.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
@@ -33,14 +33,14 @@ pub(crate) struct Metrics {
     codes: Arc<Mutex<HashMap<ClaimKey, Code>>>,
 }
 
-/// Whom a request goes to.
+/// Where a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     ApiServer,
     Store,
 }
 
-/// The result of what succeeded.
+/// The label `result` of a success.
 const OK: &str = "ok";
 
 impl Metrics {
@@ -63,7 +63,7 @@ impl Metrics {
         Metrics { registry: Arc::new(all), requests, rounds, writes, loads, claims, duration, queue, leader, codes }
     }
 
-    /// A request was answered, or failed in this way.
+    /// Counts a request, with the class of its failure.
     pub(crate) fn request(&self, side: Side, failure: Option<&'static str>) {
         let to = match side {
             Side::ApiServer => "apiserver",
@@ -72,33 +72,33 @@ impl Metrics {
         count(&self.requests, [("to", to), ("result", failure.unwrap_or(OK))]);
     }
 
-    /// A round ended.
+    /// Counts a round, with the class of its failure.
     pub(crate) fn round(&self, failure: Option<&'static str>, duration: Duration) {
         count(&self.rounds, [("result", failure.unwrap_or(OK))]);
         self.duration.observe(duration.as_secs_f64());
     }
 
-    /// A write of a plan was tried.
+    /// Counts a write of a plan, with the class of its failure.
     pub(crate) fn write(&self, step: &str, failure: Option<&'static str>) {
         count(&self.writes, [("step", step), ("result", failure.unwrap_or(OK))]);
     }
 
-    /// Settings and credentials were loaded, or refused.
+    /// Counts a load of settings and credentials.
     pub(crate) fn loaded(&self, failure: Option<&'static str>) {
         count(&self.loads, [("result", failure.unwrap_or(OK))]);
     }
 
-    /// The number of rounds that are running.
+    /// Sets the number of running rounds.
     pub(crate) fn running(&self, rounds: usize) {
         self.queue.set(i64::try_from(rounds).unwrap_or(i64::MAX));
     }
 
-    /// Whether this host holds the Lease.
+    /// Sets whether this host holds the Lease.
     pub(crate) fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
     }
 
-    /// The code of a claim's last plan; `None` where the claim is gone.
+    /// Sets the code of a claim's last plan; `None` if the claim no longer exists.
     pub(crate) fn claim(&self, claim: &ClaimKey, code: Option<Code>) {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match code {
@@ -114,7 +114,7 @@ impl Metrics {
         }
     }
 
-    /// Everything, in the text format of Prometheus.
+    /// All metrics, in the text format of Prometheus.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.

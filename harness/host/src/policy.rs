@@ -1,4 +1,4 @@
-//! The policy, as the host asks it: an engine, with the settings and the base credentials that are in force.
+//! The policy as the host calls it: an engine, with the settings and the base credentials that are in force.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
 use volsync_policy_engine::{CallError, Engine};
 
-/// The policy under one pair of settings and credentials. It holds credentials, so it does not implement `Debug`.
+/// The policy with one pair of settings and credentials. It contains credentials, so it does not implement `Debug`.
 pub(crate) struct Policy {
     engine: Arc<dyn Engine>,
     settings: Value,
@@ -15,23 +15,23 @@ pub(crate) struct Policy {
     label: String,
 }
 
-/// What was seen of one claim: the raw answers, by role. It holds credentials and text of logs, so it does not
+/// What was read for one claim: the raw answers, by role. It contains credentials and text of logs, so it does not
 /// implement `Debug`.
 #[derive(Default)]
 pub(crate) struct Seen(pub(crate) Map<String, Value>);
 
-/// A plan, with its writes. It holds credentials, so it does not implement `Debug`.
+/// A plan, with its writes. It contains credentials, so it does not implement `Debug`.
 pub(crate) struct Planned {
     pub(crate) plan: PlanDocument<'static, Value>,
     pub(crate) host: HostPart<'static>,
 }
 
 impl Policy {
-    /// The policy under these settings and base credentials; null stands for none.
+    /// The policy with these settings and base credentials. The credentials are null if there are none.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them, a line each; never a value.
+    /// All problems of the settings and credentials, one per line, without their values.
     pub(crate) fn new(engine: Arc<dyn Engine>, settings: Value, credentials: Value) -> Result<Self, String> {
         let shared = serde_json::json!({"settings": settings, "credentials": credentials});
         engine.under(&shared).map(drop)?;
@@ -44,12 +44,12 @@ impl Policy {
         &self.label
     }
 
-    /// The Secret with the base credentials; null where there is none.
+    /// The Secret with the base credentials; null if there is none.
     pub(crate) fn credentials(&self) -> &Value {
         &self.credentials
     }
 
-    /// What to read next of a claim.
+    /// What to read next for a claim.
     pub(crate) fn reads(&self, claim: &Value, seen: &Seen) -> Result<Vec<Read>, CallError> {
         parsed(&self.call("reads", claim, seen)?)
     }
@@ -76,7 +76,7 @@ impl Policy {
 
 fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, CallError> {
     // The error of serde_json may quote a value.
-    serde_json::from_slice(answer).map_err(|_| CallError::Failed("it answered in another form".to_owned()))
+    serde_json::from_slice(answer).map_err(|_| CallError::Failed("its answer has an unexpected form".to_owned()))
 }
 
 impl Seen {
@@ -85,7 +85,7 @@ impl Seen {
         self.0.get(role.as_str())
     }
 
-    /// Keeps an answer.
+    /// Adds the answer for a role.
     pub(crate) fn insert(&mut self, role: Role, answer: Value) {
         self.0.insert(role.as_str().to_owned(), answer);
     }

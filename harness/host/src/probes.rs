@@ -20,10 +20,11 @@ use crate::metrics::Metrics;
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers for as long as the host runs. It is ready once settings are in force and all objects have been listed.
+/// Serves requests for as long as the host runs. The host is ready once settings are in force and all objects have been
+/// listed.
 pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: watch::Receiver<bool>) {
     loop {
-        // What cannot be accepted now, such as for want of a file descriptor, can be a little later.
+        // This can be temporary, for example if there is no free file descriptor.
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -39,13 +40,13 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: wat
     }
 }
 
-/// Listens at an address.
+/// Listens on an address.
 ///
 /// # Errors
 ///
-/// The address is in use, or is none of this machine.
+/// The address is in use, or does not belong to this machine.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics, is_ready: bool) -> Response<Full<Bytes>> {

@@ -1,4 +1,4 @@
-//! One round for one claim: read what the policy asks for, plan, carry out the writes. It holds no rule; see
+//! One round for one claim: read what the policy asks for, plan, carry out the writes. It contains no rule; see
 //! docs/hosts.md.
 
 use std::fmt;
@@ -23,38 +23,38 @@ use crate::store::{Bucket, Stores, Written};
 /// How many bytes of a log are read, from its end.
 const LOG: usize = 1024;
 
-/// Where rounds read and write.
+/// What rounds read from and write to.
 pub(crate) struct Round {
     pub(crate) api: ApiServer,
     pub(crate) stores: Stores,
     pub(crate) metrics: Metrics,
 }
 
-/// What a round came to.
+/// The result of a round.
 pub(crate) struct Done {
     /// The claim's uid.
     pub(crate) uid: String,
     /// The decision.
     pub(crate) verdict: VerdictDocument<'static>,
-    /// When to plan again; `None` where nothing is left to do for the claim.
+    /// When to plan again; `None` if nothing is left to do for the claim.
     pub(crate) again: Option<Again>,
-    /// The names of the steps of which a write was carried out.
+    /// The names of the steps that were carried out.
     pub(crate) steps: Vec<String>,
 }
 
-/// Why a round ended early. The next one begins from the beginning.
+/// Why a round ended early. The next one starts over.
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// The claim could not be read.
     Claim(Refusal),
-    /// The policy gave no answer. Its own error names paths, and no value.
+    /// The policy returned no answer. Its error contains paths, but no values.
     Policy(CallError),
-    /// This write failed.
+    /// A write of this step failed.
     Write(String, Refusal),
 }
 
 impl Round {
-    /// Runs a round; `None` where the claim does not exist.
+    /// Runs a round. The result is `None` if the claim does not exist.
     pub(crate) async fn run(&self, policy: &Policy, claim: &ClaimKey) -> Result<Option<Done>, Failed> {
         let claim = match self.api.get(&claim.object()).await {
             Ok(claim) => claim,
@@ -116,7 +116,7 @@ impl Round {
         answer.await.unwrap_or_else(|failure: Failure| json!({"failed": failure.as_str()}))
     }
 
-    /// The bucket that is reached with these credentials.
+    /// The bucket of the base credentials, or of the claim's Secret.
     fn bucket(&self, through: Through, policy: &Policy, seen: &Seen) -> Result<Arc<Bucket>, Failure> {
         let secret = match through {
             Through::Base => Some(policy.credentials()),
@@ -171,7 +171,7 @@ fn written(written: Result<Written, Failure>) -> Result<(), Refusal> {
     }
 }
 
-/// A manifest of the plan, and its address.
+/// A manifest of the plan, and the object that it is for.
 fn rendered<'a>(plan: &'a PlanDocument<'_, Value>, part: Part) -> Result<(ObjectRef, &'a Value), Refusal> {
     let manifests = plan.manifests.as_ref().ok_or(Refusal::Invalid)?;
     let object = match part {
@@ -204,7 +204,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failed::Claim(refusal) => write!(f, "the claim could not be read: {}", refusal.as_str()),
-            Failed::Policy(error) => write!(f, "the policy gave no answer: {error}"),
+            Failed::Policy(error) => write!(f, "the policy returned no answer: {error}"),
             Failed::Write(step, refusal) => write!(f, "a write of {step} failed: {}", refusal.as_str()),
         }
     }

@@ -19,13 +19,13 @@ use volsync_policy::mover::restic::S3Address;
 use crate::connector::{Connector, Exchange};
 use crate::metrics::{Metrics, Side};
 
-/// The region of a store whose Secret names none. Stores other than AWS accept it.
+/// The region if the Secret names none. Stores other than AWS accept it.
 const REGION: &str = "us-east-1";
 
-/// How long nobody asks a store again that did not answer.
+/// How long a store that did not answer is not asked again.
 const PAUSE: Duration = Duration::from_secs(20);
 
-/// How many buckets are kept ready. One serves all claims whose Secrets have the same keys.
+/// How many buckets are cached. All claims whose Secrets have the same keys share one.
 const KEPT: usize = 64;
 
 /// All stores, by their credentials.
@@ -39,16 +39,16 @@ pub(crate) struct Stores {
 pub(crate) struct Bucket {
     store: AmazonS3,
     metrics: Metrics,
-    /// Until when nobody asks, and why.
+    /// Until when the store is not asked, and the failure that is returned until then.
     silence: Mutex<Option<(Instant, Failure)>>,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It was carried out, or the object that it is about does not exist.
+    /// It was carried out, or the object to copy or delete does not exist.
     Done,
-    /// The object is not as the condition says.
+    /// The condition does not hold.
     Conflict,
 }
 
@@ -61,7 +61,7 @@ impl Stores {
     ///
     /// # Errors
     ///
-    /// The Secret names no bucket on S3, or has no keys for it.
+    /// The Secret names no S3 bucket, or has no keys for it.
     pub(crate) fn bucket(&self, secret: &Value) -> Result<Arc<Bucket>, Failure> {
         let repository = value(secret, "RESTIC_REPOSITORY").ok_or(Failure::NotTried)?;
         if !repository.starts_with("s3:") {
@@ -88,7 +88,7 @@ impl Stores {
             .with_access_key_id(key)
             .with_secret_access_key(secret_key)
             .with_disable_bulk_delete(true)
-            // A conditional write that is repeated fails because of itself.
+            // A conditional write that had succeeded would fail when it is retried.
             .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
         if !token.is_empty() {
             builder = builder.with_token(token);
@@ -108,7 +108,7 @@ impl Bucket {
     pub(crate) async fn list(&self, prefix: &str) -> Result<Value, Failure> {
         let folder = path(prefix.trim_end_matches('/'))?;
         let (found, exchange) = self.ask(self.store.list_with_delimiter(Some(&folder))).await?;
-        // S3 lists nothing where there is no key. Something else answered, and that proves nothing.
+        // If there are no keys, S3 returns an empty listing. So this answer is not from S3, and proves nothing.
         let found = found.ok_or(Failure::Malformed)?;
         let objects = found.objects.iter().filter(|object| object.location.as_ref().starts_with(prefix));
         let objects = objects.map(|object| {
@@ -156,8 +156,9 @@ impl Bucket {
         self.ask(self.store.delete(&path(key)?)).await.map(|_| Written::Done)
     }
 
-    /// Runs a request; `None` where the object does not exist or the condition does not hold. While the store is known
-    /// not to answer, nobody asks it, so that an outage costs one request and not one for each claim.
+    /// Runs a request. The result is `None` if the object does not exist or the condition does not hold. If the store
+    /// did not answer, it is not asked again for a while, so that an outage costs one request instead of one for each
+    /// claim.
     async fn ask<T>(
         &self,
         request: impl Future<Output = object_store::Result<T>>,

@@ -1,4 +1,4 @@
-//! What people are told: an Event for each claim, code and hold.
+//! Events for people: one for each claim, code and hold.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,10 +18,10 @@ use crate::round::Done;
 /// The longest note of an Event, in bytes, that an API server accepts.
 const LONGEST_NOTE: usize = 1024;
 
-/// Tells people what was decided.
+/// Publishes Events.
 pub(crate) struct Teller {
     api: ApiServer,
-    /// What was told last of each claim.
+    /// The last decision of each claim for which an Event was published.
     last: Mutex<HashMap<ClaimKey, String>>,
 }
 
@@ -36,7 +36,7 @@ impl Teller {
         Teller { api, last: Mutex::default() }
     }
 
-    /// Tells what a round decided, where that is new.
+    /// Publishes what a round decided, if that is new.
     pub(crate) async fn decided(&self, claim: &ClaimKey, done: &Done) {
         let Done { uid, verdict, .. } = done;
         let hold = verdict.hold.as_ref().map(|hold| hold.to_string()).unwrap_or_default();
@@ -51,12 +51,12 @@ impl Teller {
         self.publish(&subject, &told, (kind, verdict.code.as_str()), &note(verdict, claim)).await;
     }
 
-    /// The claim is gone.
+    /// Forgets a claim that no longer exists.
     pub(crate) fn forget(&self, claim: &ClaimKey) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(claim);
     }
 
-    /// Tells that settings or credentials were refused.
+    /// Publishes that settings or credentials were refused.
     pub(crate) async fn refused(&self, Sources { namespace, settings, .. }: &Sources, problems: &str) {
         let object = ObjectRef {
             api_version: "v1".into(),
@@ -67,7 +67,7 @@ impl Teller {
         self.publish(&Subject { object, uid: "" }, problems, ("Warning", "SettingsRefused"), problems).await;
     }
 
-    /// Publishes an Event, once for everything that is told under the same words.
+    /// Publishes an Event. Its name depends on `told`, so the same is published only once.
     async fn publish(&self, subject: &Subject<'_>, told: &str, (kind, reason): (&str, &str), note: &str) {
         let Subject { object: about, uid } = subject;
         let digest = Digest::of(told.as_bytes());
@@ -95,7 +95,7 @@ impl Teller {
     }
 }
 
-/// What was decided and what to do, in words.
+/// The text of an Event: what was decided, and what to do.
 fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
     let mut note = verdict.message.clone().into_owned();
     if let Some(problem) = &verdict.problem {
@@ -111,7 +111,7 @@ fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
     note
 }
 
-/// A note of at most [`LONGEST_NOTE`] bytes.
+/// The beginning of a note, with at most [`LONGEST_NOTE`] bytes.
 fn cut(note: &str) -> &str {
     let end = (0..=LONGEST_NOTE.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
     note.get(..end.unwrap_or_default()).unwrap_or_default()

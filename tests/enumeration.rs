@@ -1,9 +1,10 @@
-//! Every combination of evidence: the invariants hold, every row is reached, every hold has a way out that leads out
-//! with one acceptance, and none counts once what was accepted has changed. It prints how much was tried.
+//! Every combination of evidence: the invariants hold, every row is reached, the way out of every hold works with one
+//! acceptance, and no acceptance counts once what was accepted has changed. The test prints how many combinations it
+//! tried.
 //!
-//! Where evidence holds numbers, times or names, those stand for all that make a difference: equal or not, before or
-//! after, within two intervals or not. What ledger and repository say together is first reduced to the pairs that
-//! differ in that respect ([`Store::meaning`]), and each of those is combined with everything else.
+//! Of numbers, times and names, only those are tried that make a difference: equal or not, before or after, within two
+//! intervals or not. Pairs of a ledger and a repository are first reduced to those that differ in this respect
+//! ([`Store::meaning`]), and each of them is combined with everything else.
 
 #[path = "enumeration/changes.rs"]
 mod changes;
@@ -42,10 +43,10 @@ const HOUR: u64 = 3600;
 /// When everything was read.
 const NOW: Timestamp = Timestamp::from_unix(100 * HOUR);
 
-/// Of each hold so many combinations are accepted, and then changed.
+/// How many combinations of each hold are accepted and then changed.
 const CHANGED: usize = 400;
 
-/// What is asked for a claim, and what is known of it.
+/// What is asked for a claim, and what is known about it.
 type Situation = (Eligibility<Ask>, Evidence);
 
 #[test]
@@ -55,12 +56,12 @@ fn every_combination_keeps_the_promise() {
     let rows: BTreeSet<u8> = walk.reached.keys().map(|(row, _)| *row).collect();
     // Row 5 is the one without evidence.
     let missed: Vec<u8> = Verdict::ROWS.filter(|row| *row != 5 && !rows.contains(row)).collect();
-    assert!(missed.is_empty(), "rows that nothing reaches: {missed:?}");
+    assert!(missed.is_empty(), "rows that no combination reaches: {missed:?}");
     let codes: BTreeSet<Code> = walk.reached.keys().map(|(_, code)| *code).collect();
     let generated = [Code::NoEvidence, Code::Ungated, Code::AcceptedByOperator];
     let missed: Vec<Code> =
         Code::ALL.into_iter().filter(|code| !codes.contains(code) && !generated.contains(code)).collect();
-    assert!(missed.is_empty(), "codes that nothing reaches: {missed:?}");
+    assert!(missed.is_empty(), "codes that no combination reaches: {missed:?}");
 
     let holds: Vec<&Situation> = walk.holds.values().flat_map(|sample| &sample.kept).collect();
     let led_out = on_all_cores(&holds, |hold| lead_out(hold)).len();
@@ -69,7 +70,7 @@ fn every_combination_keeps_the_promise() {
     let some: Vec<&Situation> = of_each.flat_map(|kept| kept.iter().step_by(kept.len().div_ceil(CHANGED))).collect();
     let changes: u64 = on_all_cores(&some, |hold| accept_and_change(hold)).into_iter().sum();
 
-    // Past the capture of what tests print: the figures belong into every log.
+    // Not `eprintln!`, whose output is captured while tests run: the figures belong in every log.
     let figures = format!(
         "{} million combinations of evidence; {pairs} pairs of ledger and repository, {} that differ; {} rows and \
          codes reached; {led_out} holds led out; {changes} changes after an acceptance",
@@ -77,10 +78,10 @@ fn every_combination_keeps_the_promise() {
         stores.len(),
         walk.reached.len(),
     );
-    writeln!(std::io::stderr(), "{figures}").expect("there is somebody to tell");
+    writeln!(std::io::stderr(), "{figures}").expect("standard error can be written");
 }
 
-/// The verdict, which keeps every invariant.
+/// The verdict, after a check that every invariant holds.
 fn decide_and_check(asked: &Eligibility<Ask>, evidence: &Evidence) -> Verdict {
     let verdict = decide(asked, Some(evidence));
     let decided = Decided { asked, seen: evidence, verdict: &verdict };
@@ -98,7 +99,7 @@ fn digest(letter: char) -> Digest {
     Digest::parse(&letter.to_string().repeat(64)).expect("64 digits")
 }
 
-/// The fingerprint that is remembered, and another.
+/// The fingerprint that the ledger entry remembers, and another one.
 fn fingerprints() -> [Digest; 2] {
     [digest('f'), digest('9')]
 }

@@ -171,7 +171,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 prop_compose! {
-    /// What a host passes on: a claim with the name `data`, and any answers for any roles.
+    /// What a host passes to the policy: a claim with the name `data`, and any answers for any roles.
     fn inspection()(
         mut claim in claim(),
         stored in answer("v1", "PersistentVolumeClaim", "data".to_owned()),
@@ -218,7 +218,7 @@ fn is_name(name: &str) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 2000,
-        // A failure that was found once belongs into a case of its own, where people read it.
+        // A failure that was found once becomes a case of its own, in which people can read it.
         failure_persistence: None,
         max_global_rejects: 100_000,
         ..ProptestConfig::default()

@@ -1,5 +1,5 @@
-//! What the host does by itself: when it is killed, when there are two, when a person accepts a hold or takes the label
-//! off, when keys are rotated, when settings are mistyped, and when an object is somebody else's.
+//! What the host does without help: when it is killed, when there are two hosts, when a person accepts a hold or
+//! removes the label, when keys are rotated, when settings are invalid, and when an object belongs to somebody else.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ tests![
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
 ];
 
-/// A host ends after one, two or three writes: the next one goes on from what it finds, whatever was written last.
+/// Each host ends after one, two or three writes. The next one continues from what it finds, whatever was written last.
 fn hosts_that_end_between_two_writes_come_to_the_same_end(world: &World) -> anyhow::Result<()> {
     let world = &World::without_host(&world.store)?;
     host::install(world)?;
@@ -48,7 +48,8 @@ fn hosts_that_end_between_two_writes_come_to_the_same_end(world: &World) -> anyh
             break;
         }
     }
-    // Secret, ReplicationDestination, pin, ledger entry, record, ReplicationSource, and the image in three writes.
+    // The writes are the Secret, the ReplicationDestination, a pin, the ledger entry, the release record, the
+    // ReplicationSource, and three for the image.
     ensure!(hosts > 4, "{hosts} hosts: {:?}", app.told(&uid)?);
     ensure!(app.namespace.run(CLAIM, "cat file")? == "good\n");
     app.namespace.run(CLAIM, "echo more > after")?;
@@ -90,13 +91,13 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
     ensure!(says(&app.claim()?, "/status/phase=Pending"));
     let first = accept(world, &app, "DataExpected", "")?;
     bound(&app.namespace, CLAIM)?;
-    // That it starts empty was accepted. That its backup runs is another question.
+    // The person accepted that the claim starts empty. Whether its backup may run is another question.
     accept(world, &app, "DataExpected", &first)?;
     app.namespace.run(CLAIM, "echo new > file")?;
     app.is_backed_up("file")
 }
 
-/// Accepts a hold by the command that stands in its Event, once that is another than `earlier`. Returns the command.
+/// Accepts a hold with the command in its Event, once that differs from `earlier`. Returns the command.
 fn accept(world: &World, app: &App<'_>, code: &str, earlier: &str) -> anyhow::Result<String> {
     let command = world.cluster.until("the command that accepts the hold", || {
         let told = app.note(code)?;
@@ -121,7 +122,7 @@ fn a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data(world: &Worl
     Ok(())
 }
 
-/// Nothing in them conflicts with a manifest of ours, so an apply would merge into them without an error.
+/// No field of these objects conflicts with a manifest of the policy, so an apply would change them without an error.
 fn an_object_of_somebody_else_is_never_touched(world: &World) -> anyhow::Result<()> {
     let names = [
         ("Secret", "data-volsync-secret"),
@@ -171,7 +172,7 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     })?;
     ensure!(after["data"]["RESTIC_PASSWORD"] == before["data"]["RESTIC_PASSWORD"], "the password was replaced");
 
-    // What is not valid is said where people look, and what was in force stays.
+    // Invalid settings cause an Event, and the previous ones stay in force.
     settings.apply(&host::config_map(&json!({"schedules": {"minutely": "every minute"}})))?;
     let refused = world.cluster.until("the refusal", || {
         let events = settings.list("Event")?;
@@ -182,7 +183,7 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     second.create()?;
     second.until("StartedFresh")?;
 
-    // Without base credentials nothing new begins, and what runs goes on.
+    // Without base credentials new claims wait, and running backups continue.
     settings.apply(&host::config_map(&host::settings()))?;
     settings.delete("Secret", "volsync-policy-base")?;
     let third = App::new(world, "without-credentials")?;

@@ -1,4 +1,4 @@
-//! Changes: what a person accepted counts only while everything that they were shown is still so.
+//! Changes after an acceptance: it counts only while everything that the person was shown is unchanged.
 
 use serde_json::json;
 use volsync_policy::evidence::{Address, DataSource, Evidence, Phase, RestoreEvidence, SecretEvidence, Writer};
@@ -8,8 +8,8 @@ use crate::objects::{claims, restores, secrets};
 use crate::stores::{ledgers, repositories};
 use crate::{HERE, Situation, decide_and_check};
 
-/// A person accepts a hold, and then one thing changes: the acceptance counts only while everything that they were
-/// shown is still so. Returns how many changes were tried.
+/// A person accepts a hold, and then one piece of evidence changes. The acceptance counts only if everything that the
+/// person was shown is unchanged. Returns how many changes were tried.
 pub fn accept_and_change((asked, seen): &Situation) -> u64 {
     let Eligibility::Eligible(ask) = asked else { return 0 };
     let code = decide(asked, Some(seen)).code;
@@ -29,7 +29,7 @@ pub fn accept_and_change((asked, seen): &Situation) -> u64 {
         let counts = verdict.code == Code::AcceptedByOperator;
         assert!(
             !counts || shows_the_same(code, seen, &changed),
-            "{code:?} was accepted of {}\nand counts for {}",
+            "{code:?} was accepted for {}\nand also counts for {}",
             json!(seen),
             json!(changed)
         );
@@ -37,9 +37,9 @@ pub fn accept_and_change((asked, seen): &Situation) -> u64 {
     tried
 }
 
-/// Whether what a person was shown of a hold is still so: the claim and its volume, what was restored into it, the
-/// repository and its newest snapshot, its writer, and the addresses. The newest snapshot may be another where another
-/// writer, or the claim's own backup, goes on writing.
+/// Whether everything that a person was shown about a hold is unchanged: the claim and its volume, what was restored
+/// into it, the repository and its newest snapshot, its writer, and the addresses. The newest snapshot may differ while
+/// another writer or the claim's own backup continues to write.
 fn shows_the_same(code: Code, one: &Evidence, other: &Evidence) -> bool {
     let claim = |seen: &Evidence| {
         let claim = seen.claim.clone().expect("a hold is of a claim");
@@ -68,7 +68,7 @@ fn shows_the_same(code: Code, one: &Evidence, other: &Evidence) -> bool {
             Some(SecretEvidence::Ours(content)) => Some(content.repository.clone()).filter(|it| *it != Address::Same),
             _ => None,
         };
-        // What the entry says matters where the Secret says nothing.
+        // The address in the entry matters only if the Secret names no other address.
         let entry = seen.ledger.entry().map(|entry| entry.repository.clone()).filter(|it| *it != Address::Same);
         secret.or(entry)
     };

@@ -1,12 +1,12 @@
-//! Work for all cores of the machine.
+//! Distribution of work over all cores of the machine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Does every piece of `work`, on all cores at once; what comes of them is in the order of `work`. Where one panics, no
-/// further piece is begun.
+/// Runs `job` on every piece of `work`, on all cores, and returns the results in the order of `work`. After a panic, no
+/// further piece is started.
 pub fn on_all_cores<T: Sync, R: Send>(work: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let cores = thread::available_parallelism().map_or(1, usize::from);

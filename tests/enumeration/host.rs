@@ -1,4 +1,4 @@
-//! The part of the host and of VolSync on a way out: they carry out what a verdict says.
+//! What the host and VolSync do on a way out of a hold: they carry out the verdict.
 
 use volsync_policy::evidence::{
     Address, BackupEvidence, BackupState, EmptyRepository, Entry, Expectation, FinishedRestore, Ledger, Memory,
@@ -11,7 +11,7 @@ use crate::ways::Way;
 use crate::{HERE, HOUR, NOW, digest, volume};
 
 impl Way {
-    /// What the host does at once.
+    /// The host carries out a verdict.
     pub fn carry_out(&mut self, verdict: &Verdict) {
         let evidence = &mut self.evidence;
         if let (Some(Marks::Moved), Some(claim)) = (verdict.marks, &mut evidence.claim)
@@ -42,7 +42,8 @@ impl Way {
         }
     }
 
-    /// VolSync's restore ends: the newest snapshot where there is one, and a repository where there was none.
+    /// VolSync's restore ends. It restored the newest snapshot, if there is one, and initialised the repository, if
+    /// there was none.
     pub fn finish_restore(&mut self, expects: Expectation) {
         let (ask, evidence) = (&self.asked, &mut self.evidence);
         let outcome = match &mut evidence.repository {
@@ -100,7 +101,7 @@ impl Way {
                 capacity: Quantity::parse("1Gi").expect("a quantity"),
                 retired: false,
             }));
-            // What is remembered is not suspected.
+            // A snapshot that the entry remembers is not suspected of being another writer's.
             if let Repository::Holds(listing) = &mut evidence.repository {
                 listing.suspicion = None;
             }
@@ -110,7 +111,7 @@ impl Way {
         evidence.backup = Some(BackupEvidence::Ours(OurBackup { uid, state, syncing: false, released: None }));
     }
 
-    /// The claim is bound to a volume, populated from the image where there is one.
+    /// The claim is bound to a volume, which was populated from the image, if there is one.
     pub fn bind(&mut self, image: Option<String>) {
         let claim = self.evidence.claim.as_mut().expect("a claim binds");
         claim.phase = Phase::Bound;

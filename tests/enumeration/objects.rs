@@ -1,4 +1,4 @@
-//! The objects of a claim: each in every state that makes a difference, and unread.
+//! The objects of a claim, each in every state that makes a difference. `None` is an object that was not read.
 
 use volsync_policy::evidence::{
     Address, BackupEvidence, BackupState, ClaimEvidence, DataSource, Expectation, FinishedRestore, OurBackup, Phase,
@@ -8,7 +8,7 @@ use volsync_policy::{Cause, Outcome, SnapshotId};
 
 use crate::{UID, UID_BEFORE, digest, fingerprints, volume};
 
-/// Every claim, with its release record, and none.
+/// Every claim, with every release record and without one.
 pub fn claims() -> Vec<Option<ClaimEvidence>> {
     let record = |uid: &str, handle: &str, fingerprint: Option<usize>| ReleaseRecord {
         uid: uid.to_owned(),
@@ -44,7 +44,7 @@ pub fn claims() -> Vec<Option<ClaimEvidence>> {
     ];
     let mut claims = vec![None];
     for (phase, volume, populated_from) in &volumes {
-        // Where a claim comes from is not asked of one that is Lost, or of which its volume was misread.
+        // The data source makes no difference for a claim that is Lost, or whose volume is not known.
         let is_asked = matches!(volume, Some(Volume::Of(_))) && *phase == Phase::Bound || *phase == Phase::Pending;
         let sources = [DataSource::Ours, DataSource::None, DataSource::Foreign];
         for source in sources.into_iter().take(if is_asked { 3 } else { 1 }) {
@@ -88,7 +88,7 @@ pub fn restores() -> Vec<Option<RestoreEvidence>> {
         running(2),
         running(3),
     ];
-    // What was expected matters where nothing came.
+    // What was expected matters most if nothing was restored.
     let ends = [
         (Outcome::Restored(restored.clone()), Expectation::Data),
         (Outcome::Restored(restored), Expectation::AcceptedData),

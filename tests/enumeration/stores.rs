@@ -1,4 +1,4 @@
-//! What S3 says: the ledger and the repository, in every state that makes a difference, and unread.
+//! The states of the ledger and of the repository that make a difference, including unread ones.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub struct Store {
     pub repository: Repository,
 }
 
-/// When the newest snapshot that is remembered was written.
+/// When the newest snapshot that a ledger entry remembers was written.
 const REMEMBERED: Timestamp = Timestamp::from_unix(50 * HOUR);
 
 pub fn repositories() -> Vec<Repository> {
@@ -48,7 +48,7 @@ pub fn repositories() -> Vec<Repository> {
                     })));
                 }
             }
-            // Another than the own entry's writer is known to have written the newest.
+            // It is known that another writer than that of the claim's own entry wrote the newest snapshot.
             let suspected = |repository: &Repository| {
                 let listing = repository.listing()?.clone();
                 let is_new = !listing.lists_restored && !listing.lists_saved && listing.newest_at == recently;
@@ -103,7 +103,7 @@ pub fn ledgers() -> Vec<Ledger> {
 }
 
 impl Store {
-    /// Everything about the pair that could make a difference, said without the procedure.
+    /// Everything about the pair that could make a difference, in terms that do not depend on the decision.
     fn meaning(&self) -> impl Ord + use<> {
         let kind = match &self.repository {
             Repository::Unread(_) => 0,
@@ -138,7 +138,7 @@ impl Store {
                 let writer =
                     (entry.writer.cluster.clone(), entry.writer.uid.clone(), entry.writer.volume.handle.clone());
                 let address = entry.repository != Address::Same;
-                // Of a tombstone the term alone is left, and whose it was.
+                // Of a retired entry, only its term and its writer matter.
                 let content = (!entry.retired).then_some((remembered, address, writer.2));
                 (4, Some((content, entry.writer.term > 2, writer.0, writer.1)))
             }
@@ -151,7 +151,7 @@ fn seconds(time: Timestamp) -> u64 {
     (0..200).map(|hour| hour * HOUR).find(|seconds| Timestamp::from_unix(*seconds) >= time).unwrap_or_default()
 }
 
-/// The pairs of ledger and repository, one for each meaning; and how many there were.
+/// One pair of ledger and repository for each meaning, and the number of all pairs.
 pub fn stores() -> (Vec<Store>, usize) {
     let (mut stores, mut meanings, mut all) = (Vec::new(), BTreeSet::new(), 0);
     for ledger in ledgers() {

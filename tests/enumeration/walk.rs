@@ -13,27 +13,28 @@ use crate::objects::{backups, claims, populators, restores, secrets};
 use crate::stores::Store;
 use crate::{HERE, Situation, ask, decide_and_check};
 
-/// What a walk has come upon.
+/// What a walk has found.
 #[derive(Default)]
 pub struct Walk {
     pub combinations: u64,
     /// The first combination for every row and code.
     pub reached: BTreeMap<(u8, Code), Situation>,
-    /// For every row and code that is a hold, combinations to take the way out of.
+    /// For every row and code with a way out, combinations from which to take it.
     pub holds: BTreeMap<(u8, Code), Sample>,
 }
 
-/// So many combinations of each hold are kept at most, in each part of the walk.
+/// How many combinations of each hold are kept at most, in each part of the walk.
 const KEPT: usize = 400;
 
-/// Where an object was not read or is not ours, the store matters to the release alone: one store in so many says all.
+/// If an object was not read or is not ours, the store matters only for whether a release is valid. So only one store
+/// in this many is combined with such objects.
 const SHORT: usize = 8;
 
-/// Walks every combination, and once more around those that it keeps.
+/// Tries every combination, and then variations of those that it keeps.
 pub fn walk(stores: &[Store]) -> Walk {
     let modes = [RestoreMode::Populate, RestoreMode::Side, RestoreMode::None];
     let unselected = [Unselected::NoClaim, Unselected::Unlabelled, Unselected::Excluded, Unselected::Derived];
-    // For a claim that is not selected the store matters to its release alone: a few say all.
+    // For a claim that is not selected, the store matters only for whether its release is valid, so a few suffice.
     let few: Vec<Store> = stores.iter().step_by(stores.len() / 40).cloned().collect();
     let mut parts: Vec<(Eligibility<Ask>, &[Store])> = Vec::new();
     for mode in modes {
@@ -69,7 +70,7 @@ impl Walk {
         let (key, known) = ((verdict.row, verdict.code), self.reached.len());
         self.reached.entry(key).or_insert_with(|| (asked.clone(), evidence.clone()));
         let is_first = self.reached.len() > known;
-        // One in 97 leaves enough of every hold that is not rare, and noting each would take longer than deciding.
+        // One in 97 is enough of every hold that is not rare. To keep more would take longer than to decide.
         if (is_first || self.combinations.is_multiple_of(97)) && verdict.code.way_out().is_some() {
             self.holds.entry(key).or_default().offer(asked, evidence);
         }
@@ -89,7 +90,8 @@ impl Walk {
                     evidence.secret = secret.clone();
                     for restore in &objects.restores {
                         evidence.restore = restore.clone();
-                        // The innermost are lent: to clone them would take longer than to decide.
+                        // The innermost values are swapped in and out, because cloning them would take longer than
+                        // deciding.
                         for backup in &mut objects.backups {
                             swap(&mut evidence.backup, backup);
                             for populator in &mut objects.populators {
@@ -105,7 +107,7 @@ impl Walk {
         }
     }
 
-    /// What else may be the case, one at a time, where all else stays as in the combinations that were kept.
+    /// Variations of the combinations that were kept, each with one change that is not part of the walk.
     fn vary(&mut self) {
         let kept: Vec<Situation> =
             self.reached.values().chain(self.holds.values().flat_map(|sample| &sample.kept)).cloned().collect();
@@ -135,7 +137,7 @@ impl Walk {
         loop {
             let code = decide(&Eligibility::Eligible(Box::new(ask.clone())), Some(evidence)).code;
             let Some(id) = Hold::of(code, &ask, evidence).map(|hold| hold.id) else { break };
-            // Row 32 alone goes on under its own name: its image is consumed first.
+            // Only row 32 keeps its code after an acceptance, because its image is consumed first.
             if ask.accepted.contains(&id) {
                 break;
             }
@@ -145,12 +147,12 @@ impl Walk {
     }
 }
 
-/// Combinations spread evenly over all that were offered.
+/// A sample that is spread evenly over all combinations that were offered.
 #[derive(Default)]
 pub struct Sample {
     pub kept: Vec<Situation>,
     offered: usize,
-    /// One in two to the power of this is kept.
+    /// How often the sample was halved: one in 2^`halved` combinations is kept.
     halved: u32,
 }
 
@@ -181,7 +183,7 @@ impl Objects {
         Objects { secrets: secrets(), restores: restores(), backups: backups(), populators: populators() }
     }
 
-    /// Those that were read and are ours, or absent. The ReplicationSource need not be read.
+    /// Only objects that are ours or absent. The ReplicationSource may also be unread.
     fn ours() -> Self {
         let mut objects = Objects::all();
         objects.secrets.retain(|secret| !matches!(secret, None | Some(SecretEvidence::Foreign)));
@@ -192,7 +194,7 @@ impl Objects {
     }
 }
 
-/// No decision depends on what exactly is wrong.
+/// A problem. No decision depends on which one it is.
 fn problem() -> Problem {
     Problem { path: "metadata".to_owned(), message: "is wrong".to_owned(), hint: None }
 }

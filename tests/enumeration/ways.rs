@@ -1,4 +1,4 @@
-//! Ways out: a person takes the one that each verdict names, and it leads out of the hold.
+//! Ways out of holds: a person follows the one that each verdict names, until the hold is gone.
 
 use serde_json::json;
 use volsync_policy::evidence::{
@@ -12,12 +12,12 @@ use crate::{HERE, NOW, Situation, UID, ask, decide_and_check, volume};
 /// The row of a released claim whose Secret points elsewhere.
 const MOVED: u8 = 17;
 
-/// So many plans lead out of any hold.
+/// The largest number of plans that a way out may take.
 const MOST_PLANS: usize = 40;
 
-/// A person takes the way out that each verdict names, the host carries out what it says, and VolSync does its part;
-/// until the backup is released, or the claim is nobody's any more. They accept what they may, or create the claim
-/// again where that is the first way named and it was not tried before.
+/// A person follows the way out that each verdict names, and the host and VolSync do their part, until the backup is
+/// released or the claim is no longer the policy's. This is done twice: the person accepts every hold that can be
+/// accepted, or first tries to create the claim again if the way out says so.
 pub fn lead_out((asked, evidence): &Situation) {
     for creates_again in [false, true] {
         let mut way = Way {
@@ -33,18 +33,18 @@ pub fn lead_out((asked, evidence): &Situation) {
     }
 }
 
-/// A way on which a hold is led out.
+/// The way out of a hold.
 pub struct Way {
     pub asked: Eligibility<Ask>,
     pub evidence: Evidence,
     creates_again: bool,
     story: Vec<(u8, Code)>,
-    /// What was accepted so far: of which claim, in which phase, and whether that was a move to other settings.
+    /// What was accepted so far: the claim's uid, its phase, and whether the repository moves.
     accepted: Vec<(String, Phase, bool)>,
 }
 
 impl Way {
-    /// One plan, and all that follows from it; true where the way has led out.
+    /// Makes one plan, and does everything that follows from it. Returns whether the way has ended.
     fn step(&mut self) -> bool {
         let verdict = decide_and_check(&self.asked, &self.evidence);
         self.story.push((verdict.row, verdict.code));
@@ -63,7 +63,7 @@ impl Way {
         }
     }
 
-    /// What a person does, or what comes by itself.
+    /// Does what a person does about this code, or what happens without them.
     fn take(&mut self, code: Code) {
         let is_first = self.story.iter().filter(|(_, known)| *known == code).count() == 1;
         let says_again = code.way_out().is_some_and(|way_out| way_out.contains("create it again"));
@@ -73,7 +73,7 @@ impl Way {
             match id {
                 Some(id) if !(self.creates_again && says_again && is_first) => self.accept(id),
                 Some(_) => self.create_again(),
-                // What could not be read is read again.
+                // The store is read again.
                 None if self.store_is_unread() => self.read_the_store(),
                 None => self.create_again(),
             }
@@ -103,7 +103,7 @@ impl Way {
             },
             Code::Restoring | Code::RestoreFailing => self.finish_restore(Expectation::Data),
             Code::RestoreQueued => evidence.slot = Slot::Free,
-            // What the host does is enough.
+            // The host has done everything.
             _ => {}
         }
     }
@@ -114,12 +114,12 @@ impl Way {
         let act = (claim.uid.clone(), claim.phase, moves);
         assert!(!self.accepted.contains(&act), "a second acceptance is needed: {:?}", self.story);
         self.accepted.push(act);
-        // A hold that was accepted is over: it never comes back under the same name.
+        // An accepted hold never comes back with the same id.
         assert!(!self.ask().accepted.contains(&id) || self.story.len() < 2, "{:?}", self.story);
         let before = decide(&self.asked, Some(&self.evidence));
         let another = HoldId::parse("00000000").expect("an id");
         self.ask().accepted.push(another);
-        assert_eq!(decide(&self.asked, Some(&self.evidence)), before, "any id was accepted");
+        assert_eq!(decide(&self.asked, Some(&self.evidence)), before, "an invented id was accepted");
         self.ask().accepted.pop();
         self.ask().accepted.push(id);
     }
@@ -155,7 +155,7 @@ impl Way {
             released: None,
             spent: Vec::new(),
         });
-        // The API server removes what the old claim owned, if not at once.
+        // The API server deletes what the old claim owned, but not at once.
         evidence.restore = match (&evidence.restore, mode) {
             (Some(RestoreEvidence::Absent), _) | (_, RestoreMode::Side | RestoreMode::None) => {
                 Some(RestoreEvidence::Absent)

@@ -1,4 +1,4 @@
-//! Breaches: what a plan must not do, in terms of the facts and not of the decision.
+//! Breaches: what a plan must not do, in terms of facts, not of the decision.
 
 use volsync_policy::evidence::Expectation;
 use volsync_policy::{Acceptance, Code, HoldId};
@@ -10,8 +10,8 @@ use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SOURCE, NO
 use crate::world::{Broken, World};
 
 impl Answer {
-    /// Whether the plan would delete an existing object, or hold the claim, and the plan for neither of these views
-    /// would.
+    /// Whether this plan deletes an existing object or holds the claim, although the plan for neither of these views
+    /// does so.
     pub(crate) fn is_astray(&self, before: &View, now: &View) -> bool {
         let others = [before.answer(), now.answer()];
         let deletes = |task: &Task| match task {
@@ -26,7 +26,7 @@ impl Answer {
     }
 }
 
-/// Whether a code is that of a hold that a person can accept.
+/// Whether a person can accept a hold with this code.
 fn is_hold(code: Code) -> bool {
     code.acceptance() == Acceptance::Possible
 }
@@ -48,7 +48,7 @@ impl World {
         is_written_down && self.repository(view.shown.path).snapshots.iter().any(is_good)
     }
 
-    /// Whether the view shows that the claim's own restore found something, and from the right repository.
+    /// Whether the view shows that the claim's own restore restored a snapshot of the right repository.
     pub(crate) fn shows_restored(&self, view: &View) -> bool {
         let all = || self.repositories.iter().flat_map(|it| &it.snapshots);
         let is_strangers = |id: Id| all().any(|snapshot| snapshot.id == id && snapshot.by.is_none());
@@ -57,9 +57,10 @@ impl World {
         destination.is_some_and(|it| it.log.is_some_and(is_own))
     }
 
-    /// How a plan based on everything as it is now ignores what a person has said, or asks the same again.
+    /// The way in which a plan ignores what a person has accepted, or asks the same question again. The plan was made
+    /// from a complete and current reading.
     pub(crate) fn nuisance(&self, at: usize, view: &View, answer: &Answer) -> Option<Broken> {
-        // Without a ledger there is nothing to accept, and it says so.
+        // Without a ledger nobody can accept a hold, and the plan says so.
         if is_hold(answer.code) && answer.hold.is_none() && view.shelf.is_initialised {
             return Some(Broken::Stuck);
         }
@@ -70,7 +71,7 @@ impl World {
         if answered == Some(answer.code) && answer.hold.as_ref().is_some_and(is_new) {
             return Some(Broken::Asked);
         }
-        // The same fingerprint, and the same newest snapshot: that is what is remembered, whatever its address.
+        // A repository with the remembered fingerprint and newest snapshot is the remembered one, whatever its address.
         let shown = (view.shown.config, view.shown.newest());
         let is_remembered = |(config, newest, at)| shown == (config, Some((newest, at)));
         let memory = view.entry().and_then(|it| it.memory);
@@ -78,7 +79,8 @@ impl World {
         if answer.code == Code::RepositoryMoved && is_pending && memory.is_some_and(is_remembered) {
             return Some(Broken::Asked);
         }
-        // A person has said that the claim goes on at another place, and what it wrote there is held against it.
+        // A person accepted that the claim's backup continues at another address, and then the backup is deleted
+        // because of what it wrote there.
         let claim = &view.claim;
         let has_moved = |hold: &Hold| {
             let is_away = hold.saw.is_released && hold.saw.path != view.base;
@@ -104,19 +106,19 @@ impl View {
         self.claim.accepted.iter().any(|hold| shown(&hold.saw) == now)
     }
 
-    /// Whether the entry says that this very claim, on this very volume, is the writer.
+    /// Whether the writer in the entry is this claim with this volume.
     fn has_entry(&self) -> bool {
         let own = Some((self.cluster, self.claim.uid, self.claim.volume));
         self.entry().map(|it| (it.cluster, it.uid, Some(it.volume))) == own
     }
 
-    /// Whether a person has accepted that the writer in the ledger is taken over from.
+    /// Whether a person has accepted that the claim takes over from the writer in the ledger.
     pub(crate) fn accepts_writer(&self) -> bool {
         self.claim.accepts_writer(self.saw().writer)
     }
 
-    /// Whether a person has accepted that there is nothing: they saw that the repository has no snapshot, and it has
-    /// none, or that nothing came back of what it still shows.
+    /// Whether a person has accepted that there is nothing to restore: they saw that the repository has no snapshot,
+    /// and it has none, or that nothing was restored from the snapshots that it still shows.
     fn accepts_nothing(&self) -> bool {
         let now = self.saw();
         self.claim.accepted.iter().any(|Hold { code, saw, .. }| {
@@ -125,8 +127,8 @@ impl View {
         })
     }
 
-    /// What a person has accepted, and is not any more what they were shown. Without a ledger, or for a claim that is
-    /// not selected, nobody looks.
+    /// The accepted holds for which something has changed since the person was shown it. Without a ledger, or for a
+    /// claim that is not selected, this is not checked.
     pub(crate) fn changed_acceptances(&self) -> Vec<HoldId> {
         let shown = |saw: &Saw| (saw.volume, saw.path, saw.config, saw.is_emptied, saw.writer);
         let now = shown(&self.saw());
@@ -135,7 +137,7 @@ impl View {
         changed.map(|hold| hold.id.clone()).collect()
     }
 
-    /// Whether the plan rests on a person's word about something that has changed since, and changed back.
+    /// Whether the plan depends on an acceptance of something that has changed since, and changed back.
     fn revives(&self, answer: &Answer) -> bool {
         let is_over = |hold: &Hold| hold.is_over;
         answer.code == Code::AcceptedByOperator && self.claim.accepted.iter().any(is_over) && {
@@ -145,21 +147,21 @@ impl View {
         }
     }
 
-    /// Whether the plan writes an entry without a memory, and a person has said that there is nothing to remember.
+    /// Whether the plan writes an entry without a memory, and a person has accepted that there is nothing to remember.
     pub(crate) fn forgets_by_a_persons_word(&self, answer: &Answer) -> bool {
         let forgets = |task: &Task| matches!(task, Task::PutEntry { entry, .. } if entry.memory.is_none());
         answer.tasks.iter().any(forgets) && self.accepts_nothing()
     }
 
-    /// Whether the claim has a record that names its own volume and nobody has taken over from.
+    /// Whether the claim has a release record that names its volume and is not marked as overtaken.
     fn was_released(&self) -> bool {
         let source = self.source.as_ref().and_then(|it| it.record.as_ref());
         let own = |it: &&Record| it.uid == self.claim.uid && Some(it.volume) == self.claim.volume && !it.overtaken;
         self.claim.record.iter().chain(source).any(|it| own(&it))
     }
 
-    /// Whether the newest snapshot is named by the claim's own record, or by the log of its source. Without an entry of
-    /// this place, nothing else tells whose it is.
+    /// Whether the claim's own release record or the log of its ReplicationSource names the newest snapshot. Without an
+    /// entry for this repository, nothing else shows who wrote it.
     fn is_named(&self) -> bool {
         let Some((newest, _)) = self.shown.newest() else { return true };
         let source = self.source.as_ref();
@@ -167,13 +169,13 @@ impl View {
         record.filter_map(|it| it.newest).chain(source.and_then(|it| it.saved)).any(|named| named == newest)
     }
 
-    /// Whether the entry, or the claim's record, names that snapshot.
+    /// Whether the entry or the claim's release record names that snapshot.
     fn is_remembered(&self, snapshot: Id) -> bool {
         let memory = self.entry().and_then(|it| it.memory).map(|(_, newest, _)| newest);
         [memory, self.claim.record.as_ref().and_then(|it| it.newest)].contains(&Some(snapshot))
     }
 
-    /// What the plan does that it must not do.
+    /// The breach that the plan commits, if any.
     pub(crate) fn breach(&self, answer: &Answer, world: &World, at: usize) -> Option<Broken> {
         let runs =
             (answer.tasks.iter()).any(|it| matches!(it, Task::ApplySource { is_paused: false, .. } | Task::Unpause(_)));
@@ -185,7 +187,7 @@ impl View {
         if self.revives(answer) {
             return Some(Broken::Revived);
         }
-        // Unknown is not fresh.
+        // Unread evidence starts no restore and no backup.
         let is_unknown = !self.reads(NO_REPOSITORY | NO_LEDGER | NO_MARKER) || !self.shelf.is_initialised;
         if is_unknown && (restores || runs && !self.was_released()) {
             return Some(Broken::Unknown);
@@ -196,7 +198,7 @@ impl View {
         {
             return Some(Broken::Unknown);
         }
-        // Memory: it had backups, and now shows none, fewer, or another repository's.
+        // The entry remembers backups, and now there are none, only older ones, or those of another repository.
         let memory = self.entry().and_then(|it| it.memory);
         if let (Some((config, _, newest)), false, false) = (memory, is_unknown, self.accepts_what_is_shown()) {
             let contradicts = self.shown.config != config || self.shown.newest().is_none_or(|(_, at)| at < newest);
@@ -205,7 +207,7 @@ impl View {
                 return Some(Broken::Memory);
             }
         }
-        // Two writers age out each other's backups: whoever wrote within two intervals is at work.
+        // Two writers age out each other's backups. A writer that wrote within the last two intervals is active.
         let takes_over = answer.tasks.iter().any(|it| match it {
             Task::PutEntry { entry, .. } => self.entry().is_some_and(|read| read.cluster != entry.cluster),
             _ => false,
@@ -214,7 +216,8 @@ impl View {
         if takes_over && !is_silent && !self.accepts_writer() {
             return Some(Broken::Writer);
         }
-        // And so is whoever keeps a lock fresh: a first backup takes days, and no snapshot shows it.
+        // A writer that keeps refreshing a lock is active, too: a first backup can take days, in which there is no
+        // snapshot.
         let is_anyones = self.entry().is_none_or(|it| it.cluster != self.cluster);
         let writes_entry = answer.tasks.iter().any(|it| matches!(it, Task::PutEntry { .. }));
         let is_locked = self.shown.is_locked
@@ -222,8 +225,8 @@ impl View {
         if is_locked && is_anyones && writes_entry && !self.accepts_writer() {
             return Some(Broken::Writer);
         }
-        // What had backups, and a host has seen them, is not new: only a person can say so who has seen that there is
-        // nothing, or that nothing came back.
+        // If a host has seen backups of a claim, the claim is not treated as new, unless a person has accepted that
+        // there is no snapshot, or that nothing was restored.
         let is_current = self.shelf.entry == world.ledger(self.base).entry && !is_unknown;
         let is_known = world.ledger(self.base).is_known || self.claim.is_known;
         let goes_on = self.was_released() || self.has_entry();
@@ -231,10 +234,12 @@ impl View {
         if is_current && is_known && starts_anew && !self.accepts_nothing() {
             return Some(Broken::Forgotten);
         }
-        // No flapping: what a plan that read everything left running stays until something changes. Before the first
-        // backup is seen, a Secret that is not as we rendered it is such a change for as long as it is there.
+        // No flapping: a backup that is running after a plan from a complete reading continues until something changes.
+        // Before the first backup is seen, a Secret that differs from the rendered one counts as such a change for as
+        // long as it exists.
         let objects = &world.clusters[at].objects;
-        // What another has written under this claim's own entry is one, too, and once seen it is marked.
+        // A snapshot that another writer wrote under this claim's own entry is such a change, too. Once it is seen, the
+        // release record is marked.
         let by = self.claim.volume.map(|volume| Mover { cluster: at as Id, volume });
         let newest = world.repository(self.shown.path).snapshots.last();
         let is_marked = self.claim.record.as_ref().is_some_and(|it| it.overtaken);
@@ -247,12 +252,12 @@ impl View {
             && world.ledger(self.base).is_initialised
             && self.claim.is_labelled
             && (self.entry().is_some_and(|it| it.path == self.shown.path) || has_backed_up && self.is_named());
-        // Once a person accepted that the repository moves, the backup stops until it has moved.
+        // Once a person has accepted that the repository moves, the backup is stopped until it has moved.
         let is_moving = answer.code == Code::AcceptedByOperator;
         if is_settled && !is_moving && (deletes(|it| matches!(it, Task::DeleteSource(_))) || restores) {
             return Some(Broken::Flapping);
         }
-        // Ownership.
+        // Objects of someone else are not changed.
         let touches_source = deletes(|it| {
             matches!(
                 it,

@@ -1,4 +1,4 @@
-//! The host: it reads, asks the core, and carries out its writes one by one. It contains no rule.
+//! The host: it reads, calls the core, and carries out the writes one by one. It contains no rule.
 
 use volsync_policy::HoldId;
 
@@ -30,7 +30,7 @@ impl World {
         self.plan_on(at, &now, true)
     }
 
-    /// The host plans with what it has just read, except for these parts, which it has read earlier.
+    /// The host plans with what it has just read, except for these parts, for which it uses an earlier reading.
     pub(crate) fn plan_on_kept(&mut self, at: usize, earlier: Parts) -> Option<()> {
         let now = View::of(self, at, 0)?;
         let kept = self.clusters[at].host.kept.take()?;
@@ -41,7 +41,7 @@ impl World {
         self.plan_on(at, &view, kept.covers)
     }
 
-    /// `is_whole` says whether the view is of a world that has not changed under the ReplicationSource meanwhile.
+    /// `is_whole` says whether nothing that the ReplicationSource depends on changed while the view was read.
     fn plan_on(&mut self, at: usize, view: &View, is_whole: bool) -> Option<()> {
         if !self.clusters[at].host.tasks.is_empty() {
             return None;
@@ -73,7 +73,7 @@ impl World {
         Some(())
     }
 
-    /// A plan from a full reading has been carried out to its end, so what runs now runs because of it.
+    /// If a plan from a complete reading has been carried out completely, what runs now runs because of it.
     fn settle(&mut self, at: usize) {
         let cluster = &mut self.clusters[at];
         if !cluster.host.tasks.is_empty() {
@@ -107,7 +107,7 @@ impl World {
             return None;
         }
         let task = self.clusters[at].host.tasks.remove(0);
-        // The first that fails ends the round.
+        // The first task that fails ends the round.
         if self.carry_out_task(at, task).is_none() {
             self.clusters[at].host = Host::default();
         }
@@ -115,7 +115,7 @@ impl World {
         Some(())
     }
 
-    /// Nothing where it cannot be carried out, because what must still be so is not.
+    /// Carries out a task. It fails if a precondition of the task does not hold.
     fn carry_out_task(&mut self, at: usize, task: Task) -> Option<()> {
         let new_uid = self.made.uids + 1;
         let cluster = &mut self.clusters[at];
@@ -131,13 +131,14 @@ impl World {
                 }
                 let taken_from = shelf.entry.as_ref().filter(|it| it.cluster != entry.cluster);
                 let is_takeover = taken_from.is_some();
-                // Whoever has taken over within two intervals is at work, even if nobody has read that yet.
+                // A writer that took over within the last two intervals is active, even if nobody has read that yet.
                 let is_at_work = taken_from.is_some_and(|it| self.clock < it.since + 2);
                 let is_accepted = cluster.host.takes_over;
-                // Where the entry was lost, another may still take itself for the writer.
+                // If the entry was lost, another host may still consider its claim the writer.
                 let is_new_writer = is_takeover || shelf.entry.is_none();
                 if is_takeover {
-                    // What the other wrote since the host read is lost to it: S3 has no lock that holds both.
+                    // What the other writer wrote after the host's reading is not protected: S3 has no lock for the
+                    // ledger and the repository together.
                     let newest = entry.memory.map_or(0, |(_, newest, _)| newest);
                     let place = if self.is_renamed { 0 } else { entry.path as usize };
                     for snapshot in &mut self.repositories[place].snapshots {
@@ -165,14 +166,15 @@ impl World {
             Task::DeleteSource(uid) => delete(&mut objects.source, uid)?,
             Task::DeleteDestination(uid) => {
                 delete(&mut objects.destination, uid)?;
-                // What a restore has brought through another Secret is no memory of the claim's own repository, and
-                // that of a claim that is Bound goes because it opted out.
+                // A restore with another Secret says nothing about the claim's own repository. The restore of a Bound
+                // claim is deleted because the claim has opted out. In both cases, it no longer counts as a memory of
+                // backups.
                 let moves = |task: &Task| matches!(task, Task::ApplySecret { expected: Some(_), .. });
                 let is_elsewhere = objects.secret.as_ref().is_some_and(|secret| secret.path != base)
                     || cluster.host.tasks.iter().any(moves);
                 if let Some(claim) = objects.claim.as_mut().filter(|it| is_elsewhere || it.volume.is_some()) {
                     claim.is_known = false;
-                    // Nor is it one to the plan that deletes it.
+                    // The plan that deletes the restore does not count it either.
                     cluster.host.saw_restored = false;
                 }
             }
@@ -185,7 +187,7 @@ impl World {
             Task::ApplySecret { expected, claim, path } => {
                 check(&mut objects.secret, expected)?;
                 let old = objects.secret.replace(Secret { claim, path, is_foreign: false });
-                // Where it points now has not been read.
+                // The repository to which it points now has not been read.
                 if old.is_some_and(|old| old.path != path) {
                     self.changed(at);
                 }

@@ -38,13 +38,13 @@ pub enum Mishap {
     RepointSecret,
     /// Settings are changed to the other base.
     RepointBase,
-    /// Etcd is backed up.
+    /// etcd is backed up.
     SaveEtcd,
-    /// Etcd is restored.
+    /// etcd is restored.
     RestoreEtcd,
-    /// The storage is lost, or kept aside, and created again for the same claim.
+    /// The claim's volume is lost, or kept if the storage keeps volumes, and the same claim gets a new one.
     ReplaceVolume,
-    /// The volume that was kept aside comes back for the same claim.
+    /// The claim gets back a volume that the storage kept.
     VolumeComesBack,
     /// The label is removed, or put back.
     Label,
@@ -54,13 +54,13 @@ pub enum Mishap {
     Wipe,
     /// The repository below the base that settings name is removed.
     Vanish,
-    /// The record is removed from the claim.
+    /// The release record is removed from the claim.
     LoseRecord,
-    /// The ledger's entry is removed.
+    /// The ledger entry is removed.
     LoseEntry,
     /// The ledger is backed up.
     SaveLedger,
-    /// The ledger is put back to what it was then.
+    /// The ledger is restored from its backup.
     RestoreLedger,
     /// The bucket is copied.
     CopyBucket,
@@ -72,7 +72,7 @@ pub enum Mishap {
     RepointAll,
     /// Logs of movers become unreadable.
     LoseLogs,
-    /// The mover of a backup that has copied its volume starts, and has much to upload.
+    /// The mover of a backup starts to upload, which takes long.
     LongBackup,
     /// Someone else's ReplicationSource is created.
     ForeignSource,
@@ -93,7 +93,7 @@ pub enum Action {
     Collect(usize),
     /// The application writes to an empty volume.
     Write(usize),
-    /// A claim without a source is bound.
+    /// A claim without a data source is bound.
     BindEmpty(usize),
     /// A restore's mover starts.
     StartRestore(usize),
@@ -113,9 +113,9 @@ pub enum Action {
     Tick,
     /// The host reads everything except these parts, and plans.
     Plan(usize, Blind),
-    /// The host reads everything, and keeps the result.
+    /// The host reads everything, and keeps the reading.
     Keep(usize),
-    /// The host reads again, but plans with these parts as it kept them.
+    /// The host reads everything again, but plans with these parts of the reading that it kept.
     PlanOnKept(usize, Parts),
     /// The host carries out one task.
     CarryOut(usize),
@@ -132,7 +132,7 @@ pub enum Action {
 pub struct Limits {
     /// The number of objects.
     pub uids: u8,
-    /// The number of images, which are restores that end.
+    /// The number of images, which is the number of restores that end.
     pub images: u8,
     /// The number of snapshots.
     pub snapshots: u8,
@@ -203,7 +203,7 @@ impl World {
                 world.suffer(at, mishap)
             }
         }?;
-        // An action of anyone else may be a reason to ask a person again.
+        // An action of anyone but this host may be a reason to ask a person again.
         for (at, cluster) in world.clusters.iter_mut().enumerate() {
             if let Some(claim) = cluster.objects.claim.as_mut().filter(|_| !action.is_of_host(at)) {
                 claim.answered = None;
@@ -261,7 +261,7 @@ impl World {
                 let is_of_another = entries.any(|(then, now)| then.cluster != now.cluster);
                 self.is_put_back |= is_of_another;
                 self.all_changed();
-                // What is under way nobody can keep out any more.
+                // A host can no longer prevent a backup that has already started.
                 let sources = self.clusters.iter_mut().filter_map(|cluster| cluster.objects.source.as_mut());
                 sources.filter_map(|source| source.cut.as_mut()).for_each(|cut| cut.unseen = true);
             }
@@ -409,38 +409,46 @@ impl Model for Trial {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("good backups are aged out only by what was restored from them", |_, world: &World| {
-                world.broken != Some(Broken::Promise)
-            }),
-            Property::always("a backup goes on from the newest snapshot", |_, world: &World| {
+            Property::always(
+                "good backups are aged out only by volumes that were restored from them",
+                |_, world: &World| world.broken != Some(Broken::Promise),
+            ),
+            Property::always("a backup continues from the newest snapshot", |_, world: &World| {
                 world.broken != Some(Broken::Overwritten)
             }),
-            Property::always("what had backups is not new", |_, world: &World| world.broken != Some(Broken::Forgotten)),
-            Property::always("a person is asked once", |_, world: &World| world.broken != Some(Broken::Asked)),
-            Property::always("what was accepted counts while it stays as it was", |_, world: &World| {
+            Property::always("a claim that had backups is not treated as new", |_, world: &World| {
+                world.broken != Some(Broken::Forgotten)
+            }),
+            Property::always("a person is asked a question only once", |_, world: &World| {
+                world.broken != Some(Broken::Asked)
+            }),
+            Property::always("an acceptance does not count again after a change", |_, world: &World| {
                 world.broken != Some(Broken::Revived)
             }),
             Property::always("every hold can be accepted", |_, world: &World| world.broken != Some(Broken::Stuck)),
-            Property::always("unknown is not fresh", |_, world: &World| world.broken != Some(Broken::Unknown)),
-            Property::always("what contradicts the memory is not new", |_, world: &World| {
+            Property::always("unread evidence starts no restore and no backup", |_, world: &World| {
+                world.broken != Some(Broken::Unknown)
+            }),
+            Property::always("a repository that contradicts the memory is not treated as new", |_, world: &World| {
                 world.broken != Some(Broken::Memory)
             }),
-            Property::always("what was released stays released", |_, world: &World| {
+            Property::always("a released backup is not deleted without a reason", |_, world: &World| {
                 world.broken != Some(Broken::Flapping)
             }),
-            Property::always("what is someone else's stays as it is", |_, world: &World| {
+            Property::always("objects of someone else are not changed", |_, world: &World| {
                 world.broken != Some(Broken::Ownership)
             }),
-            Property::always("what VolSync does between two readings is not held or deleted", |_, world: &World| {
-                world.broken != Some(Broken::Torn)
-            }),
-            Property::always("nobody takes over from one who is at work", |_, world: &World| {
+            Property::always(
+                "an action of VolSync between two reads causes no hold and no deletion",
+                |_, world: &World| world.broken != Some(Broken::Torn),
+            ),
+            Property::always("no cluster takes over from an active writer", |_, world: &World| {
                 world.broken != Some(Broken::Writer)
             }),
             Property::sometimes("a claim is restored and released", |_, world: &World| world.has_restored()),
-            Property::sometimes("a claim starts fresh and is released", |_, world: &World| world.has_started_fresh()),
+            Property::sometimes("a claim starts empty and is released", |_, world: &World| world.has_started_fresh()),
             Property::sometimes("a claim is held", |_, world: &World| world.has_held()),
-            Property::sometimes("an entry is taken over", |_, world: &World| world.has_taken_over()),
+            Property::sometimes("a ledger entry is taken over", |_, world: &World| world.has_taken_over()),
         ]
     }
 }
@@ -451,7 +459,7 @@ impl fmt::Display for Action {
             Action::Create(at) => (at, "someone creates the claim".to_owned()),
             Action::Delete(at) => (at, "someone deletes the claim".to_owned()),
             Action::Recreate(at) => (at, "the claim is deleted, and at once created again".to_owned()),
-            Action::Collect(at) => (at, "Kubernetes collects what has lost its owner".to_owned()),
+            Action::Collect(at) => (at, "the garbage collector deletes objects without an owner".to_owned()),
             Action::Write(at) => (at, "the app writes to its empty volume".to_owned()),
             Action::BindEmpty(at) => (at, "Kubernetes binds the claim to an empty volume".to_owned()),
             Action::StartRestore(at) => (at, "VolSync starts the restore".to_owned()),
@@ -460,17 +468,21 @@ impl fmt::Display for Action {
             Action::Populate(at) => (at, "VolSync's populator takes the image".to_owned()),
             Action::Bind(at) => (at, "VolSync binds the claim to the image".to_owned()),
             Action::StartBackup(at) => (at, "VolSync starts a backup".to_owned()),
-            Action::EndBackup(at) => (at, "VolSync ends the backup, and forgets the oldest".to_owned()),
-            Action::Backup(at) => (at, "VolSync backs up, and forgets the oldest".to_owned()),
+            Action::EndBackup(at) => (at, "VolSync ends the backup, and forgets old snapshots".to_owned()),
+            Action::Backup(at) => (at, "VolSync backs up, and forgets old snapshots".to_owned()),
             Action::Tick => return f.write_str("an hour passes"),
             Action::Plan(at, 0) => (at, "the host reads everything and plans".to_owned()),
-            Action::Plan(at, blind) => (at, format!("the host plans, and could not read {}", named(blind, &BLIND))),
+            Action::Plan(at, blind) => (at, format!("the host plans without having read {}", named(blind, &BLIND))),
             Action::Keep(at) => (at, "the host reads everything".to_owned()),
-            Action::PlanOnKept(at, parts) => {
-                (at, format!("the host reads again and plans, but with {} as read before", named(parts, &PARTS)))
-            }
-            Action::CarryOut(at) => (at, "the host carries out its next step".to_owned()),
-            Action::CarryOutAll(at) => (at, "the host carries out what is left".to_owned()),
+            Action::PlanOnKept(at, parts) => (
+                at,
+                format!(
+                    "the host reads everything again, and plans with an earlier reading of {}",
+                    named(parts, &PARTS)
+                ),
+            ),
+            Action::CarryOut(at) => (at, "the host carries out its next task".to_owned()),
+            Action::CarryOutAll(at) => (at, "the host carries out all remaining tasks".to_owned()),
             Action::Crash(at) => (at, "the host crashes".to_owned()),
             Action::Mishap(at, mishap) => (at, format!("mishap: {mishap:?}")),
         };
@@ -478,17 +490,17 @@ impl fmt::Display for Action {
     }
 }
 
-/// What the bits of a [`Blind`] are, from the lowest.
+/// The names of the bits of a [`Blind`], from the lowest.
 const BLIND: [&str; 7] = [
     "the repository",
-    "the ledger's entry",
+    "the ledger entry",
     "the objects",
     "the ReplicationSource",
     "the volume",
-    "the ledger's marker",
+    "the ledger marker",
     "the ReplicationSource a second time",
 ];
-/// What the bits of [`Parts`] are, from the lowest.
+/// The names of the bits of [`Parts`], from the lowest.
 const PARTS: [&str; 7] = [
     "the claim",
     "VolSync's own claim",

@@ -99,7 +99,7 @@ pub struct Record {
     pub is_reasoned: bool,
 }
 
-/// The ledger's entry.
+/// The ledger entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Where the repository is.

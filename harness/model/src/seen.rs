@@ -63,13 +63,13 @@ fn bytes(found: Option<(&str, u64)>, at: Tick) -> Value {
     }
 }
 
-/// The answer to a question for a ledger's marker.
+/// The answer to a question for a ledger marker.
 fn marker(is_there: bool, at: Tick) -> Value {
     let marker = is_there.then(|| ledger::write_marker(STORE));
     bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), at)
 }
 
-/// The answer to a question for a ledger's entry.
+/// The answer to a question for a ledger entry.
 fn entry(found: Option<&Entry>, at: Tick) -> Value {
     let entry = found.map(|entry| (write_entry(entry), entry.tag()));
     bytes(entry.as_ref().map(|(entry, tag)| (entry.as_str(), *tag)), at)

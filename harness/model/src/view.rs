@@ -7,7 +7,7 @@ use crate::world::World;
 pub type Blind = u8;
 /// The repository.
 pub const NO_REPOSITORY: Blind = 1;
-/// The claim's entry in the ledger, while the ledger's marker can be read.
+/// The claim's entry in the ledger, while the ledger marker can be read.
 pub const NO_LEDGER: Blind = 2;
 /// Secret, ReplicationDestination and VolSync's own claim.
 pub const NO_OBJECTS: Blind = 4;
@@ -15,7 +15,7 @@ pub const NO_OBJECTS: Blind = 4;
 pub const NO_SOURCE: Blind = 8;
 /// The PersistentVolume.
 pub const NO_VOLUME: Blind = 16;
-/// The ledger's marker.
+/// The ledger marker.
 pub const NO_MARKER: Blind = 32;
 /// The ReplicationSource, at the second look.
 pub const NO_SECOND_LOOK: Blind = 64;

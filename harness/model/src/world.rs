@@ -1,4 +1,4 @@
-//! The world: objects of the clusters, volumes, one bucket; and the moves of VolSync, Kubernetes and people.
+//! The world: the objects and volumes of the clusters, one bucket, and the moves of VolSync, Kubernetes and people.
 //!
 //! The facts are those of VolSync 0.16 on Kubernetes 1.36. If the real system is slower or does less, the model may do
 //! more: every additional move is one more chance for a property to break.
@@ -18,21 +18,21 @@ pub const KEPT: usize = 2;
 /// The host of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Host {
-    /// The tasks that remain.
+    /// The tasks of the last plan that were not carried out yet.
     pub tasks: Vec<Task>,
-    /// Whether the plan came from a full reading, and nothing has changed since.
+    /// Whether the plan was made from a complete reading, and nothing has changed since.
     pub covers: bool,
     /// An earlier reading, which a later plan may use in part.
     pub kept: Option<Box<Kept>>,
-    /// Whether the plan came from a reading that shows backups of the claim, written under its own entry.
+    /// Whether the plan was made from a reading that shows backups of the claim under its own entry.
     pub saw_backups: bool,
-    /// Whether a person has accepted that it takes over from the writer that it has read.
+    /// Whether a person has accepted that the host takes over from the writer in the ledger.
     pub takes_over: bool,
     /// Whether a person has said that there is nothing to remember.
     pub forgets: bool,
-    /// Whether it came from a reading that shows that the claim's restore brought something back.
+    /// Whether the plan was made from a reading that shows that the claim's restore restored something.
     pub saw_restored: bool,
-    /// The holds that a person has accepted, and of which it shows that they have changed.
+    /// The accepted holds for which the reading shows that something has changed.
     pub changed: Vec<HoldId>,
 }
 
@@ -41,7 +41,7 @@ pub struct Host {
 pub struct Kept {
     /// What was read.
     pub view: View,
-    /// Whether nothing has changed under the ReplicationSource since.
+    /// Whether nothing that the ReplicationSource depends on has changed since.
     pub covers: bool,
 }
 
@@ -52,9 +52,9 @@ pub struct Cluster {
     pub base: Path,
     /// Whether admission answers.
     pub admission: bool,
-    /// What etcd holds.
+    /// The objects in etcd.
     pub objects: Objects,
-    /// What the storage holds.
+    /// The volumes of the storage.
     pub volumes: Vec<Volume>,
     /// The host.
     pub host: Host,
@@ -62,7 +62,8 @@ pub struct Cluster {
     pub etcd: Option<Box<Objects>>,
     /// Whether a volume outlives its claim.
     pub retains: bool,
-    /// The handles that its storage has given out, where it counts them for itself: another cluster's can be equal.
+    /// The number of volume handles so far, if its storage numbers them independently, so that handles of two clusters
+    /// can be equal.
     pub handles: Option<Id>,
     /// Whether no log of a mover can be read.
     pub is_logless: bool,
@@ -81,22 +82,22 @@ pub struct Made {
     pub snapshots: Id,
     /// Repositories.
     pub configs: Id,
-    /// Moves of people and of fate.
+    /// Mishaps.
     pub mishaps: u8,
 }
 
-/// A property that is broken.
+/// A property that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Broken {
     /// Good backups were aged out by a volume that was not restored from them.
     Promise,
-    /// A backup was written over a repository whose newest snapshot its volume does not continue from.
+    /// A backup was written to a repository although its volume does not continue from the newest snapshot.
     Overwritten,
     /// A claim that had backups was treated as new.
     Forgotten,
-    /// A person was asked the same question again, or asked about something known.
+    /// A person was asked the same question again, or was asked about something that is known.
     Asked,
-    /// What a person had accepted counted again, although it had changed meanwhile.
+    /// An acceptance counted again, although what had been accepted had changed in between.
     Revived,
     /// A hold exists that nobody can accept.
     Stuck,
@@ -131,14 +132,15 @@ pub struct World {
     pub saved: Option<Box<[Shelf; 2]>>,
     /// Whether both addresses lead to the same repository.
     pub is_renamed: bool,
-    /// Whether two writers go on from different snapshots, and nothing that a host can read tells which of them wrote
-    /// the newest: the entry of a take-over went after the writer before it had backed up unseen.
+    /// Whether two writers continue from different snapshots, and nothing that a host can read shows which of them
+    /// wrote the newest. This is so if one took over, the earlier writer made another backup that was not seen, and
+    /// then the ledger entry was lost.
     pub is_forked: bool,
-    /// Whether an entry was put back to that of another cluster's claim, which may have gone on all the time.
+    /// Whether an entry was replaced by an older one of another cluster's claim, whose backup may never have stopped.
     pub is_put_back: bool,
     /// The numbers that were given out.
     pub made: Made,
-    /// The first property that was broken.
+    /// The first property that did not hold.
     pub broken: Option<Broken>,
 }
 
@@ -195,7 +197,8 @@ impl World {
         self
     }
 
-    /// The same, but each cluster's storage numbers its handles independently, as did that of the cluster that is gone.
+    /// The same, but the storage of each cluster numbers its handles independently, and so did that of the cluster that
+    /// no longer exists.
     pub fn with_equal_handles(mut self) -> Self {
         self.clusters.iter_mut().for_each(|cluster| cluster.handles = Some(0));
         self
@@ -250,7 +253,7 @@ impl World {
         self.broken.get_or_insert(broken);
     }
 
-    /// Something changed under the cluster's ReplicationSource.
+    /// Notes that something changed on which the cluster's ReplicationSource depends.
     pub(crate) fn changed(&mut self, cluster: usize) {
         let cluster = &mut self.clusters[cluster];
         cluster.host.covers = false;
@@ -262,7 +265,7 @@ impl World {
         }
     }
 
-    /// Where there was nothing, there is a repository now: under every ReplicationSource whose Secret points there.
+    /// Notes that a repository was created, for every ReplicationSource whose Secret points to it.
     fn repository_made(&mut self, path: Path) {
         for at in 0..self.clusters.len() {
             let points_there = |path_of: Path| self.place(path_of) == self.place(path);
@@ -272,7 +275,7 @@ impl World {
         }
     }
 
-    /// Something changed under every ReplicationSource.
+    /// Notes that something changed on which every ReplicationSource depends.
     pub(crate) fn all_changed(&mut self) {
         (0..self.clusters.len()).for_each(|at| self.changed(at));
     }
@@ -288,7 +291,7 @@ impl World {
         id
     }
 
-    /// Someone creates the claim; admission gives it its source, unless it is down.
+    /// Someone creates the claim. Admission adds its data source, unless it is down.
     pub(crate) fn create(&mut self, at: usize) -> Option<()> {
         if self.clusters[at].objects.claim.is_some() {
             return None;
@@ -312,8 +315,8 @@ impl World {
         Some(())
     }
 
-    /// Someone deletes the claim, and its volume with it, unless the storage keeps that. What it owns stays until the
-    /// garbage collector comes.
+    /// Someone deletes the claim. Its volume is deleted with it, unless the storage keeps volumes. Objects that it owns
+    /// stay until the garbage collector runs.
     pub(crate) fn delete(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let claim = cluster.objects.claim.take()?;
@@ -424,7 +427,8 @@ impl World {
         Some(())
     }
 
-    /// A ReplicationSource cuts the volume: a new one at once, later on its schedule, paused or not.
+    /// VolSync copies the volume for a backup. It does so at once for a new ReplicationSource, and later on its
+    /// schedule, even if it is paused.
     pub(crate) fn start_backup(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let path = cluster.objects.secret.as_ref()?.path;
@@ -442,7 +446,7 @@ impl World {
         Some(())
     }
 
-    /// Initialises the repository, if it does not exist.
+    /// Initialises the repository if it does not exist, and returns whether it did.
     fn make_repository(&mut self, path: Path) -> bool {
         let is_new = self.repository(path).config == 0;
         if is_new {
@@ -451,8 +455,8 @@ impl World {
         is_new
     }
 
-    /// The mover of a backup that was cut begins: it makes the repository where there is none, and locks it. There is
-    /// much to upload, so that time passes until [`World::end_backup`].
+    /// The mover of a backup starts to upload the copy of the volume. It initialises the repository if there is none,
+    /// and locks it. Time passes until [`World::end_backup`].
     pub(crate) fn upload(&mut self, at: usize) -> Option<()> {
         if self.outage {
             return None;
@@ -467,8 +471,8 @@ impl World {
         Some(())
     }
 
-    /// A ReplicationSource uploads its copy and forgets the snapshots that it does not keep. The promise is tested
-    /// here.
+    /// The mover uploads the copy of the volume, and forgets the snapshots that it does not keep. The promise is
+    /// checked here.
     pub(crate) fn end_backup(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         let is_logless = cluster.is_logless;
@@ -535,7 +539,7 @@ impl World {
             return None;
         }
         claim.answered = Some(hold.code).filter(|_| still.as_ref() == Some(&hold.id));
-        // The volume that they were shown, which need not be the claim's any more.
+        // The person accepted the volume that they were shown, which the claim may no longer have.
         if let Some(volume) = cluster.volumes.iter_mut().find(|volume| Some(volume.id) == hold.saw.volume) {
             agree(&mut volume.excuse, hold.code, &hold.saw);
         }
@@ -557,7 +561,7 @@ impl World {
         self.changed(at);
     }
 
-    /// Etcd is restored from its backup; the storage and the bucket are not.
+    /// etcd is restored from its backup; the storage and the bucket are not.
     pub(crate) fn restore_etcd(&mut self, at: usize) -> Option<()> {
         let cluster = &mut self.clusters[at];
         cluster.objects = *cluster.etcd.take()?;
@@ -566,7 +570,7 @@ impl World {
         Some(())
     }
 
-    /// The storage is lost, or kept aside if the storage keeps volumes, and created again for the same claim.
+    /// The claim's volume is lost, or kept if the storage keeps volumes, and the same claim gets a new one.
     pub(crate) fn replace_volume(&mut self, at: usize) -> Option<()> {
         let old = self.clusters[at].objects.claim.as_ref()?.volume?;
         if !self.clusters[at].retains {
@@ -576,7 +580,7 @@ impl World {
         self.put_volume(at, new, None)
     }
 
-    /// The claim is bound again to the oldest volume that was kept aside.
+    /// The claim gets back the oldest volume that the storage kept.
     pub(crate) fn bring_volume_back(&mut self, at: usize) -> Option<()> {
         let cluster = &self.clusters[at];
         let now = cluster.objects.claim.as_ref()?.volume?;
@@ -617,8 +621,8 @@ impl World {
     }
 }
 
-/// What a person agrees to who accepts a hold with that code: that this volume goes on where they see these snapshots,
-/// or only that the repository is what they see.
+/// Notes what a person agrees to by accepting a hold with that code: that this volume continues from the snapshots that
+/// they see, or only that the repository is as they see it.
 fn agree(excuse: &mut Excuse, code: Code, saw: &Saw) {
     let goes_on = match code {
         Code::VolumeReplaced
@@ -630,7 +634,8 @@ fn agree(excuse: &mut Excuse, code: Code, saw: &Saw) {
         | Code::RestoreUnverified
         | Code::RestoredFromElsewhere
         | Code::RestoredOlder => true,
-        // Of another writer, only what it writes from now on: what is there already is asked about by itself.
+        // The person agrees only to what the other writer writes from now on. There are other holds for what it has
+        // written already.
         Code::OtherWriterActive => false,
         _ => saw.is_released,
     };

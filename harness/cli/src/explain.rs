@@ -87,7 +87,7 @@ fn sentences(planned: &Planned) -> Vec<(&'static str, String)> {
     sentences.extend(verdict.way_out.iter().map(|way_out| ("way out", way_out.to_string())));
     if let Some(hold) = &verdict.hold {
         let (namespace, name) = planned.names();
-        sentences.push(("hold", format!("{hold}, which covers what was seen:")));
+        sentences.push(("hold", format!("{hold}; an acceptance counts only for these facts:")));
         let covers = verdict.covers.iter().map(|Fact { topic, text, .. }| ("", format!("{topic}: {text}")));
         sentences.extend(covers);
         sentences.push(("accept", "a person accepts it with".to_owned()));

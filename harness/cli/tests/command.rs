@@ -421,7 +421,7 @@ fn explain_says_what_evidence_decides() {
     let hold = plan["verdict"]["hold"].as_str().unwrap();
     let accept = format!("volsync-policy.io/accept=\"{hold} <reason>\"");
     let command = format!("kubectl annotate --overwrite pvc volsync-test-data -n volsync-test {accept}\n");
-    assert!(held.contains(&format!("hold     {hold}, which covers what was seen:\n")), "{held}");
+    assert!(held.contains(&format!("hold     {hold}; an acceptance counts only for these facts:\n")), "{held}");
     for line in ["repository: holds snapshots, fingerprint 55ae874e\n", "claim: volume of-this-claim of ", &command] {
         assert!(held.contains(line), "{line}: {held}");
     }

@@ -1,4 +1,4 @@
-// A small CSI driver for one node. A volume is a folder, a snapshot is a copy of one.
+// A small CSI driver for one node. A volume is a directory, and a snapshot is a copy of one.
 package main
 
 import (
@@ -62,7 +62,7 @@ func fail(err error) error {
 	return status.Error(codes.Internal, err.Error())
 }
 
-// copyTree copies src's contents to a new directory dst, all or nothing.
+// copyTree copies the contents of src to a new directory dst. If it fails, dst does not exist.
 func copyTree(src, dst string) error {
 	tmp := dst + ".tmp"
 	if err := os.RemoveAll(tmp); err != nil {
@@ -158,7 +158,7 @@ func (d *driver) CreateVolume(
 }
 func (d *driver) remove(kind, id string) error {
 	if badID(id) {
-		return status.Error(codes.InvalidArgument, "bad id")
+		return status.Error(codes.InvalidArgument, "invalid id")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -250,7 +250,7 @@ func (d *driver) NodePublishVolume(
 	var a, b unix.Stat_t
 	exist := unix.Stat(q.TargetPath, &a) == nil && unix.Stat(d.dir("volumes", q.VolumeId), &b) == nil
 	if exist && a.Dev == b.Dev && a.Ino == b.Ino {
-		return &csi.NodePublishVolumeResponse{}, nil // already there
+		return &csi.NodePublishVolumeResponse{}, nil // already published
 	}
 	if err := unix.Mount(d.dir("volumes", q.VolumeId), q.TargetPath, "", unix.MS_BIND, ""); err != nil {
 		return nil, fail(err)
@@ -277,7 +277,7 @@ func (d *driver) NodeUnpublishVolume(
 	return &csi.NodeUnpublishVolumeResponse{}, nil
 }
 
-// The kubelet's plugin registration (what node-driver-registrar does).
+// registration answers the kubelet's plugin registration, as node-driver-registrar does.
 type registration struct {
 	registerapi.UnimplementedRegistrationServer
 	sock string
@@ -309,7 +309,7 @@ func listen(path string) net.Listener {
 }
 
 func main() {
-	root := flag.String("root", "", "where volumes and snapshots lie")
+	root := flag.String("root", "", "the directory of volumes and snapshots")
 	kubelet := flag.String("kubelet-dir", "/var/lib/kubelet", "the kubelet's root directory; empty: no registration")
 	sock := flag.String("socket", "", "the CSI socket")
 	node := flag.String("node", "", "this node's name")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::guest::OPERATIONS;
-use crate::{HostPart, HostPlan, Inspection, PlanDocument, Role, plan_for_host};
+use crate::{HostPart, HostPlan, Inspection, Part, PlanDocument, Role, Step, plan_for_host};
 
 const DATE: &str = "Tue, 24 Nov 2026 10:00:00 GMT";
 const LATER: &str = "Tue, 24 Nov 2026 10:00:30 GMT";
@@ -346,6 +346,7 @@ fn a_restored_claim_is_recorded_before_its_backup_runs() {
     assert_eq!(writes[0]["put"]["key"], "here/.volsync-policy/entries/shop/data.json");
     assert_eq!((&writes[0]["put"]["through"], &writes[0]["put"]["ifNoneMatch"]), (&json!("base"), &json!("*")));
     assert_eq!(writes[1]["patch"]["body"]["metadata"]["uid"], "u-1");
+    assert_eq!(writes[2]["copy"]["from"]["key"], format!("here/shop/data/snapshots/{SNAPSHOT}"));
     assert_eq!(writes[2]["copy"]["to"]["key"], format!("here/.volsync-policy/pins/shop/data/{SNAPSHOT}"));
     assert_eq!(
         writes[7]["patchStatus"]["body"],
@@ -353,6 +354,59 @@ fn a_restored_claim_is_recorded_before_its_backup_runs() {
                                                         "status": {"latestImage": null}})
     );
     assert_eq!(writes[8]["delete"]["object"]["name"], "image-1");
+
+    let steps = plan.plan.steps;
+    assert_eq!(steps.iter().filter_map(Step::applies).collect::<Vec<_>>(), [Part::Secret, Part::Source]);
+    let words: Vec<&str> = steps.iter().map(Step::words).collect();
+    assert_eq!(words[2..4], ["apply the Secret", "apply the ReplicationSource"]);
+}
+
+#[test]
+fn an_image_that_somebody_else_owns_is_not_deleted() {
+    let image = json!({"object": {"metadata": {"ownerReferences": [{"uid": "uid-of-another"}]}}});
+    let writes = writes(&changed(&restored(), json!({ "image": image })));
+    let deleted: Vec<&Value> =
+        writes.as_array().unwrap().iter().filter(|write| write.get("delete").is_some()).collect();
+    assert!(deleted.is_empty(), "{deleted:?}");
+    assert!(writes[7]["patchStatus"].is_object());
+}
+
+#[test]
+fn only_dead_locks_are_deleted_and_only_if_the_restore_fails_because_of_one() {
+    let removed = |locks: &[(&str, &str)], change: Value| {
+        let lock = |(name, at): &(&str, &str)| json!({"key": format!("here/shop/data/locks/{name}"), "lastModified": format!("2026-11-24T{at}.000Z")});
+        let locks: Vec<Value> = locks.iter().map(lock).collect();
+        let locks = json!({"locks": {"listing": locks, "prefixes": [], "date": DATE}});
+        let mut inspection = inspection(&changed(&changed(&restoring(), locks), change));
+        inspection["settings"]["restore"] = json!({"clearDeadLocks": true});
+        let plan = plan_for_host(&Inspection::from_json(inspection.to_string().as_bytes()).unwrap());
+        let of = |write: &crate::Write| serde_json::to_value(write).unwrap().pointer("/remove/key").cloned();
+        plan.writes.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let (dead, young, an_hour) = (("dead", "08:59:59"), ("young", "09:30:00"), ("hour", "09:00:00"));
+    assert_eq!(removed(&[dead, young, an_hour], json!({})), ["here/shop/data/locks/dead"]);
+    assert!(removed(&[young, an_hour], json!({})).is_empty());
+    let another_cause = json!({"destinationLog": {"log": "Fatal: wrong password or no key found"}});
+    assert!(removed(&[dead], another_cause).is_empty());
+}
+
+#[test]
+fn the_second_listing_of_a_repository_is_the_only_read_that_waits() {
+    let mut seen = fresh();
+    seen.as_object_mut().unwrap().remove("repositoryAgain");
+    seen.as_object_mut().unwrap().remove("config");
+    let (_, reads) = OPERATIONS.iter().find(|(name, _)| *name == "reads").unwrap();
+    let reads: Value = serde_json::from_slice(&reads(inspection(&seen).to_string().as_bytes()).unwrap()).unwrap();
+    let waits: Vec<(&Value, &Value)> =
+        reads.as_array().unwrap().iter().map(|read| (&read["role"], &read["afterSeconds"])).collect();
+    assert_eq!(waits, [(&json!("config"), &Value::Null), (&json!("repositoryAgain"), &json!(30))]);
+}
+
+#[test]
+fn the_store_is_read_while_volsync_fills_the_claim() {
+    let populator = object("v1", "PersistentVolumeClaim", "vs-prime-u-1", json!({"status": {"phase": "Pending"}}));
+    let asked = asked(&changed(&restoring(), json!({ "populator": populator })));
+    assert!(asked.iter().any(|role| role == "repository"), "{asked:?}");
 }
 
 #[test]
@@ -413,6 +467,10 @@ fn what_is_as_it_should_be_is_not_written_again() {
     let again = planned(&seen);
     assert_eq!((again.plan.verdict.code.as_str(), &again.writes), ("Released", &Vec::new()));
     assert_eq!(again.again.unwrap().after_seconds, 3600);
+    // A lost ledger entry is written again. The record on the claim stays as it is.
+    let lost = changed(&seen, json!({"entry": {"bytes": null, "etag": null, "absent": true}}));
+    let written = writes(&lost);
+    assert_eq!((written.as_array().unwrap().len(), &written[0]["put"]["ifNoneMatch"]), (1, &json!("*")), "{written:#}");
     // Somebody changes it: it is applied in the version that was seen.
     let as_wanted = seen.clone();
     seen["source"]["object"]["spec"]["restic"]["retain"]["hourly"] = json!(1);

@@ -48,6 +48,13 @@ struct World {
     host: Option<Program>,
 }
 
+/// A store with an empty ledger.
+fn store() -> anyhow::Result<Arc<Store>> {
+    let store = Store::start(&root().join("target/cluster"))?;
+    Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID))?;
+    Ok(Arc::new(store))
+}
+
 impl World {
     /// A cluster with that store, and with a host that works in it.
     fn start(store: &Arc<Store>) -> anyhow::Result<World> {
@@ -99,10 +106,7 @@ fn main() -> ExitCode {
         let nothing: Run = Arc::new(|_| Ok(()));
         return libtest_mimic::run(&arguments, trials(&tests, &nothing)).exit_code();
     }
-    let started = Store::start().and_then(|store| {
-        Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID))?;
-        World::start(&Arc::new(store))
-    });
+    let started = store().and_then(|store| World::start(&store));
     let world = match started {
         Ok(world) => Arc::new(world),
         Err(error) => {

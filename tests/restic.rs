@@ -69,7 +69,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_renders() {
-    let store = Store::start().unwrap();
+    let store = Store::start(&root().join("target/cluster")).unwrap();
     let work = TempDir::new().unwrap();
     let (data, restored, cache) = (work.path().join("data"), work.path().join("restored"), work.path().join("cache"));
     fs::create_dir_all(data.join("deep/er")).unwrap();
@@ -83,6 +83,16 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
     succeed(&restic(&environment, &cache, &["restore", "latest", "--target", restored.to_str().unwrap()]));
     let inside = restored.join(data.strip_prefix("/").unwrap());
     assert_eq!(files(&inside), files(&data));
+
+    // Of two snapshots one is pruned, and the other stays whole.
+    fs::write(data.join("deep/er/large.bin"), bytes.iter().map(|byte| !byte).collect::<Vec<u8>>()).unwrap();
+    let packs = || files(&store.bucket().join("volsync-test/volsync-test-data/data"));
+    let before = packs();
+    succeed(&restic(&environment, &cache, &["backup", "--host", "volsync", data.to_str().unwrap()]));
+    succeed(&restic(&environment, &cache, &["forget", "--prune", "--keep-last", "1"]));
+    succeed(&restic(&environment, &cache, &["check", "--read-data"]));
+    let after = packs();
+    assert!(before.keys().any(|pack| !after.contains_key(pack)), "nothing was pruned: {:?}", after.keys());
 
     // The repository is at the documented path, and nowhere else in the bucket.
     let objects: Vec<String> = files(&store.bucket())
@@ -98,7 +108,7 @@ fn the_seeds_claim_is_backed_up_and_restored_with_the_secret_that_the_module_ren
 
 #[test]
 fn neither_the_secret_of_another_claim_nor_another_password_opens_the_repository() {
-    let store = Store::start().unwrap();
+    let store = Store::start(&root().join("target/cluster")).unwrap();
     let cache = TempDir::new().unwrap();
     let base = credentials(&store, "made-up-password");
     let ours = environment(&claim(), &base);

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use volsync_policy::evidence;
+use volsync_policy::{Condition, evidence};
 use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store, text};
 
 use crate::s3::{Bucket, seconds_between};
@@ -16,6 +19,7 @@ use crate::{STORE_ID, World, tests};
 tests![
     one_listing_tells_five_repositories_apart,
     a_missing_bucket_differs_from_a_missing_repository,
+    of_sixteen_writers_with_the_same_condition_one_wins,
     snapshots_that_aged_out_are_put_back
 ];
 
@@ -140,6 +144,8 @@ pub(crate) fn leave_lock(world: &World, path: &str) -> anyhow::Result<PathBuf> {
     });
     check.wait()?;
     let (file, contents) = found?;
+    // The server removes a directory with its last object.
+    fs::create_dir_all(locks)?;
     fs::write(&file, contents)?;
     Ok(file)
 }
@@ -174,6 +180,42 @@ fn a_missing_bucket_differs_from_a_missing_repository(world: &World) -> anyhow::
     elsewhere["stringData"]["RESTIC_REPOSITORY"] = json!(repository);
     let answer = Bucket::of(&world.store, &elsewhere)?.list("data/");
     ensure!(answer == json!({"failed": "storeMissing"}), "{answer}");
+    Ok(())
+}
+
+/// A host that takes a claim over relies on it.
+fn of_sixteen_writers_with_the_same_condition_one_wins(world: &World) -> anyhow::Result<()> {
+    let (bucket, key) = (bucket(&world.store)?, "conditions/object");
+    let absent = Condition::IfNoneMatch("*".into());
+    let write = |condition: &Condition, name: &str| bucket.put_if(condition, key, name);
+    let missing = write(&Condition::IfMatch("\"made-up\"".to_owned()), "missing")?;
+    ensure!([404, 412].contains(&missing), "{missing}");
+
+    let mut condition = absent.clone();
+    for round in 0..8 {
+        let barrier = Barrier::new(16);
+        let answers: Vec<u16> = std::thread::scope(|scope| {
+            let write = |writer| {
+                barrier.wait();
+                write(&condition, &format!("{round} {writer}"))
+            };
+            let writers: Vec<_> = (0..16).map(|writer| scope.spawn(move || write(writer))).collect();
+            writers.into_iter().map(|writer| writer.join().ok().context("a panic")?).collect::<anyhow::Result<_>>()
+        })?;
+        let winner = answers.iter().position(|status| *status == 200).context("nobody won")?;
+        ensure!(answers.iter().filter(|status| [409, 412].contains(status)).count() == 15, "{answers:?}");
+        let found = bucket.get(key);
+        let bytes = STANDARD.decode(text(&found, "/bytes"))?;
+        ensure!(bytes == format!("{round} {winner}").as_bytes(), "{winner} won, and wrote {found}");
+        ensure!(httpdate::parse_http_date(text(&found, "/date")).is_ok(), "{found}");
+
+        // What was true before is true no more.
+        let status = write(&condition, "late")?;
+        ensure!(status == 412, "{status}");
+        condition = Condition::IfMatch(text(&found, "/etag").to_owned());
+    }
+    let status = write(&absent, "late")?;
+    ensure!(status == 412, "{status}");
     Ok(())
 }
 

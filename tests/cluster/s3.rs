@@ -11,6 +11,7 @@ use rusty_s3::{Credentials, S3Action, UrlStyle};
 use serde_json::{Value, json};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
+use volsync_policy::Condition;
 use volsync_policy::mover::restic::S3Address;
 use volsync_policy_cluster::{STORE, Store, text};
 
@@ -48,7 +49,7 @@ impl Bucket {
             if let Some(token) = token.take() {
                 action.with_continuation_token(token);
             }
-            let mut response = match send(action, &[]) {
+            let mut response = match send(action, &[], &[]) {
                 Ok(response) if response.status().is_success() => response,
                 answer => return failed(answer),
             };
@@ -65,7 +66,7 @@ impl Bucket {
 
     /// Reads an object.
     pub(crate) fn get(&self, key: &str) -> Value {
-        let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[]) {
+        let mut response = match send(self.bucket.get_object(Some(&self.credentials), key), &[], &[]) {
             Ok(response) if response.status().is_success() => response,
             answer => return failed(answer),
         };
@@ -76,10 +77,20 @@ impl Bucket {
 
     /// Writes an object.
     pub(crate) fn put(&self, key: &str, text: &str) -> anyhow::Result<()> {
-        let mut response = send(self.bucket.put_object(Some(&self.credentials), key), text.as_bytes())?;
+        let mut response = send(self.bucket.put_object(Some(&self.credentials), key), &[], text.as_bytes())?;
         let status = response.status();
         ensure!(status.is_success(), "the store answers {status}: {}", response.body_mut().read_to_string()?);
         Ok(())
+    }
+
+    /// Writes an object under a condition, and returns the status of the answer.
+    pub(crate) fn put_if(&self, condition: &Condition, key: &str, text: &str) -> anyhow::Result<u16> {
+        let header = match condition {
+            Condition::IfMatch(etag) => ("if-match", etag.as_str()),
+            Condition::IfNoneMatch(all) => ("if-none-match", all.as_ref()),
+        };
+        let response = send(self.bucket.put_object(Some(&self.credentials), key), &[header], text.as_bytes())?;
+        Ok(response.status().as_u16())
     }
 }
 
@@ -89,11 +100,12 @@ pub(crate) fn seconds_between(earlier: &Value, later: &Value) -> Option<u64> {
     Some(later?.duration_since(earlier?).unwrap_or_default().as_secs())
 }
 
-fn send<'a, A: S3Action<'a>>(action: A, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
+fn send<'a, A: S3Action<'a>>(action: A, headers: &[(&str, &str)], body: &[u8]) -> Result<Response<Body>, ureq::Error> {
     static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
     });
     let request = Request::builder().method(A::METHOD.to_str()).uri(action.sign(PATIENCE).as_str());
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     if body.is_empty() { AGENT.run(request.body(())?) } else { AGENT.run(request.body(body)?) }
 }
 

@@ -4,13 +4,13 @@
 //!   this machine                                  │ the node's network
 //!   a test ── Cluster ── runtime in the network ──┼── kube-apiserver ── etcd
 //!                │                                │       │ kubelet ── containerd ── pods: movers, ours
-//!              Store ── S3 over a folder ─────────┼── S3 at 10.99.0.1:9000
+//!              Store ── versitygw over a folder ──┼── S3 at 10.99.0.1:9000
 //! ```
 //!
-//! Kubernetes, its controllers and its kubelet, etcd, containerd, VolSync and restic are the real ones; of our own are
-//! the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's script. There is
-//! no DNS, no Service and no second node. A cluster is gone without a trace when it is dropped, or when its process
-//! ends, however it ends.
+//! Kubernetes, its controllers and its kubelet, etcd, containerd, VolSync, restic and the S3 server are the real ones;
+//! of our own are the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's
+//! script. There is no DNS, no Service and no second node. A cluster is gone without a trace when it is dropped, or
+//! when its process ends, however it ends.
 
 mod config;
 mod held;

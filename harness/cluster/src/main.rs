@@ -76,7 +76,7 @@ fn up(target: &Path) -> anyhow::Result<()> {
     if running(target).exists() {
         bail!("a cluster is up, or was not ended by `down`: {} says so", running(target).display());
     }
-    let store = Store::start()?;
+    let store = Store::start(target)?;
     let cluster = Cluster::start(target, &store)?;
     fs::write(running(target), format!("{} {}", std::process::id(), cluster.holder()))?;
     println!("ready: `cargo xtask cluster sh` enters it");

@@ -1,5 +1,6 @@
 //! The machine of a cluster: a process that holds namespaces, and programs that are started in them.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -10,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
+use rustix::fs::XattrFlags;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::runtime::Runtime;
 
@@ -45,6 +47,9 @@ pub fn check() -> anyhow::Result<()> {
         ensure!(Path::new(file).exists(), "{file} is missing; Debian's package {package} brings it");
     }
     ensure!(Path::new("/sys/fs/cgroup/memory").exists(), "the machine has no control groups of version 1");
+    let (folder, attribute) = (tempfile::tempdir()?, "user.volsync-policy");
+    let kept = rustix::fs::setxattr(folder.path(), attribute, b"", XattrFlags::CREATE);
+    ensure!(kept.is_ok(), "{:?} has no extended attributes, which the S3 server needs", env::temp_dir());
     ensure!(Command::new("go").arg("version").output().is_ok(), "Go is missing, which builds the programs");
     Ok(())
 }

@@ -1,19 +1,26 @@
 //! A real S3 server that keeps objects in a directory. It outlives clusters.
+//!
+//! The server is versitygw, which decides conditional writes to a key one at a time: of all writers that create an
+//! object, or replace the same version of it, one wins. It listens on a socket in the file system, which every network
+//! of this machine reaches, and which needs no free port. Connections to a port are passed on to it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::net;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
 
-use anyhow::Context;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
-use tokio::net::TcpListener;
+use anyhow::{Context, ensure};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::held::Held;
+use crate::tools::Tools;
+use crate::{INTERVAL, PATIENCE};
 
 /// The access key of every store.
 pub const ACCESS_KEY: &str = "made-up-user";
@@ -22,33 +29,37 @@ pub const SECRET_KEY: &str = "made-up-key";
 /// The bucket that exists from the start, because restic waits a minute for a missing one.
 pub const BUCKET: &str = "volsync-backup";
 
+/// Runs the server until standard input is closed, or until it ends by itself.
+const SERVE: &str = r#"exec 3<&0; "$@" & cat <&3 & wait -n; kill -KILL $(jobs -p); wait"#;
+
 /// An S3 server on loopback, and in the networks of clusters, until it is dropped.
 pub struct Store {
     // The order in which they must be dropped.
     address: SocketAddr,
-    service: S3Service,
     _runtime: Runtime,
+    server: Mutex<Option<Held>>,
+    program: PathBuf,
     folder: Folder,
 }
 
 impl Store {
-    /// Starts a server with one empty bucket.
+    /// Starts a server with one empty bucket. Its program is built below the directory `target` if it does not exist.
     ///
     /// # Errors
     ///
-    /// The directory cannot be created, or there is no free port.
-    pub fn start() -> anyhow::Result<Self> {
+    /// The program cannot be built, the directory cannot be created, or the server does not start; then the error
+    /// contains its output.
+    pub fn start(target: &Path) -> anyhow::Result<Self> {
+        let program = Tools::build_one(target, "versitygw")?.program("versitygw");
         let folder = Folder::new()?;
-        fs::create_dir(folder.path.join(BUCKET))?;
-        let files = s3s_fs::FileSystem::new(&folder.path).ok().context("the folder of the store")?;
-        let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let service = service.build();
+        fs::create_dir_all(folder.objects().join(BUCKET))?;
         let runtime = Runtime::new()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        runtime.spawn(serve(service.clone(), listener));
-        Ok(Store { address, service, _runtime: runtime, folder })
+        runtime.spawn(pass_on(listener, folder.socket()));
+        let store = Store { address, _runtime: runtime, server: Mutex::default(), program, folder };
+        store.resume()?;
+        Ok(store)
     }
 
     /// The address on this machine's loopback.
@@ -58,21 +69,52 @@ impl Store {
 
     /// The directory of the bucket. Each object is a file.
     pub fn bucket(&self) -> PathBuf {
-        self.folder.path.join(BUCKET)
+        self.folder.objects().join(BUCKET)
+    }
+
+    /// Ends the server, in the middle of what it does. Until [`Store::resume`], every connection is closed at once.
+    pub fn stop(&self) {
+        drop(self.server.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Starts the server again, with the same objects at the same addresses.
+    ///
+    /// # Errors
+    ///
+    /// It does not start; then the error contains its output.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.stop();
+        // A server that was killed has left it.
+        drop(fs::remove_file(self.folder.socket()));
+        let log = File::create(self.folder.log())?;
+        let mut command = Command::new("bash");
+        command.args(["-c", SERVE, "bash"]).arg(&self.program).arg("--port").arg(self.folder.socket()).arg("posix");
+        command.arg(self.folder.objects()).env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        let mut server = Held::start(command.stdout(log.try_clone()?).stderr(log)).context("bash")?;
+        let limit = Instant::now() + PATIENCE;
+        while net::UnixStream::connect(self.folder.socket()).is_err() {
+            let has_ended = server.process.try_wait()?.is_some();
+            let said = || fs::read_to_string(self.folder.log()).unwrap_or_default();
+            ensure!(!has_ended && Instant::now() < limit, "the S3 server does not start: {}", said());
+            thread::sleep(INTERVAL);
+        }
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(())
     }
 
     /// Serves the same objects in another network too, until the runtime that this is spawned on ends.
     pub(crate) fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + use<> {
-        serve(self.service.clone(), listener)
+        pass_on(listener, self.folder.socket())
     }
 }
 
-async fn serve(service: S3Service, listener: TcpListener) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let service = service.clone();
+/// Passes every connection on to the server. While there is none, the client's is closed.
+async fn pass_on(listener: TcpListener, socket: PathBuf) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let socket = socket.clone();
         tokio::spawn(async move {
-            let server = auto::Builder::new(TokioExecutor::new());
-            drop(server.serve_connection(TokioIo::new(socket), service).await);
+            let mut server = UnixStream::connect(socket).await?;
+            copy_bidirectional(&mut client, &mut server).await
         });
     }
 }
@@ -87,8 +129,24 @@ impl Folder {
     fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("volsync-policy-store-").tempdir()?;
         let mut remover = Command::new("sh");
-        remover.args(["-c", r#"cat; exec rm -rf "$1""#, "sh"]).arg(folder.path()).stdout(Stdio::null());
-        let remover = Held::start(&mut remover).context("sh")?;
+        // If this process was killed, the server may still write for a moment.
+        remover.args(["-c", r#"cat; until rm -rf "$1"; do sleep 0.05; done"#, "sh"]).arg(folder.path());
+        let remover = Held::start(remover.stdout(Stdio::null()).stderr(Stdio::null())).context("sh")?;
         Ok(Folder { path: folder.keep(), _remover: remover })
+    }
+
+    /// The directory with a directory for each bucket.
+    fn objects(&self) -> PathBuf {
+        self.path.join("objects")
+    }
+
+    /// The socket that the server listens on.
+    fn socket(&self) -> PathBuf {
+        self.path.join("socket")
+    }
+
+    /// The file with the server's output.
+    fn log(&self) -> PathBuf {
+        self.path.join("log")
     }
 }

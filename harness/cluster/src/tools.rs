@@ -19,7 +19,7 @@ struct Module {
     programs: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     Module { name: "csi-driver", tags: "", programs: &[("csi-driver", ".")] },
     Module {
         name: "csi-sanity",
@@ -32,6 +32,7 @@ const MODULES: [Module; 6] = [
         tags: "disable_grpc_modules",
         programs: &[("restic", "github.com/restic/restic/cmd/restic")],
     },
+    Module { name: "versitygw", tags: "", programs: &[("versitygw", "github.com/versity/versitygw/cmd/versitygw")] },
     Module { name: "etcd", tags: "", programs: &[("etcd", "go.etcd.io/etcd/server/v3")] },
     // VolSync with the restic mover only, which is the one that the policy writes manifests for.
     Module {
@@ -74,12 +75,21 @@ impl Tools {
     ///
     /// Go is missing, or a program cannot be built.
     pub fn build(target: &Path) -> anyhow::Result<Self> {
+        Tools::build_those(target, |_| true)
+    }
+
+    /// Builds the programs of one module, like [`Tools::build`].
+    pub(crate) fn build_one(target: &Path, name: &str) -> anyhow::Result<Self> {
+        Tools::build_those(target, |module| module.name == name)
+    }
+
+    fn build_those(target: &Path, wanted: impl Fn(&Module) -> bool) -> anyhow::Result<Self> {
         fs::create_dir_all(target.join("tools"))?;
         let folder = target.canonicalize()?.join("tools");
         let lock = File::create(folder.join("lock"))?;
         lock.lock()?;
         let mut modules = Vec::new();
-        for module in MODULES {
+        for module in MODULES.into_iter().filter(wanted) {
             let built = folder.join(format!("{}-{}", module.name, module.digest()?));
             if !built.exists() {
                 let unfinished = folder.join(format!("{}-unfinished", module.name));

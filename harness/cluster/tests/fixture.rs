@@ -18,7 +18,7 @@ const HOLD: &str = "hold-a-cluster";
 
 fn main() -> ExitCode {
     if env::args().any(|argument| argument == HOLD) {
-        let held = Store::start().and_then(|store| Ok((Cluster::start(&target(), &store)?, store)));
+        let held = Store::start(&target()).and_then(|store| Ok((Cluster::start(&target(), &store)?, store)));
         println!("{}", held.as_ref().map_or_else(|error| format!("{error:#}"), |(it, _)| it.holder().to_string()));
         loop {
             std::thread::park();
@@ -47,7 +47,7 @@ fn target() -> PathBuf {
 /// What can be seen of clusters on the machine.
 #[derive(Debug, PartialEq)]
 struct Machine {
-    /// The ids of the processes that run in other namespaces than this one.
+    /// The ids of the processes that run in other namespaces than this one, and of S3 servers.
     processes: BTreeMap<String, String>,
     groups: Vec<PathBuf>,
     states: Vec<PathBuf>,
@@ -73,8 +73,9 @@ impl Machine {
         let own = network("self")?;
         let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
             let process = entry.file_name().to_str()?.to_owned();
-            let elsewhere = network(&process).ok().filter(|it| *it != own);
-            elsewhere.and_then(|_| Some((process.clone(), fs::read_to_string(format!("/proc/{process}/comm")).ok()?)))
+            let program = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+            let is_ours = network(&process).ok()? != own || program.trim() == "versitygw";
+            is_ours.then_some((process, program))
         });
         let settings = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
         Ok(Machine {
@@ -120,7 +121,7 @@ fn killed() -> anyhow::Result<()> {
 fn dropped() -> anyhow::Result<()> {
     let before = Machine::look()?;
     {
-        let store = Store::start()?;
+        let store = Store::start(&target())?;
         let (one, other) = std::thread::scope(|scope| {
             let start = || scope.spawn(|| Cluster::start(&target(), &store));
             let (one, other) = (start(), start());
@@ -139,7 +140,7 @@ fn dropped() -> anyhow::Result<()> {
 }
 
 fn sane() -> anyhow::Result<()> {
-    let store = Store::start()?;
+    let store = Store::start(&target())?;
     let cluster = Cluster::start(&target(), &store)?;
     let mut driver = cluster
         .command("csi-driver")

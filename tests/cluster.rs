@@ -13,6 +13,8 @@ mod backups;
 mod criteria;
 #[path = "cluster/host.rs"]
 mod host;
+#[path = "cluster/outages.rs"]
+mod outages;
 #[path = "cluster/populator.rs"]
 mod populator;
 #[path = "cluster/repositories.rs"]
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         admission::TESTS,
         backups::TESTS,
         criteria::TESTS,
+        outages::TESTS,
         populator::TESTS,
         repositories::TESTS,
         restores::TESTS,

@@ -4,6 +4,9 @@
 //! Only this host's own clock counts: a Lease has expired once this host has not seen it change for as long as the
 //! Lease is valid. Clocks of different machines are never compared.
 
+#[cfg(test)]
+mod model;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -26,7 +29,7 @@ const TRUSTED: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a host remembers of the Lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Elector {
     identity: String,
     /// The last resourceVersion that was read, and when it was first read.

@@ -13,6 +13,9 @@ macro_rules! ours {
 
 /// On a claim, written by a person: `<hold-id>[,<hold-id>] <reason>`, the holds that the person accepts and why.
 pub const ACCEPT: &str = ours!("accept");
+/// On a claim, while a person has to do something: `<since> <code>: <what happened and what to do>`, for people to
+/// read. `<since>` is the time in RFC 3339 since when the claim has had this code.
+pub const ATTENTION: &str = ours!("attention");
 /// On each object that the policy manages: the uid of the claim that it was created for.
 pub const CLAIM_UID: &str = ours!("claim-uid");
 /// On a ReplicationDestination: the name of its image, once the image was consumed.
@@ -23,8 +26,6 @@ pub const CONSUMED: &str = ours!("consumed");
 pub const EXPECTS: &str = ours!("expects");
 /// On a claim, written by a person: `fsGroup` of its movers. It overrides the settings.
 pub const FS_GROUP: &str = ours!("fs-group");
-/// On a claim: the id of the current hold, for a person to see.
-pub const HOLD: &str = ours!("hold");
 /// On a claim, written by a person: the service account of its movers. It overrides the settings.
 pub const MOVER_SERVICE_ACCOUNT: &str = ours!("mover-service-account");
 /// On a claim and on its ReplicationSource: the release record, see [`ReleaseRecord`].
@@ -48,9 +49,9 @@ pub const RUN_AS_USER: &str = ours!("run-as-user");
 /// The policy's annotations that a claim may have. Any other that begins with [`PREFIX`] counts as a mistake.
 pub const ON_CLAIMS: [&str; 12] = [
     ACCEPT,
+    ATTENTION,
     CLAIM_UID,
     FS_GROUP,
-    HOLD,
     MOVER_SERVICE_ACCOUNT,
     RELEASED,
     RESTORE,

@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
+use volsync_policy::names::ATTENTION;
 use volsync_policy_cluster::{says, text};
 
 use crate::admission::kubectl_does;
@@ -88,13 +89,26 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
 
     app.create()?;
     app.until("DataExpected")?;
-    ensure!(says(&app.claim()?, "/status/phase=Pending"));
+    let claim =
+        app.namespace.wait("PersistentVolumeClaim", CLAIM, "the annotation", |claim| attention(claim).is_some())?;
+    let told = attention(&claim).unwrap_or_default();
+    ensure!(told.contains(" DataExpected: ") && told.contains("accept it: kubectl "), "{told}");
+    ensure!(says(&claim, "/status/phase=Pending"));
+    let metrics = host::metrics(world, 8099)?;
+    let since = "volsync_policy_attention_since_timestamp_seconds{code=\"DataExpected\"} ";
+    ensure!(metrics.contains(since), "{metrics}");
     let first = accept(world, &app, "DataExpected", "")?;
     bound(&app.namespace, CLAIM)?;
     // The person accepted that the claim starts empty. Whether its backup may run is another question.
     accept(world, &app, "DataExpected", &first)?;
     app.namespace.run(CLAIM, "echo new > file")?;
+    app.namespace.wait("PersistentVolumeClaim", CLAIM, "no annotation", |claim| attention(claim).is_none())?;
     app.is_backed_up("file")
+}
+
+/// What the annotation of a claim says that a person has to do.
+fn attention(claim: &Value) -> Option<&str> {
+    claim.get("metadata")?.get("annotations")?.get(ATTENTION)?.as_str()
 }
 
 /// Accepts a hold with the command in its Event, once that differs from `earlier`. Returns the command.

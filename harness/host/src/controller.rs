@@ -176,7 +176,8 @@ async fn work(
             if !done.steps.is_empty() {
                 tracing::info!(%claim, steps = done.steps.join(" "), "carried out");
             }
-            round.metrics.claim(&claim, Some(done.verdict.code));
+            let since = teller.annotate(&claim, done).await;
+            round.metrics.claim(&claim, Some((done.verdict.code, since)));
             teller.decided(&claim, done).await;
         }
         Ok(None) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use volsync_policy::evidence::Failure;
+use volsync_policy::names::ATTENTION;
 use volsync_policy::{
     Again, Application, Copy, Creation, Deletion, ObjectRef, Part, Patch, PlanDocument, Put, Read, ReadTarget, Role,
     StoreRef, Through, Verb, VerdictDocument, Write,
@@ -36,6 +37,8 @@ pub(crate) struct Done {
     pub(crate) uid: String,
     /// The decision.
     pub(crate) verdict: VerdictDocument<'static>,
+    /// What the claim's annotation [`ATTENTION`] says.
+    pub(crate) attention: Option<String>,
     /// When to plan again; `None` if nothing is left to do for the claim.
     pub(crate) again: Option<Again>,
     /// The names of the steps that were carried out.
@@ -74,8 +77,11 @@ impl Round {
                 steps.push(step.to_string());
             }
         }
-        let uid = claim.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Some(Done { uid, verdict: plan.verdict, again: host.again.map(|again| again.into_owned()), steps }))
+        let metadata = claim.get("metadata").unwrap_or(&Value::Null);
+        let uid = metadata.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let attention = metadata.get("annotations").and_then(|it| it.get(ATTENTION)?.as_str()).map(str::to_owned);
+        let again = host.again.map(|again| again.into_owned());
+        Ok(Some(Done { uid, verdict: plan.verdict, attention, again, steps }))
     }
 
     /// Reads everything that the policy asks for.

@@ -1,16 +1,18 @@
-//! Events for people: one for each claim, code and hold.
+//! What people are told: an annotation on each claim for which a person has to do something, and an Event for each
+//! claim, code and hold.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use volsync_policy::evidence::Digest;
-use volsync_policy::names::FIELD_MANAGER;
+use volsync_policy::names::{ATTENTION, FIELD_MANAGER, RECORD_MANAGER};
 use volsync_policy::reference::accept_command;
 use volsync_policy::{ObjectRef, VerdictDocument};
 
-use crate::api::{ApiServer, Refusal};
+use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
 use crate::config::Sources;
 use crate::round::Done;
@@ -34,6 +36,22 @@ struct Subject<'a> {
 impl Teller {
     pub(crate) fn new(api: ApiServer) -> Self {
         Teller { api, last: Mutex::default() }
+    }
+
+    /// Writes into an annotation of the claim what a person has to do, and removes it once there is nothing to do.
+    /// Returns since when there has been something to do.
+    pub(crate) async fn annotate(&self, claim: &ClaimKey, done: &Done) -> Option<SystemTime> {
+        let earlier = done.attention.as_deref().and_then(Attention::parse);
+        let wanted = Attention::of(claim, &done.verdict, earlier.as_ref());
+        if done.attention.is_some() != wanted.is_some() || earlier != wanted {
+            let annotations = json!({ATTENTION: wanted.as_ref().map(Attention::to_string)});
+            let body = json!({"metadata": {"uid": done.uid, "annotations": annotations}});
+            let written = self.api.patch((&claim.object(), ""), PatchType::Merge, &body, RECORD_MANAGER).await;
+            if let Err(refusal) = written {
+                tracing::warn!(%claim, reason = refusal.as_str(), "the annotation of a claim could not be written");
+            }
+        }
+        wanted.map(|attention| attention.since)
     }
 
     /// Publishes what a round decided, if that is new.
@@ -92,6 +110,40 @@ impl Teller {
             Ok(Value::Object(_)) | Err(Refusal::Conflict) => {}
             Ok(_) | Err(_) => tracing::warn!(event = event.name, "an Event could not be written"),
         }
+    }
+}
+
+/// What the annotation [`ATTENTION`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Attention {
+    /// Since when the claim has had the code.
+    since: SystemTime,
+    code: String,
+    note: String,
+}
+
+impl Attention {
+    fn parse(annotation: &str) -> Option<Self> {
+        let (since, told) = annotation.split_once(' ')?;
+        let (code, note) = told.split_once(": ")?;
+        Some(Attention { since: humantime::parse_rfc3339(since).ok()?, code: code.to_owned(), note: note.to_owned() })
+    }
+
+    /// What a verdict requires of a person; `None` if nothing. The time stays as long as the code does.
+    fn of(claim: &ClaimKey, verdict: &VerdictDocument<'_>, earlier: Option<&Attention>) -> Option<Self> {
+        verdict.way_out.as_ref()?;
+        let code = verdict.code.as_str();
+        // The annotation has whole seconds.
+        let now = || UNIX_EPOCH + Duration::from_secs(UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
+        let since = earlier.filter(|earlier| earlier.code == code).map_or_else(now, |earlier| earlier.since);
+        Some(Attention { since, code: code.to_owned(), note: note(verdict, claim) })
+    }
+}
+
+impl fmt::Display for Attention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Attention { since, code, note } = self;
+        write!(f, "{} {code}: {note}", humantime::format_rfc3339_seconds(*since))
     }
 }
 

@@ -143,9 +143,9 @@ impl Credentials {
         Err(needs.iter().map(|(key, flaw)| Need { key: key.clone(), flaw: *flaw }).collect())
     }
 
-    /// The address of the base repository, where it can be read.
-    pub(crate) fn base(&self) -> Option<&SecretBytes> {
-        self.get(&MoverKey::REPOSITORY).ok()
+    /// The address of the base repository, where it can be read. A value from a file often ends in a line break.
+    pub(crate) fn base(&self) -> Option<SecretBytes> {
+        self.get(&MoverKey::REPOSITORY).ok().map(|base| SecretBytes(base.reveal().trim_ascii().to_vec()))
     }
 
     /// The base password, where it can be read.

@@ -7,6 +7,7 @@
 //! .volsync-policy/store.json                   the ledger marker: {"version":1,"storeId":"…"}
 //! .volsync-policy/entries/<path>.json          a claim's entry, by the path of its repository
 //! .volsync-policy/pins/<path>/<snapshot>       a copy of an object under `<path>/snapshots/`
+//! .volsync-policy/probe/<random>/              objects of a probe, which removes them
 //! ```
 //!
 //! The release record is in the annotation `volsync-policy.io/released` of the claim and of its ReplicationSource. None
@@ -29,10 +30,24 @@ pub const MARKER: &str = ".volsync-policy/store.json";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
-#[derive(Deserialize, Serialize)]
+/// The ledger marker, which says which store this is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct StoredMarker {
-    store_id: String,
+pub struct Marker {
+    /// The id of the store.
+    pub store_id: String,
+    /// What is known about conditional writes to the store; left out where they were not probed when the marker was
+    /// written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditional_writes: Option<ConditionalWrites>,
+}
+
+/// What is known about conditional writes to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ConditionalWrites {
+    /// A probe showed that the store honours `If-Match` and `If-None-Match`, also if many write at the same time.
+    Proven,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -47,28 +62,62 @@ struct StoredEntry {
     retired: bool,
 }
 
+/// The prefix of the keys of all ledger entries, below the base repository.
+pub(crate) const ENTRIES: &str = ".volsync-policy/entries/";
+
+/// The prefix of the keys of all pins, below the base repository.
+const PINS: &str = ".volsync-policy/pins/";
+
+/// The prefix of the keys of all probes, below the base repository.
+const PROBES: &str = ".volsync-policy/probe/";
+
+/// The extension of the key of a ledger entry.
+const JSON: &str = ".json";
+
 /// The key of a claim's ledger entry, below the base repository; `path` is the path of the claim's repository.
 pub fn entry_key(path: &str) -> String {
-    format!(".volsync-policy/entries/{path}.json")
+    format!("{ENTRIES}{path}{JSON}")
+}
+
+/// The path of the repository whose ledger entry has this key, below the base repository; `None` for another key.
+pub(crate) fn path_of_entry(key: &str) -> Option<&str> {
+    key.strip_prefix(ENTRIES)?.strip_suffix(JSON)
+}
+
+/// The prefix of the keys of a repository's pins, below the base repository.
+pub(crate) fn pins(path: &str) -> String {
+    format!("{PINS}{path}/")
+}
+
+/// The prefix of the keys of the probe with this name, below the base repository.
+pub(crate) fn probe(name: &str) -> String {
+    format!("{PROBES}{name}/")
 }
 
 /// The key of the copy of a snapshot, below the base repository; `path` is the path of the snapshot's repository.
 pub fn pin_key(path: &str, snapshot: &str) -> String {
-    format!(".volsync-policy/pins/{path}/{snapshot}")
+    format!("{}{snapshot}", pins(path))
 }
 
-/// Writes the ledger marker of the store with this id.
-pub fn write_marker(store_id: &str) -> String {
-    versioned(&StoredMarker { store_id: store_id.to_owned() })
+impl Marker {
+    /// The marker of the store with this id, whose conditional writes were not probed.
+    pub fn new(store_id: &str) -> Self {
+        Marker { store_id: store_id.to_owned(), conditional_writes: None }
+    }
 }
 
-/// Reads the id of the store from a ledger marker.
+/// Writes a ledger marker.
+pub fn write_marker(marker: &Marker) -> String {
+    versioned(marker)
+}
+
+/// Reads a ledger marker.
 ///
 /// # Errors
 ///
 /// The text is of another version, or is not a ledger marker.
-pub fn read_marker(bytes: &[u8]) -> Result<String, Unreadable> {
-    body::<StoredMarker>(bytes).map(|marker| marker.store_id)
+pub fn read_marker(bytes: &[u8]) -> Result<Marker, Unreadable> {
+    body(bytes)
 }
 
 /// Writes a ledger entry for the repository whose address has this SHA-256.
@@ -87,6 +136,17 @@ pub fn read_entry(bytes: &[u8], repository: Option<&Digest>) -> Result<Entry, Un
     let StoredEntry { repository: stored, writer, memory, capacity, retired } = body(bytes)?;
     let repository = if repository == Some(&stored) { Address::Same } else { Address::Other(stored) };
     Ok(Entry { repository, writer, memory, capacity, retired })
+}
+
+/// Writes the same ledger entry, retired: it remembers nothing any more, and names no writer. `None` where it already
+/// is.
+///
+/// # Errors
+///
+/// The text is of another version, or is not a ledger entry.
+pub fn retire(entry: &[u8]) -> Result<Option<String>, Unreadable> {
+    let stored: StoredEntry = body(entry)?;
+    Ok((!stored.retired).then(|| versioned(&StoredEntry { retired: true, ..stored })))
 }
 
 /// Writes a release record, as the value of an annotation.
@@ -123,6 +183,7 @@ mod tests {
     use crate::evidence::{Timestamp, VolumeId};
 
     const MARKER: &str = include_str!("../tests/stored/store.json");
+    const PROVEN: &str = include_str!("../tests/stored/store-proven.json");
     const ENTRY: &str = include_str!("../tests/stored/entry.json");
     const RECORD: &str = include_str!("../tests/stored/record.json");
 
@@ -167,9 +228,12 @@ mod tests {
 
     #[test]
     fn the_stored_formats_are_written_as_they_were_and_read_back() {
-        let store = "b9f1c0de-8a5b-4c55-9a0e-2f6d2a4f7c11";
-        assert_eq!(write_marker(store), MARKER.trim_end());
-        assert_eq!(read_marker(MARKER.as_bytes()).as_deref(), Ok(store));
+        let marker = Marker::new("b9f1c0de-8a5b-4c55-9a0e-2f6d2a4f7c11");
+        let proven = Marker { conditional_writes: Some(ConditionalWrites::Proven), ..marker.clone() };
+        for (marker, stored) in [(marker, MARKER), (proven, PROVEN)] {
+            assert_eq!(write_marker(&marker), stored.trim_end());
+            assert_eq!(read_marker(stored.as_bytes()), Ok(marker));
+        }
         assert_eq!(write_entry(&entry(Address::Same), &digest('1')), ENTRY.trim_end());
         assert_eq!(read_entry(ENTRY.as_bytes(), Some(&digest('1'))), Ok(entry(Address::Same)));
         assert_eq!(write_record(&record()), RECORD.trim_end());
@@ -184,6 +248,24 @@ mod tests {
     }
 
     #[test]
+    fn a_retired_entry_is_the_same_but_for_that() {
+        let retired = retire(ENTRY.as_bytes()).unwrap().unwrap();
+        assert_eq!(
+            read_entry(retired.as_bytes(), Some(&digest('1'))),
+            Ok(Entry { retired: true, ..entry(Address::Same) })
+        );
+        assert_eq!(retire(retired.as_bytes()), Ok(None));
+        assert_eq!(retire(RECORD.as_bytes()), Err(Unreadable));
+    }
+
+    #[test]
+    fn the_key_of_an_entry_leads_back_to_the_path() {
+        assert_eq!(path_of_entry(&entry_key("shop/data")), Some("shop/data"));
+        assert_eq!(path_of_entry(&pin_key("shop/data", "0")), None);
+        assert_eq!(path_of_entry(".volsync-policy/entries/shop/data"), None);
+    }
+
+    #[test]
     fn what_is_of_another_version_or_cannot_be_parsed_is_unreadable() {
         for (known, unknown) in [("\"version\":1", "\"version\":2"), ("\"version\":1,", ""), ("{", ""), ("u-1", "\\")] {
             for stored in [ENTRY, RECORD].map(|stored| stored.replace(known, unknown)) {
@@ -191,7 +273,15 @@ mod tests {
                 assert_eq!(read_record(&stored), Err(Unreadable), "{stored}");
             }
         }
-        for marker in ["", "{}", r#"{"version":2,"storeId":"a"}"#, r#"{"version":1}"#, r#"{"version":1,"storeId":7}"#] {
+        for marker in [
+            "",
+            "{}",
+            r#"{"version":2,"storeId":"a"}"#,
+            r#"{"version":1}"#,
+            r#"{"version":1,"storeId":7}"#,
+            // What a later release may find about a store, this one does not know how to write to.
+            r#"{"version":1,"storeId":"a","conditionalWrites":"ignored"}"#,
+        ] {
             assert_eq!(read_marker(marker.as_bytes()), Err(Unreadable), "{marker}");
         }
         // One is not the other.

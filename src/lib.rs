@@ -44,6 +44,7 @@ mod history;
 mod hold;
 mod host;
 pub mod ledger;
+pub mod maintenance;
 mod manifests;
 pub mod mover;
 pub mod names;

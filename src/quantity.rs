@@ -23,6 +23,11 @@ impl Quantity {
         (is_number && is_positive && Factor::of(suffix).is_some()).then(|| Quantity(text.to_owned()))
     }
 
+    /// The quantity, as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn is_less_than(&self, other: &Self) -> bool {
         self.trillionths() < other.trillionths()
     }

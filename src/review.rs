@@ -110,7 +110,7 @@ impl Review {
 #[derive(Clone)]
 pub struct Shared {
     pub(crate) settings: Arc<Settings>,
-    credentials: Option<Arc<Credentials>>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
 impl Shared {

@@ -90,7 +90,7 @@ impl Seen {
     /// The object that was asked for. Another object, or something that is not an object of Kubernetes, counts as
     /// unread.
     pub(crate) fn object(&self, role: Role, asked: &ObjectRef) -> Found<&Value> {
-        self.answer(role, "object", |object| asked.is(object).then_some(object))
+        Found::of(self.0.get(role.as_str()), "object", |object| asked.is(object).then_some(object))
     }
 
     /// The end of a log.
@@ -100,14 +100,38 @@ impl Seen {
 
     /// An object of the store.
     pub(crate) fn bytes(&self, role: Role) -> Found<Bytes<'_>> {
-        let etag = self.0.get(role.as_str()).and_then(|answer| answer.get("etag")?.as_str());
-        self.answer(role, "bytes", |bytes| Some(Bytes { data: STANDARD.decode(bytes.as_str()?).ok()?, etag }))
+        Bytes::of(self.0.get(role.as_str()))
     }
 
     /// The listing below `prefix`.
     pub(crate) fn listing(&self, role: Role, prefix: &str) -> Found<Listing<'_>> {
-        let answer = self.0.get(role.as_str());
-        self.answer(role, "listing", |objects| {
+        Listing::of(self.0.get(role.as_str()), prefix)
+    }
+
+    /// The number of restores that are ahead of this one; `None` where the host may start another restore.
+    pub(crate) fn restores_ahead(&self) -> Option<u32> {
+        let ahead = self.0.get(QUEUE)?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        (ahead > 0).then(|| u32::try_from(ahead).unwrap_or(u32::MAX))
+    }
+}
+
+/// A moment as the store's header has it, or in RFC 3339.
+fn date(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_http(text).or_else(|| Timestamp::parse(text))
+}
+
+impl<'a> Bytes<'a> {
+    /// The object of the store in an answer.
+    pub(crate) fn of(answer: Option<&'a Value>) -> Found<Self> {
+        let etag = answer.and_then(|answer| answer.get("etag")?.as_str());
+        Found::of(answer, "bytes", |bytes| Some(Bytes { data: STANDARD.decode(bytes.as_str()?).ok()?, etag }))
+    }
+}
+
+impl<'a> Listing<'a> {
+    /// The listing below `prefix` in an answer.
+    pub(crate) fn of(answer: Option<&'a Value>, prefix: &str) -> Found<Self> {
+        Found::of(answer, "listing", |objects| {
             let answer = answer?;
             let is_whole = answer.get("truncated").is_none_or(|truncated| truncated == false);
             let objects = objects.as_array()?.iter().map(|object| {
@@ -124,31 +148,6 @@ impl Seen {
         })
     }
 
-    /// The number of restores that are ahead of this one; `None` where the host may start another restore.
-    pub(crate) fn restores_ahead(&self) -> Option<u32> {
-        let ahead = self.0.get(QUEUE)?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        (ahead > 0).then(|| u32::try_from(ahead).unwrap_or(u32::MAX))
-    }
-
-    fn answer<'a, T>(&'a self, role: Role, form: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Found<T> {
-        let Some(answer) = self.0.get(role.as_str()) else { return Found::Unread(Failure::NotTried) };
-        if let Some(failure) = answer.get("failed") {
-            return Found::Unread(failure.as_str().and_then(Failure::parse).unwrap_or(Failure::Malformed));
-        }
-        match answer.get(form) {
-            Some(value) => read(value).map_or(Found::Unread(Failure::Malformed), Found::Is),
-            None if answer.get("absent").is_some_and(|absent| absent == true) => Found::Absent,
-            None => Found::Unread(Failure::Malformed),
-        }
-    }
-}
-
-/// A moment as the store's header has it, or in RFC 3339.
-fn date(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_http(text).or_else(|| Timestamp::parse(text))
-}
-
-impl Listing<'_> {
     /// Whether the listing is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.folders.is_empty()
@@ -166,6 +165,19 @@ impl Listing<'_> {
 }
 
 impl<T> Found<T> {
+    /// What an answer of this form contains; `read` reads its value.
+    fn of<'a>(answer: Option<&'a Value>, form: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Found<T> {
+        let Some(answer) = answer else { return Found::Unread(Failure::NotTried) };
+        if let Some(failure) = answer.get("failed") {
+            return Found::Unread(failure.as_str().and_then(Failure::parse).unwrap_or(Failure::Malformed));
+        }
+        match answer.get(form) {
+            Some(value) => read(value).map_or(Found::Unread(Failure::Malformed), Found::Is),
+            None if answer.get("absent").is_some_and(|absent| absent == true) => Found::Absent,
+            None => Found::Unread(Failure::Malformed),
+        }
+    }
+
     /// What was found; `None` where it is absent or unread.
     pub(crate) fn found(self) -> Option<T> {
         match self {

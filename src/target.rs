@@ -54,7 +54,7 @@ impl Target {
         Some(Target {
             names: protection::names_of(&claim, name, settings),
             is_external: settings.credentials.external_secret.is_some(),
-            base: credentials.and_then(Credentials::base).cloned(),
+            base: credentials.and_then(Credentials::base),
             rendered: credentials.and_then(|base| base.repository(&repository_path)),
             namespace: claim.namespace.clone(),
             name: name.clone(),
@@ -211,7 +211,12 @@ impl Target {
 }
 
 impl Place {
-    fn of(through: Through, repository: &SecretBytes) -> Result<Self, Failure> {
+    /// The place of the repository with this address.
+    ///
+    /// # Errors
+    ///
+    /// The address is not on S3, or is malformed.
+    pub(crate) fn of(through: Through, repository: &SecretBytes) -> Result<Self, Failure> {
         let repository = str::from_utf8(repository.reveal()).map_err(|_| Failure::Malformed)?;
         if !repository.starts_with("s3:") {
             return Err(Failure::Unsupported);
@@ -222,7 +227,7 @@ impl Place {
     }
 
     /// The prefix of the keys in a folder below this place.
-    fn folder(&self, name: &str) -> StoreRef {
+    pub(crate) fn folder(&self, name: &str) -> StoreRef {
         self.key(&format!("{name}/"))
     }
 

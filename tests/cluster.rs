@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
-use volsync_policy::ledger::{MARKER, write_marker};
+use volsync_policy::ledger::{MARKER, Marker, write_marker};
 use volsync_policy_cluster::{Cluster, Namespace, Program, Store};
 use volsync_policy_tests::{engines, root};
 
@@ -53,7 +53,7 @@ struct World {
 /// A store with an empty ledger.
 fn store() -> anyhow::Result<Arc<Store>> {
     let store = Store::start(&root().join("target/cluster"))?;
-    Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(STORE_ID))?;
+    Bucket::of(&store, &volsync::secret("base", ""))?.put(MARKER, &write_marker(&Marker::new(STORE_ID)))?;
     Ok(Arc::new(store))
 }
 

@@ -29,7 +29,7 @@ impl Observer<'_> {
             Found::Unread(failure) => return Ledger::Unread(failure),
             Found::Absent => return Ledger::Uninitialised,
             Found::Is(marker) => match ledger::read_marker(&marker.data) {
-                Ok(id) if Some(&id) == self.settings.ledger.store_id.as_ref() => {}
+                Ok(marker) if Some(&marker.store_id) == self.settings.ledger.store_id.as_ref() => {}
                 Ok(_) => return Ledger::OtherStore,
                 Err(unreadable) => return unread(unreadable),
             },

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use volsync_policy::{Role, ledger};
+use volsync_policy::Role;
+use volsync_policy::ledger::{self, Marker};
 
 use crate::naming::{CLAIM, NAMESPACE, config, date, folder, snapshot, time, uid};
 use crate::objects::{Claim, Destination, Entry, Id, Image, Prime, Secret, Source, Tick};
@@ -65,7 +66,7 @@ fn bytes(found: Option<(&str, u64)>, at: Tick) -> Value {
 
 /// The answer to a question for a ledger marker.
 fn marker(is_there: bool, at: Tick) -> Value {
-    let marker = is_there.then(|| ledger::write_marker(STORE));
+    let marker = is_there.then(|| ledger::write_marker(&Marker::new(STORE)));
     bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), at)
 }
 

@@ -111,8 +111,8 @@ codes! {
         Some("Put the ledger entry back. Or make sure that no other claim or cluster backs up to the repository, then \
             accept the hold."), Possible;
     LedgerUninitialised: "The store has no ledger, so it is unknown whether the claim ever had a backup.",
-        Some("Write the ledger marker once: the object `.volsync-policy/store.json` below the base repository, with \
-            the content `{\"version\":1,\"storeId\":\"<id>\"}`, where `<id>` is `ledger.storeId` in settings. The \
+        Some("Make sure that the credentials name the right bucket and prefix. If this store never had a ledger, run \
+            `volsync-policy ledger init` once, and write the id that it prints into `ledger.storeId` in settings. The \
             hold clears then."), Never;
     LedgerMismatch: "The id in the ledger marker differs from `ledger.storeId` in settings.",
         Some("Point the credentials at the right store, or correct `ledger.storeId` in settings. The hold clears \
@@ -127,13 +127,15 @@ codes! {
         repository.",
         Some("Repair the repository with restic. Or, if its data is not needed, accept the hold."), Possible;
     SnapshotsGone: "The repository has data but no snapshot: all snapshots were removed.",
-        Some("In a versioned bucket, remove the delete markers below `snapshots/`. Or accept the hold, to start \
-            without the old backups."), Possible;
+        Some("Put the pinned snapshots back with `volsync-policy undo <namespace>/<claim>`, or, in a versioned bucket, \
+            remove the delete markers below `snapshots/`. Or accept the hold, to start without the old backups."),
+        Possible;
     DataExpected: "The ledger remembers backups of the claim, but its repository has none.",
         Some("Look for the backups: a wrong bucket or prefix has the same effect. Or, if they are permanently lost, \
             accept the hold."), Possible;
     RepositoryRolledBack: "The newest snapshot in the repository is older than the newest that the ledger remembers.",
-        Some("Bring back the missing snapshots. Or, if the older ones suffice, accept the hold."), Possible;
+        Some("Bring back the missing snapshots: `volsync-policy undo <namespace>/<claim>` puts back those that were \
+            pinned. Or, if the older ones suffice, accept the hold."), Possible;
     RepositoryMoved: "The claim was backed up to a different repository than its credentials now name.",
         Some("Copy the old repository to the new address, or point the credentials back. After copying, or to start \
             without the old backups, accept the hold."), Possible;

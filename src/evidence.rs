@@ -451,7 +451,8 @@ pub enum Failure {
     Timeout,
     /// The bucket does not exist. This differs from an empty bucket: restic would create it.
     StoreMissing,
-    /// The repository is not on S3, and no other kind of store can be read.
+    /// The repository is not on S3, and no other kind of store can be read, or the store does not implement the
+    /// request.
     Unsupported,
     /// The answer could not be understood.
     Malformed,

@@ -50,7 +50,7 @@ pub enum MarkerFault {
     /// The marker could not be read.
     Unread(Failure),
     /// The id in the marker differs from the setting `ledger.storeId`.
-    OtherStore(String),
+    OtherStore(Marker),
 }
 
 /// A difference between a ledger entry and the repository that it is for.
@@ -191,7 +191,7 @@ impl BaseRepository {
             Found::Unread(failure) => return Err(MarkerFault::Unread(failure)),
         };
         match self.store_id() {
-            Some(id) if id != marker.store_id => Err(MarkerFault::OtherStore(marker.store_id)),
+            Some(id) if id != marker.store_id => Err(MarkerFault::OtherStore(marker)),
             Some(_) | None => Ok(marker),
         }
     }
@@ -285,8 +285,8 @@ impl fmt::Display for MarkerFault {
                 f.write_str("the ledger marker cannot be parsed, or was written by a later release")
             }
             MarkerFault::Unread(failure) => write!(f, "the ledger marker could not be read: {}", failure.as_str()),
-            MarkerFault::OtherStore(id) => {
-                let id = id.escape_debug();
+            MarkerFault::OtherStore(Marker { store_id, .. }) => {
+                let id = store_id.escape_debug();
                 write!(f, "the ledger marker has the id `{id}`, and not that of `ledger.storeId` in settings")
             }
         }
@@ -391,7 +391,7 @@ mod tests {
     fn a_marker_must_be_that_of_the_store_in_settings_where_they_name_one() {
         let marker = |id: &str| bytes(&ledger::write_marker(&Marker::new(id)));
         assert_eq!(base().marker(&marker("store-1")), Ok(Marker::new("store-1")));
-        assert_eq!(base().marker(&marker("store-2")), Err(MarkerFault::OtherStore("store-2".to_owned())));
+        assert_eq!(base().marker(&marker("store-2")), Err(MarkerFault::OtherStore(Marker::new("store-2"))));
         let nameless = at("s3:h/b", &json!({})).unwrap();
         assert_eq!(nameless.marker(&marker("store-2")), Ok(Marker::new("store-2")));
         for (answer, fault) in [

@@ -400,8 +400,8 @@ pub(crate) struct MetadataSettings {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct LedgerSettings {
-    /// The id of the store. It must equal `storeId` in the ledger marker, the object `.volsync-policy/store.json` below
-    /// the base repository.
+    /// The id of the store, as `volsync-policy ledger init` prints it. It must equal `storeId` in the ledger marker,
+    /// the object `.volsync-policy/store.json` below the base repository.
     pub store_id: Option<String>,
 }
 

@@ -13,6 +13,8 @@ mod backups;
 mod criteria;
 #[path = "cluster/host.rs"]
 mod host;
+#[path = "cluster/ledger.rs"]
+mod ledger;
 #[path = "cluster/outages.rs"]
 mod outages;
 #[path = "cluster/populator.rs"]
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         admission::TESTS,
         backups::TESTS,
         criteria::TESTS,
+        ledger::TESTS,
         outages::TESTS,
         populator::TESTS,
         repositories::TESTS,

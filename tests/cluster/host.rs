@@ -79,7 +79,7 @@ fn command(world: &World, name: &str, port: u16) -> anyhow::Result<Command> {
 }
 
 /// The command, which is built with the tests.
-fn program() -> anyhow::Result<PathBuf> {
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
     let test = env::current_exe()?;
     let folder = test.ancestors().nth(2).context("no folder of programs")?;
     Ok(folder.join("volsync-policy"))

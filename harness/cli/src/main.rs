@@ -10,12 +10,16 @@ mod explain;
 mod generate;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "host")]
+mod ledger;
 mod object;
 mod outcome;
 mod planner;
 mod progress;
 mod redact;
 mod test;
+#[cfg(feature = "host")]
+mod undo;
 mod watch;
 
 use std::io::{self, Write};
@@ -46,6 +50,10 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "host")]
         Command::Host(arguments) => host::run(arguments),
+        #[cfg(feature = "host")]
+        Command::Ledger { command } => ledger::run(command),
+        #[cfg(feature = "host")]
+        Command::Undo(arguments) => undo::run(&arguments),
         Command::Codes => print(volsync_policy::reference::reason_codes().as_bytes()),
         Command::Schema { of } => schema(of),
         Command::Completions { shell } => {

@@ -24,6 +24,9 @@ pub(crate) enum Outcome {
     Refused,
     /// A policy test failed.
     Failed,
+    /// A store cannot have a ledger, or its ledger differs from what it should be.
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "only the commands of the host look at a store"))]
+    Unsound,
     /// Something could not be read.
     BadInput,
 }
@@ -32,7 +35,7 @@ impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         ExitCode::from(match outcome {
             Outcome::Planned => 0,
-            Outcome::Refused | Outcome::Failed | Outcome::Endangered => 1,
+            Outcome::Refused | Outcome::Failed | Outcome::Endangered | Outcome::Unsound => 1,
             Outcome::BadInput => 2,
             Outcome::Differs => 3,
         })

@@ -88,7 +88,7 @@ pub(crate) async fn run(
 }
 
 /// The settings in a ConfigMap.
-fn read(config_map: Option<&ConfigMap>) -> anyhow::Result<Value> {
+pub(crate) fn read(config_map: Option<&ConfigMap>) -> anyhow::Result<Value> {
     let config_map = config_map.context("the ConfigMap with the settings does not exist")?;
     let text = config_map.data.as_ref().and_then(|data| data.get(SETTINGS));
     let text = text.with_context(|| format!("the ConfigMap with the settings has no key `{SETTINGS}`"))?;

@@ -117,6 +117,7 @@ fn class(status: StatusCode, body: &[u8]) -> Option<Failure> {
         200..=299 | 304 | 404 | 409 | 412 => None,
         401 | 403 => Some(Failure::Denied),
         408 => Some(Failure::Timeout),
+        501 => Some(Failure::Unsupported),
         429 | 500.. => Some(Failure::Unreachable),
         _ => Some(Failure::Malformed),
     }
@@ -132,7 +133,8 @@ mod tests {
         assert_eq!(class(StatusCode::NOT_FOUND, answer("NoSuchKey").as_bytes()), None);
         assert_eq!(class(StatusCode::NOT_FOUND, answer("NoSuchBucket").as_bytes()), Some(Failure::StoreMissing));
         assert_eq!(class(StatusCode::FORBIDDEN, b""), Some(Failure::Denied));
-        assert_eq!(class(StatusCode::NOT_IMPLEMENTED, b""), Some(Failure::Unreachable));
+        assert_eq!(class(StatusCode::SERVICE_UNAVAILABLE, b""), Some(Failure::Unreachable));
+        assert_eq!(class(StatusCode::NOT_IMPLEMENTED, b""), Some(Failure::Unsupported));
         assert_eq!(class(StatusCode::MOVED_PERMANENTLY, b""), Some(Failure::Malformed));
     }
 }

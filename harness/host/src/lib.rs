@@ -9,6 +9,8 @@
 //!                                         └── store: S3
 //! ```
 //!
+//! `ledger` and `probe` stand apart: they make the requests of the commands with which a person maintains a ledger.
+//!
 //! It contains no rule of the policy and has no state that it could lose: after a restart, it reads everything again.
 
 mod api;
@@ -17,8 +19,10 @@ mod config;
 mod connector;
 mod controller;
 mod lease;
+mod ledger;
 mod metrics;
 mod policy;
+mod probe;
 mod probes;
 mod round;
 mod store;
@@ -44,6 +48,8 @@ use crate::store::Stores;
 use crate::told::Teller;
 
 pub use config::Sources;
+pub use ledger::{Init, Ledger, Retired, Stored};
+pub use probe::Probe;
 
 /// How a host runs.
 pub struct Options {

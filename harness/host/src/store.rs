@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures::TryStreamExt;
 use http::StatusCode;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
@@ -32,6 +34,7 @@ const KEPT: usize = 64;
 pub(crate) struct Stores {
     connector: Connector,
     metrics: Metrics,
+    pause: Duration,
     buckets: Mutex<HashMap<Digest, Arc<Bucket>>>,
 }
 
@@ -39,6 +42,8 @@ pub(crate) struct Stores {
 pub(crate) struct Bucket {
     store: AmazonS3,
     metrics: Metrics,
+    /// How long the store is not asked again after it did not answer.
+    pause: Duration,
     /// Until when the store is not asked, and the failure that is returned until then.
     silence: Mutex<Option<(Instant, Failure)>>,
 }
@@ -54,7 +59,12 @@ pub(crate) enum Written {
 
 impl Stores {
     pub(crate) fn new(metrics: Metrics) -> anyhow::Result<Self> {
-        Ok(Stores { connector: Connector::new()?, metrics, buckets: Mutex::default() })
+        Ok(Stores { connector: Connector::new()?, metrics, pause: PAUSE, buckets: Mutex::default() })
+    }
+
+    /// The stores of a command, which looks again at once where an answer was lost.
+    pub(crate) fn of_command() -> anyhow::Result<Self> {
+        Ok(Stores { pause: Duration::ZERO, ..Stores::new(Metrics::new())? })
     }
 
     /// The bucket that a Secret names.
@@ -94,7 +104,8 @@ impl Stores {
             builder = builder.with_token(token);
         }
         let store = builder.build().map_err(|_| Failure::Malformed)?;
-        let bucket = Arc::new(Bucket { store, metrics: self.metrics.clone(), silence: Mutex::default() });
+        let bucket =
+            Arc::new(Bucket { store, metrics: self.metrics.clone(), pause: self.pause, silence: Mutex::default() });
         if buckets.len() >= KEPT {
             buckets.clear();
         }
@@ -120,19 +131,36 @@ impl Bucket {
                   "date": exchange.date}))
     }
 
-    /// Reads an object.
+    /// The keys below a prefix, in all folders.
+    pub(crate) async fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let folder = path(prefix.trim_end_matches('/'))?;
+        let listed = self.store.list(Some(&folder)).map_ok(|object| object.location.to_string()).try_collect();
+        let (found, _) = self.ask(listed).await?;
+        found.ok_or(Failure::Malformed)
+    }
+
+    /// Reads an object, as an answer of `seen`.
     pub(crate) async fn get(&self, key: &str) -> Result<Value, Failure> {
+        let (found, exchange) = self.read_with_date(key).await?;
+        Ok(match found {
+            None => json!({"absent": true, "date": exchange.date}),
+            Some((bytes, etag)) => json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": exchange.date}),
+        })
+    }
+
+    /// The content of an object, and its ETag; `None` where it does not exist.
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<(Bytes, Option<String>)>, Failure> {
+        self.read_with_date(key).await.map(|(found, _)| found)
+    }
+
+    async fn read_with_date(&self, key: &str) -> Result<(Option<(Bytes, Option<String>)>, Exchange), Failure> {
         let path = path(key)?;
         let read = async {
             let found = self.store.get(&path).await?;
             let etag = found.meta.e_tag.clone();
             Ok((found.bytes().await?, etag))
         };
-        let (found, exchange) = self.ask(read).await?;
-        Ok(match found {
-            None => json!({"absent": true, "date": exchange.date}),
-            Some((bytes, etag)) => json!({"bytes": STANDARD.encode(bytes), "etag": etag, "date": exchange.date}),
-        })
+        self.ask(read).await
     }
 
     /// Writes an object under a condition.
@@ -178,7 +206,7 @@ impl Bucket {
             (Err(_), None, _) => Err(Failure::Malformed),
         };
         let is_silent = matches!(exchange.failure, Some(Failure::Unreachable | Failure::Timeout));
-        *silence() = exchange.failure.filter(|_| is_silent).map(|failure| (Instant::now() + PAUSE, failure));
+        *silence() = exchange.failure.filter(|_| is_silent).map(|failure| (Instant::now() + self.pause, failure));
         self.metrics.request(Side::Store, found.as_ref().err().map(|failure| failure.as_str()));
         found.map(|found| (found, exchange))
     }
@@ -188,7 +216,10 @@ fn path(key: &str) -> Result<Path, Failure> {
     Path::parse(key).map_err(|_| Failure::Unsupported)
 }
 
-/// A value of a Secret in the cluster, as text.
+/// A value of a Secret, as text. Only a Secret from a file has `stringData`, which wins, as in the API server.
 fn value(secret: &Value, key: &str) -> Option<String> {
+    if let Some(text) = secret.get("stringData").and_then(|data| data.get(key)?.as_str()) {
+        return Some(text.to_owned());
+    }
     String::from_utf8(STANDARD.decode(secret.get("data")?.get(key)?.as_str()?).ok()?).ok()
 }

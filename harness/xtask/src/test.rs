@@ -17,7 +17,7 @@ const INCOMPLETE: u8 = 3;
 const WAITING: [&str; 2] = ["fixture", "cluster"];
 
 /// The suites that `--quick` leaves out, because they take long or need more than the module.
-const LONG: [&str; 7] = ["cluster", "enumeration", "fixture", "model", "package", "playground", "restic"];
+const LONG: [&str; 8] = ["cluster", "enumeration", "fixture", "ledger", "model", "package", "playground", "restic"];
 
 /// The name of the tests that are not in a suite.
 const EXAMPLES: &str = "the examples in the documentation";
@@ -89,9 +89,11 @@ fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
         crate::run(&mut setup::cluster_command("build")?)?;
     }
     let check = "what `cargo xtask cluster check` names";
+    let restic = setup::restic();
     let needy = [
         ("playground", "chromium", setup::chromium()),
-        ("restic", "restic", setup::restic()),
+        ("ledger", "restic", restic),
+        ("restic", "restic", restic),
         ("cluster", check, cluster),
         ("fixture", check, cluster),
     ];

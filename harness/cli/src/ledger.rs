@@ -1,0 +1,231 @@
+//! `volsync-policy ledger`: begins and inspects the ledger of a store. It prints names, ids and times, never a value of
+//! a Secret.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use volsync_policy::evidence::Entry;
+use volsync_policy::ledger::{ConditionalWrites, Marker};
+use volsync_policy::maintenance::MarkerFault;
+use volsync_policy_host::{Init, Ledger, Probe, Retired, Sources, Stored};
+
+use crate::args::{self, ClaimName, Report, StoreInput};
+use crate::documents;
+use crate::outcome::{Outcome, complain, warn};
+
+/// The heads of the columns of `ledger show`.
+const HEADS: [&str; 6] = ["REPOSITORY", "CLUSTER", "CLAIM UID", "NEWEST SNAPSHOT", "CAPACITY", "RETIRED"];
+
+/// What follows if a store does not honour conditions.
+const UNSAFE: &str = "without conditional writes, two clusters could both believe that a repository is theirs, and age \
+    out each other's backups; docs/running.md lists stores that honour them";
+
+pub(crate) fn run(command: args::Ledger) -> anyhow::Result<Outcome> {
+    match command {
+        args::Ledger::Init { store_id, store } => init(&open(&store)?, store_id.as_deref()),
+        args::Ledger::Show { claim, output, store } => show(&open(&store)?, claim.as_ref(), output),
+        args::Ledger::Retire { claim, cluster, yes, store } => {
+            retire(&open(&store)?, claim.as_ref(), cluster.as_deref(), yes)
+        }
+        args::Ledger::Verify { probe, store } => verify(&open(&store)?, probe),
+    }
+}
+
+/// The ledger that settings and credentials name.
+pub(crate) fn open(store: &StoreInput) -> anyhow::Result<Ledger> {
+    let StoreInput { settings, credentials, namespace, config_map, secret } = store;
+    let read = |file: &Option<_>| file.as_deref().map(documents::read_one).transpose();
+    let sources = Sources { namespace: namespace.clone(), settings: config_map.clone(), credentials: secret.clone() };
+    Ledger::open(read(settings)?, read(credentials)?, &sources)
+}
+
+/// Ends the command if the store is not the one that settings name.
+pub(crate) fn must_be_the_store(ledger: &Ledger) -> anyhow::Result<()> {
+    ledger.marker().map(drop).map_err(|fault| anyhow::anyhow!("{fault}"))
+}
+
+fn init(ledger: &Ledger, store_id: Option<&str>) -> anyhow::Result<Outcome> {
+    let mut out = anstream::stdout().lock();
+    let Marker { store_id, .. } = match ledger.init(store_id)? {
+        Init::Written { marker, left } => {
+            writeln!(out, "The store honours conditional writes, and has a ledger now.")?;
+            warn_of_leftovers(&left);
+            marker
+        }
+        Init::Present(marker) => {
+            writeln!(out, "The store has had this ledger before.")?;
+            marker
+        }
+        Init::Refused(probe) => {
+            complain("the store cannot have a ledger, because it does not honour conditional writes");
+            complain_of(&probe);
+            return Ok(Outcome::Unsound);
+        }
+    };
+    if ledger.base().store_id() == Some(&store_id) {
+        writeln!(out, "Settings name it: {store_id}")?;
+    } else {
+        writeln!(out, "Its id, for settings:\n\nledger:\n  storeId: {}", json!(store_id))?;
+    }
+    Ok(Outcome::Planned)
+}
+
+fn show(ledger: &Ledger, claim: Option<&ClaimName>, output: Report) -> anyhow::Result<Outcome> {
+    if let Err(fault) = ledger.marker() {
+        warn(&fault.to_string());
+    }
+    let entries = match claim {
+        Some(claim) => vec![entry_of(ledger, claim)?],
+        None => ledger.entries()?,
+    };
+    let mut out = anstream::stdout().lock();
+    match output {
+        Report::Json => {
+            serde_json::to_writer_pretty(&mut out, &entries.iter().map(in_json).collect::<Vec<_>>())?;
+            writeln!(out)?;
+        }
+        Report::Text if entries.is_empty() => writeln!(out, "The ledger has no entries.")?,
+        Report::Text => print_table(&mut out, &entries)?,
+    }
+    let is_whole = entries.iter().all(|stored| stored.entry.is_ok());
+    Ok(if is_whole { Outcome::Planned } else { Outcome::Unsound })
+}
+
+fn retire(ledger: &Ledger, claim: Option<&ClaimName>, cluster: Option<&str>, yes: bool) -> anyhow::Result<Outcome> {
+    must_be_the_store(ledger)?;
+    let entries = match claim {
+        Some(claim) => vec![entry_of(ledger, claim)?],
+        None => ledger.entries()?,
+    };
+    let is_meant = |entry: &Entry| cluster.is_none_or(|cluster| entry.writer.cluster == cluster);
+    let mut out = anstream::stdout().lock();
+    let (mut outcome, mut found) = (Outcome::Planned, 0);
+    for Stored { path: raw, entry } in &entries {
+        let path = raw.escape_debug();
+        let result = match entry {
+            Err(error) => {
+                complain(&format!("{path}: {error}"));
+                outcome = Outcome::Unsound;
+                continue;
+            }
+            Ok(entry) if !is_meant(entry) => continue,
+            Ok(Entry { retired: true, .. }) => "has been retired before",
+            Ok(_) if !yes => "would be retired",
+            Ok(_) => match ledger.retire(raw, is_meant)? {
+                Retired::Now => "retired",
+                Retired::Before => "has been retired before",
+                Retired::Changed => {
+                    outcome = Outcome::Unsound;
+                    "has changed meanwhile, and stays as it is"
+                }
+            },
+        };
+        found += 1;
+        writeln!(out, "{path}: {result}")?;
+    }
+    match cluster {
+        Some(cluster) if found == 0 => bail!("no entry names the cluster `{}`", cluster.escape_debug()),
+        _ if !yes => warn("nothing was changed; --yes retires them"),
+        _ => {}
+    }
+    Ok(outcome)
+}
+
+fn verify(ledger: &Ledger, probe: bool) -> anyhow::Result<Outcome> {
+    let mut out = anstream::stdout().lock();
+    let mut differs = 0;
+    match ledger.marker() {
+        Err(fault) => {
+            writeln!(out, "{fault}")?;
+            differs += 1;
+            // The entries of another store say nothing about this one's.
+            if let MarkerFault::OtherStore(_) = fault {
+                return Ok(Outcome::Unsound);
+            }
+        }
+        Ok(Marker { store_id, conditional_writes }) => {
+            if ledger.base().store_id().is_none() {
+                writeln!(out, "settings have no `ledger.storeId`; that of the store is {}", json!(store_id))?;
+                differs += 1;
+            }
+            if !probe && conditional_writes != Some(ConditionalWrites::Proven) {
+                warn("the marker does not say that the store honours conditional writes: --probe finds out");
+            }
+        }
+    }
+    if probe {
+        let probe = ledger.probe()?;
+        if !probe.faults.is_empty() {
+            complain("the store does not honour conditional writes");
+            complain_of(&probe);
+            differs += 1;
+        }
+        warn_of_leftovers(&probe.left);
+    }
+    let (deviations, entries) = ledger.verify()?;
+    for (path, deviation) in &deviations {
+        writeln!(out, "{}: {deviation}", path.escape_debug())?;
+    }
+    if differs + deviations.len() > 0 {
+        return Ok(Outcome::Unsound);
+    }
+    writeln!(out, "Everything agrees. Entries: {entries}.")?;
+    Ok(Outcome::Planned)
+}
+
+/// The entry of a claim, which must exist.
+fn entry_of(ledger: &Ledger, ClaimName { namespace, name }: &ClaimName) -> anyhow::Result<Stored> {
+    let path = ledger.base().path(namespace, name);
+    ledger.entry(&path)?.with_context(|| format!("{namespace}/{name}: the ledger has no entry for the claim"))
+}
+
+fn complain_of(probe: &Probe) {
+    for fault in &probe.faults {
+        complain(fault);
+    }
+    complain(UNSAFE);
+    warn_of_leftovers(&probe.left);
+}
+
+fn warn_of_leftovers(left: &[String]) {
+    for key in left {
+        warn(&format!("the probe could not remove its object {key}"));
+    }
+}
+
+fn in_json(Stored { path, entry }: &Stored) -> Value {
+    match entry {
+        Ok(entry) => json!({"path": path, "entry": entry}),
+        Err(error) => json!({"path": path, "error": error}),
+    }
+}
+
+fn print_table(out: &mut impl Write, entries: &[Stored]) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> =
+        [HEADS.map(str::to_owned).to_vec()].into_iter().chain(entries.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// The cells of an entry. What a store contains may be anything, so control characters are escaped.
+fn row(Stored { path, entry }: &Stored) -> Vec<String> {
+    let path = path.escape_debug().to_string();
+    let Entry { repository: _, writer, memory, capacity, retired } = match entry {
+        Ok(entry) => entry,
+        Err(error) => return vec![path, format!("({error})")],
+    };
+    vec![
+        path,
+        writer.cluster.escape_debug().to_string(),
+        writer.uid.escape_debug().to_string(),
+        memory.as_ref().map_or_else(|| "none yet".to_owned(), |memory| memory.newest_at.to_string()),
+        capacity.as_str().to_owned(),
+        if *retired { "yes" } else { "" }.to_owned(),
+    ]
+}

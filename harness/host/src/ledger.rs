@@ -1,0 +1,366 @@
+//! The ledger of a store, for the commands that a person runs. The policy says which keys there are, and what follows
+//! from their content; here are the requests.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail, ensure};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+use volsync_policy::evidence::{Entry, Failure};
+use volsync_policy::ledger::{ConditionalWrites, Marker, retire, write_marker};
+use volsync_policy::maintenance::{BaseRepository, MarkerFault, PutBack, RepositoryKeys, Undo, UndoSeen};
+use volsync_policy::{Condition, ObjectRef, Shared};
+
+use crate::api::{ApiServer, Refusal};
+use crate::config::{self, Sources};
+use crate::metrics::Metrics;
+use crate::probe::{self, Probe};
+use crate::store::{Bucket, Stores, Written};
+
+/// How many entries are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// How often a conditional write is tried, if others write the same object.
+const ATTEMPTS: usize = 5;
+
+/// What is wrong with an entry that cannot be parsed.
+const UNREADABLE: &str = "the entry cannot be parsed, or was written by a later release";
+
+/// The ledger of a store. It holds credentials, so it does not implement `Debug`.
+///
+/// Each method waits for its requests, so none may be called by a task of an asynchronous runtime.
+pub struct Ledger {
+    runtime: Runtime,
+    base: BaseRepository,
+    bucket: Arc<Bucket>,
+}
+
+/// The result of [`Ledger::init`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Init {
+    /// The marker was written.
+    Written {
+        /// The marker.
+        marker: Marker,
+        /// The keys of objects that the probe could not remove.
+        left: Vec<String>,
+    },
+    /// The store has had the marker with this id before.
+    Present(Marker),
+    /// The store does not honour the conditions of writes, and has no marker.
+    Refused(Probe),
+}
+
+/// A ledger entry, and the path of the repository that it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The path of the repository, below the base repository.
+    pub path: String,
+    /// The entry, or why there is none to show.
+    pub entry: Result<Entry, String>,
+}
+
+/// What became of an entry that was to be retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retired {
+    /// It is retired now.
+    Now,
+    /// It had been retired before.
+    Before,
+    /// It is gone, or is not the one that was meant any more.
+    Changed,
+}
+
+impl Ledger {
+    /// The ledger that settings and base credentials name. What is `None` is read from the cluster of the current
+    /// context.
+    ///
+    /// # Errors
+    ///
+    /// Settings or credentials cannot be read, are not valid, or name no bucket.
+    pub fn open(settings: Option<Value>, credentials: Option<Value>, sources: &Sources) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (settings, credentials) = match (settings, credentials) {
+            (Some(settings), Some(credentials)) => (settings, credentials),
+            (settings, credentials) => runtime.block_on(of_cluster(settings, credentials, sources))?,
+        };
+        let shared = json!({"settings": settings, "credentials": credentials}).to_string();
+        let base = BaseRepository::of(Shared::from_json(shared.as_bytes())?).map_err(anyhow::Error::msg)?;
+        let bucket = Stores::of_command()?.bucket(&credentials).map_err(|failure| match failure {
+            Failure::Denied => anyhow!("the base credentials need AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+            failure => anyhow!("the base credentials name no bucket: {}", failure.as_str()),
+        })?;
+        Ok(Ledger { runtime, base, bucket })
+    }
+
+    /// The base repository.
+    pub fn base(&self) -> &BaseRepository {
+        &self.base
+    }
+
+    /// Begins a ledger: probes the store, and writes the marker with this id, or else with a new one.
+    ///
+    /// # Errors
+    ///
+    /// The store has another marker, or settings name one that it does not have; or it is unknown what it has.
+    pub fn init(&self, store_id: Option<&str>) -> anyhow::Result<Init> {
+        self.runtime.block_on(async {
+            match self.read_marker().await {
+                Ok(marker) | Err(MarkerFault::OtherStore(marker)) if Some(marker.store_id.as_str()) == store_id => {
+                    return Ok(Init::Present(marker));
+                }
+                Ok(Marker { store_id, .. }) | Err(MarkerFault::OtherStore(Marker { store_id, .. })) => {
+                    bail!("the store has a ledger already, with the id `{}`", store_id.escape_debug())
+                }
+                Err(MarkerFault::Absent) => {}
+                Err(fault @ (MarkerFault::Unreadable | MarkerFault::Unread(_))) => bail!("{fault}"),
+            }
+            if let (None, Some(known)) = (store_id, self.base.store_id()) {
+                bail!(
+                    "settings name the store `{known}`, and there is no ledger here: is it another bucket, or another \
+                     prefix? If this store is meant to begin without backups, run the command with --store-id {known}"
+                );
+            }
+            let probe = self.run_probe().await?;
+            if !probe.faults.is_empty() {
+                return Ok(Init::Refused(probe));
+            }
+            let store_id = store_id.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+            let marker = Marker { store_id, conditional_writes: Some(ConditionalWrites::Proven) };
+            let condition = Condition::IfNoneMatch("*".into());
+            let written = self.bucket.put(&self.base.marker_key(), &write_marker(&marker), &condition).await;
+            if written != Ok(Written::Done) {
+                // The answer may be lost although the marker was written, and it may be another's.
+                self.must_have(&marker).await?;
+            }
+            Ok(Init::Written { marker, left: probe.left })
+        })
+    }
+
+    /// The marker, where it is that of the store that settings name.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn marker(&self) -> Result<Marker, MarkerFault> {
+        self.runtime.block_on(self.read_marker())
+    }
+
+    /// Probes the store.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read or written at all.
+    pub fn probe(&self) -> anyhow::Result<Probe> {
+        self.runtime.block_on(self.run_probe())
+    }
+
+    /// All entries, in the order of their paths. An entry that cannot be read does not hide the others.
+    ///
+    /// # Errors
+    ///
+    /// The entries cannot be listed.
+    pub fn entries(&self) -> anyhow::Result<Vec<Stored>> {
+        self.runtime.block_on(self.read_entries())
+    }
+
+    /// The entry of a repository; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn entry(&self, path: &str) -> anyhow::Result<Option<Stored>> {
+        self.runtime.block_on(self.read_entry(path)).map_err(unread(path))
+    }
+
+    /// Retires the entry of a repository, if it is still one that is `meant`.
+    ///
+    /// # Errors
+    ///
+    /// The entry cannot be read or written, or it is unknown whether it was.
+    pub fn retire(&self, path: &str, meant: impl Fn(&Entry) -> bool) -> anyhow::Result<Retired> {
+        self.runtime.block_on(async {
+            let key = self.base.entry_key(path);
+            let mut is_tried = false;
+            for _ in 0..ATTEMPTS {
+                let Some((bytes, etag)) = self.bucket.read(&key).await.map_err(unread(path))? else {
+                    return Ok(Retired::Changed);
+                };
+                let entry = self.base.entry(path, &bytes).map_err(|_| unreadable(path))?;
+                if !meant(&entry) {
+                    return Ok(Retired::Changed);
+                }
+                let Some(text) = retire(&bytes).map_err(|_| unreadable(path))? else {
+                    return Ok(if is_tried { Retired::Now } else { Retired::Before });
+                };
+                let etag = etag.with_context(|| format!("{path}: the store gave no ETag for the entry"))?;
+                // Without an answer, the entry is read again: this write may have been carried out.
+                if self.bucket.put(&key, &text, &Condition::IfMatch(etag)).await == Ok(Written::Done) {
+                    return Ok(Retired::Now);
+                }
+                is_tried = true;
+            }
+            bail!("{path}: the entry could not be written; others may be writing it")
+        })
+    }
+
+    /// The deviations of all entries from their repositories, each with the path of the repository, and the number of
+    /// entries.
+    ///
+    /// # Errors
+    ///
+    /// The entries cannot be listed.
+    pub fn verify(&self) -> anyhow::Result<(Vec<(String, String)>, usize)> {
+        self.runtime.block_on(async {
+            let entries = self.read_entries().await?;
+            let count = entries.len();
+            let deviations = stream::iter(entries).map(|stored| self.deviations(stored)).buffered(AT_ONCE);
+            Ok((deviations.flat_map(stream::iter).collect().await, count))
+        })
+    }
+
+    /// The pinned snapshots of the repository at `path` that it does not list any more.
+    ///
+    /// # Errors
+    ///
+    /// There is no repository, or it cannot be listed.
+    pub fn undo(&self, path: &str) -> anyhow::Result<Undo> {
+        self.runtime.block_on(self.look_for_undo(path))
+    }
+
+    /// Puts snapshots back into the repository at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The repository does not list all of them afterwards.
+    pub fn put_back(&self, path: &str, snapshots: &[PutBack]) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let mut failure = None;
+            for PutBack { copy, .. } in snapshots {
+                failure = self.bucket.copy(&copy.from.key, &copy.to.key).await.err().or(failure);
+            }
+            // An answer may be lost although the copy was made, so the listing counts.
+            let Undo { back, .. } = self.look_for_undo(path).await?;
+            let missing = snapshots.iter().filter(|snapshot| back.contains(snapshot)).count();
+            let why = failure.map(|failure| format!(": {}", failure.as_str())).unwrap_or_default();
+            ensure!(missing == 0, "{missing} of {} snapshots were not put back{why}", snapshots.len());
+            Ok(())
+        })
+    }
+
+    async fn run_probe(&self) -> anyhow::Result<Probe> {
+        let prefix = self.base.probe_prefix(&Uuid::new_v4().to_string());
+        let probe = probe::run(self.bucket.clone(), prefix).await;
+        probe.map_err(|failure| anyhow!("the store could not be probed: {}", failure.as_str()))
+    }
+
+    async fn read_marker(&self) -> Result<Marker, MarkerFault> {
+        self.base.marker(&answer(self.bucket.get(&self.base.marker_key()).await))
+    }
+
+    async fn must_have(&self, marker: &Marker) -> anyhow::Result<()> {
+        match self.read_marker().await {
+            Ok(found) | Err(MarkerFault::OtherStore(found)) if found == *marker => Ok(()),
+            Ok(Marker { store_id, .. }) | Err(MarkerFault::OtherStore(Marker { store_id, .. })) => {
+                bail!("someone else has just begun the ledger, with the id `{}`", store_id.escape_debug())
+            }
+            Err(MarkerFault::Absent) => bail!("the ledger marker was not written"),
+            Err(MarkerFault::Unreadable | MarkerFault::Unread(_)) => bail!(
+                "it is unknown whether the ledger marker was written, because it cannot be read; run the command again \
+                 with --store-id {}",
+                marker.store_id
+            ),
+        }
+    }
+
+    async fn read_entries(&self) -> anyhow::Result<Vec<Stored>> {
+        let keys = self.bucket.keys(&self.base.entries_prefix()).await;
+        let keys = keys.map_err(|failure| anyhow!("the ledger entries could not be listed: {}", failure.as_str()))?;
+        let mut paths: Vec<&str> = keys.iter().filter_map(|key| self.base.path_of_entry(key)).collect();
+        paths.sort_unstable();
+        let read = stream::iter(paths).map(|path| async move {
+            self.read_entry(path).await.unwrap_or_else(|failure| {
+                let unread = format!("the entry could not be read: {}", failure.as_str());
+                Some(Stored { path: path.to_owned(), entry: Err(unread) })
+            })
+        });
+        let stored: Vec<Option<Stored>> = read.buffered(AT_ONCE).collect().await;
+        Ok(stored.into_iter().flatten().collect())
+    }
+
+    async fn read_entry(&self, path: &str) -> Result<Option<Stored>, Failure> {
+        let read = self.bucket.read(&self.base.entry_key(path)).await?;
+        Ok(read.map(|(bytes, _)| {
+            let entry = self.base.entry(path, &bytes).map_err(|_| UNREADABLE.to_owned());
+            Stored { path: path.to_owned(), entry }
+        }))
+    }
+
+    async fn deviations(&self, Stored { path, entry }: Stored) -> Vec<(String, String)> {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return vec![(path, error)],
+        };
+        let RepositoryKeys { config, snapshots, .. } = self.base.repository(&path);
+        let (config, snapshots) = (answer(self.bucket.get(&config).await), answer(self.bucket.list(&snapshots).await));
+        let deviations = self.base.deviations(&path, &entry, &config, &snapshots);
+        deviations.into_iter().map(|deviation| (path.clone(), deviation.to_string())).collect()
+    }
+
+    async fn look_for_undo(&self, path: &str) -> anyhow::Result<Undo> {
+        let RepositoryKeys { root, keys, snapshots, pins, .. } = self.base.repository(path);
+        let list = async |prefix: &str| answer(self.bucket.list(prefix).await);
+        let (root, keys) = (list(&root).await, list(&keys).await);
+        let (snapshots, pins) = (list(&snapshots).await, list(&pins).await);
+        let seen = UndoSeen { root: &root, keys: &keys, snapshots: &snapshots, pins: &pins };
+        self.base.undo(path, seen).map_err(|error| anyhow!("{path}: {error}"))
+    }
+}
+
+/// What of settings and base credentials is `None`, from the cluster of the current context.
+async fn of_cluster(
+    settings: Option<Value>,
+    credentials: Option<Value>,
+    sources: &Sources,
+) -> anyhow::Result<(Value, Value)> {
+    let mut config = Config::infer().await.context("settings and credentials that no file has are in a cluster")?;
+    config.default_retry = false;
+    let api = ApiServer::new(Client::try_from(config)?, Metrics::new());
+    let get = async |kind: &'static str, name: &str| {
+        let namespace = Some(sources.namespace.clone());
+        let object = ObjectRef { api_version: "v1".into(), kind: kind.into(), namespace, name: name.to_owned() };
+        let why = |refusal: Refusal| {
+            anyhow!("the {kind} {}/{name} could not be read: {}", sources.namespace, refusal.as_str())
+        };
+        api.get(&object).await.map_err(why)
+    };
+    let settings = match settings {
+        Some(settings) => settings,
+        None => {
+            let config_map: ConfigMap = serde_json::from_value(get("ConfigMap", &sources.settings).await?)?;
+            config::read(Some(&config_map))?
+        }
+    };
+    let credentials = match credentials {
+        Some(credentials) => credentials,
+        None => get("Secret", &sources.credentials).await?,
+    };
+    Ok((settings, credentials))
+}
+
+/// An answer as the policy reads it.
+fn answer(answer: Result<Value, Failure>) -> Value {
+    answer.unwrap_or_else(|failure| json!({"failed": failure.as_str()}))
+}
+
+fn unread(path: &str) -> impl Fn(Failure) -> anyhow::Error {
+    move |failure| anyhow!("{path}: the entry could not be read: {}", failure.as_str())
+}
+
+fn unreadable(path: &str) -> anyhow::Error {
+    anyhow!("{path}: {UNREADABLE}")
+}

@@ -374,7 +374,10 @@ fn an_image_that_somebody_else_owns_is_not_deleted() {
 #[test]
 fn only_dead_locks_are_deleted_and_only_if_the_restore_fails_because_of_one() {
     let removed = |locks: &[(&str, &str)], change: Value| {
-        let lock = |(name, at): &(&str, &str)| json!({"key": format!("here/shop/data/locks/{name}"), "lastModified": format!("2026-11-24T{at}.000Z")});
+        let lock = |(name, at): &(&str, &str)| {
+            json!({"key": format!("here/shop/data/locks/{name}"),
+                   "lastModified": format!("2026-11-24T{at}.000Z")})
+        };
         let locks: Vec<Value> = locks.iter().map(lock).collect();
         let locks = json!({"locks": {"listing": locks, "prefixes": [], "date": DATE}});
         let mut inspection = inspection(&changed(&changed(&restoring(), locks), change));

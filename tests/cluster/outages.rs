@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use volsync_policy::ledger::{MARKER, write_marker};
+use volsync_policy::ledger::{MARKER, Marker, write_marker};
 use volsync_policy_cluster::{BUCKET, says, text};
 
 use crate::app::{App, CLAIM};
@@ -88,7 +88,7 @@ fn credentials_that_lead_to_a_wrong_place_release_nothing_until_they_are_right_a
     let repository = text(&right, "/stringData/RESTIC_REPOSITORY").replace(BUCKET, "other-bucket");
     other["stringData"]["RESTIC_REPOSITORY"] = json!(repository);
     fs::create_dir(world.store.bucket().with_file_name("other-bucket"))?;
-    Bucket::of(&world.store, &other)?.put(MARKER, &write_marker("another-store"))?;
+    Bucket::of(&world.store, &other)?.put(MARKER, &write_marker(&Marker::new("another-store")))?;
 
     let settings = world.namespace(host::NAMESPACE)?;
     settings.apply(&secret("volsync-policy-base", "mistyped"))?;

@@ -60,20 +60,27 @@ fn store() -> anyhow::Result<Arc<Store>> {
 }
 
 impl World {
-    /// A cluster with that store, and with a host that works in it.
+    /// A cluster with that store, and with a host that works in it and answers at admission.
     fn start(store: &Arc<Store>) -> anyhow::Result<World> {
-        let mut world = World::without_host(store)?;
+        let mut world = World::without_admission(store)?;
         host::install(&world)?;
         world.host = Some(host::start(&world, "host", 8099)?);
+        admission::install(&world, 8099)?;
+        admission::is_in_force(&world)?;
         Ok(world)
     }
 
-    /// A cluster with that store, in which a person applies what the policy plans.
+    /// A cluster with that store, in which Kubewarden answers at admission, and a person applies what the policy plans.
     fn without_host(store: &Arc<Store>) -> anyhow::Result<World> {
-        let cluster = Cluster::start(&root().join("target/cluster"), store)?;
-        let world = World { cluster, store: store.clone(), host: None };
-        admission::install(&world)?;
+        let world = World::without_admission(store)?;
+        admission::install_kubewarden(&world)?;
         Ok(world)
+    }
+
+    /// A cluster with that store, in which nobody knows of the policy.
+    fn without_admission(store: &Arc<Store>) -> anyhow::Result<World> {
+        let cluster = Cluster::start(&root().join("target/cluster"), store)?;
+        Ok(World { cluster, store: store.clone(), host: None })
     }
 
     /// The namespace of a test.

@@ -20,17 +20,56 @@ use crate::{World, host, tests};
 tests![
     every_rendered_object_of_the_golden_cases_is_accepted_with_strict_field_validation,
     the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager,
+    claims_are_admitted_whoever_creates_them_unless_their_label_is_invalid,
+    settings_that_are_refused_from_the_start_refuse_new_labelled_claims_and_no_others,
+    a_certificate_authority_is_replaced_without_a_claim_that_is_not_answered,
     the_recorded_requests_are_those_of_this_api_server,
 ];
 
 /// The namespace in which requests are recorded, and the policy does not answer.
-const RECORDED: &str = "shop";
+pub(crate) const RECORDED: &str = "shop";
 
 /// The namespace in which claims stay as they are, because the policy has the seed profile there.
 pub(crate) const UNTOUCHED: &str = "seed";
 
+/// The namespace in which claims show whether the policy answers.
+const INJECTED: &str = "injected";
+
+/// Lets the host whose metrics are at that port answer for labelled claims, as `examples/webhook.yaml` says.
+///
+/// The cluster has no network of Services. To one of another name, the API server connects by that name, and still
+/// expects the certificate of the Service.
+pub(crate) fn install(world: &World, port: u16) -> anyhow::Result<()> {
+    let example = fs::read_to_string(root().join("examples/webhook.yaml"))?;
+    let [mut service, mut configuration] = <[Value; 2]>::try_from(serde_saphyr::from_multiple(&example)?)
+        .map_err(|objects: Vec<Value>| anyhow::anyhow!("{} objects", objects.len()))?;
+    service["spec"] = json!({"type": "ExternalName", "externalName": "localhost"});
+    let webhook = &mut configuration["webhooks"][0];
+    webhook["clientConfig"]["service"]["port"] = json!(host::webhook_port(port));
+    let namespaces = webhook["namespaceSelector"]["matchExpressions"][0]["values"].as_array_mut();
+    namespaces.context("no namespaces")?.extend([json!(RECORDED), json!(UNTOUCHED)]);
+    for object in [service, configuration] {
+        kubectl_does(world, &["apply", "--server-side", "-f", "-"], &object)?;
+    }
+    Ok(())
+}
+
+/// Waits until a labelled claim would get its data source.
+pub(crate) fn is_in_force(world: &World) -> anyhow::Result<()> {
+    world.namespace(INJECTED)?;
+    world.cluster.until("an answer at admission", || Ok(rehearsed(world)?.ok().filter(|it| *it).map(drop)))
+}
+
+/// Whether a labelled claim would get its data source; an error if it would be refused.
+fn rehearsed(world: &World) -> anyhow::Result<Result<bool, String>> {
+    const REHEARSE: &[&str] = &["create", "--dry-run=server", "-o", "json", "-f", "-"];
+    let claim = kubectl(world, REHEARSE, &labelled(INJECTED, "rehearsed"))?;
+    let is_given = |claim: Value| says(&claim, "/spec/dataSourceRef/name=rehearsed-restore");
+    Ok(claim.and_then(|claim| serde_json::from_str(&claim).map(is_given).map_err(|error| error.to_string())))
+}
+
 /// Lets the policy answer for labelled claims, in the host that Kubewarden uses.
-pub(crate) fn install(world: &World) -> anyhow::Result<()> {
+pub(crate) fn install_kubewarden(world: &World) -> anyhow::Result<()> {
     let client = world.cluster.serve_webhook(|review| {
         let answer = ADMISSION.review(&review["request"], &json!({"schedules": host::schedules()}));
         let patch = answer.patch.map(|patch| STANDARD.encode(json!(patch).to_string()));
@@ -44,7 +83,7 @@ pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace("volsync-system")?;
     let labelled = json!([{"key": "backup", "operator": "Exists"}]);
     let elsewhere = json!({"operator": "NotIn", "values": [RECORDED, UNTOUCHED]});
-    namespace.apply(&webhook("volsync-policy", client, elsewhere, labelled)).map(drop)
+    namespace.apply(&webhook("kubewarden", client, elsewhere, labelled)).map(drop)
 }
 
 /// The configuration of a webhook for claims with these labels, in these namespaces.
@@ -124,7 +163,7 @@ fn labelled(namespace: &str, name: &str) -> Value {
 
 /// So Git and admission never conflict. Only `replace` fails, because the field cannot be removed.
 fn the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager(world: &World) -> anyhow::Result<()> {
-    let namespace = world.namespace("injected")?;
+    let namespace = world.namespace(INJECTED)?;
     const SERVER_SIDE: &[&str] = &["apply", "--server-side", "--force-conflicts", "--field-manager=git", "-f", "-"];
     const CLIENT_SIDE: &[&str] = &["apply", "-f", "-"];
     let ways: [(&str, &[&[&str]]); 3] = [
@@ -133,7 +172,7 @@ fn the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager
         ("migrated", &[&["create", "--field-manager=git", "-f", "-"], SERVER_SIDE]),
     ];
     for (name, commands) in ways {
-        let claim = labelled("injected", name);
+        let claim = labelled(INJECTED, name);
         for command in commands {
             kubectl_does(world, command, &claim)?;
             let applied = namespace.get("PersistentVolumeClaim", name)?;
@@ -150,6 +189,152 @@ fn the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager
         ensure!(replaced.as_ref().is_err_and(|error| error.contains("immutable")), "{replaced:?}");
     }
     Ok(())
+}
+
+fn claims_are_admitted_whoever_creates_them_unless_their_label_is_invalid(world: &World) -> anyhow::Result<()> {
+    const CREATE: &[&str] = &["create", "-f", "-"];
+    let namespace = world.namespace("admitted")?;
+    let mut claim = labelled("admitted", "data");
+    let template = json!({"metadata": {"name": "data", "labels": {"backup": "hourly"}}, "spec": claim["spec"]});
+    namespace.apply(&stateful_set("web", template))?;
+    let of_set = namespace.wait("PersistentVolumeClaim", "data-web-0", "its creation", |claim| !claim.is_null())?;
+    ensure!(says(&of_set, "/spec/dataSourceRef/name=data-web-0-restore"), "{of_set:#}");
+
+    // As Helm does: it creates what does not exist yet.
+    claim["metadata"]["annotations"] = json!({"meta.helm.sh/release-name": "shop"});
+    kubectl_does(world, &["create", "--field-manager=helm", "-f", "-"], &claim)?;
+    let of_chart = namespace.get("PersistentVolumeClaim", "data")?;
+    ensure!(says(&of_chart, "/spec/dataSourceRef/name=data-restore"), "{of_chart:#}");
+
+    // A data source has the name of its claim, which is generated after admission.
+    let mut generated = labelled("admitted", "");
+    generated["metadata"] = json!({"generateName": "data-", "namespace": "admitted", "labels": {"backup": "hourly"}});
+    let created = kubectl_does(world, &["create", "-o", "json", "-f", "-"], &generated)?;
+    let created: Value = serde_json::from_str(&created)?;
+    ensure!(created["spec"]["dataSourceRef"].is_null(), "{created:#}");
+
+    let mut unlabelled = labelled("admitted", "plain");
+    unlabelled["metadata"]["labels"] = json!({"app": "shop"});
+    kubectl_does(world, CREATE, &unlabelled)?;
+    ensure!(namespace.get("PersistentVolumeClaim", "plain")?["spec"]["dataSourceRef"].is_null());
+
+    let mut invalid = labelled("admitted", "misspelt");
+    invalid["metadata"]["labels"]["backup"] = json!("hurly");
+    let created = kubectl(world, CREATE, &invalid)?;
+    let changed = kubectl(world, &["label", "pvc", "plain", "-n", "admitted", "backup=hurly"], &Value::Null)?;
+    for refused in [created, changed] {
+        let is_told =
+            |error: &String| error.contains("\"claims.volsync-policy.io\" denied the request: LabelInvalid: ");
+        ensure!(refused.as_ref().is_err_and(is_told), "{refused:?}");
+    }
+    Ok(())
+}
+
+/// Only what is sent to the host can be refused by it, so claims without the label are not sent.
+fn settings_that_are_refused_from_the_start_refuse_new_labelled_claims_and_no_others(
+    world: &World,
+) -> anyhow::Result<()> {
+    let world = &World::without_admission(&world.store)?;
+    host::install(world)?;
+    let settings = world.namespace(host::NAMESPACE)?;
+    let namespace = world.namespace(INJECTED)?;
+    let existing = namespace.create(&labelled(INJECTED, "existing"))?;
+    ensure!(existing["spec"]["dataSourceRef"].is_null(), "{existing:#}");
+    settings.apply(&host::config_map(&json!({"schedules": {"minutely": "every minute"}})))?;
+    let _host = host::start(world, "host", 8099)?;
+    install(world, 8099)?;
+    let refusal = world.cluster.until("the refusal", || Ok(rehearsed(world)?.err()))?;
+    ensure!(refusal.contains("schedules.minutely") && refusal.contains("the ConfigMap `volsync-policy`"), "{refusal}");
+    let mut probe = world.cluster.command("curl");
+    ensure!(probe.args(["-sf", "http://127.0.0.1:8099/readyz"]).output()?.stdout == b"ok\n", "it is not ready");
+
+    let mut unlabelled = labelled(INJECTED, "plain");
+    unlabelled["metadata"]["labels"] = json!({});
+    namespace.create(&unlabelled)?;
+    // A claim that exists can still be changed, lose its label, and be deleted.
+    kubectl_does(world, &["annotate", "pvc", "existing", "-n", INJECTED, "note=changed"], &Value::Null)?;
+    kubectl_does(world, &["label", "pvc", "existing", "-n", INJECTED, "backup-"], &Value::Null)?;
+    namespace.delete("PersistentVolumeClaim", "existing")?;
+
+    settings.apply(&host::config_map(&host::settings()))?;
+    is_in_force(world)
+}
+
+/// Two hosts answer with one authority. Its Secret is deleted, and every claim gets its data source all the same.
+fn a_certificate_authority_is_replaced_without_a_claim_that_is_not_answered(world: &World) -> anyhow::Result<()> {
+    const SECRET: &str = "volsync-policy-ca";
+    let world = &World::without_admission(&world.store)?;
+    host::install(world)?;
+    let first = host::start(world, "first", 8099)?;
+    let second = host::start(world, "second", 8098)?;
+    install(world, 8099)?;
+    is_in_force(world)?;
+    let namespace = world.namespace(host::NAMESPACE)?;
+    let authority = || anyhow::Ok(text(&namespace.get("Secret", SECRET)?, "/data/tls.crt").to_owned());
+    let before = authority()?;
+    world.cluster.until("both hosts to use it", || both_use(world, &before))?;
+
+    namespace.begin_deleting("Secret", SECRET)?;
+    let mut is_trusted_first = false;
+    let after = world.cluster.until("both hosts to use another authority", || {
+        let answer = rehearsed(world)?;
+        ensure!(answer == Ok(true), "{answer:?}\n{}\n{}", first.log()?, second.log()?);
+        let after = authority()?;
+        if after.is_empty() || after == before {
+            return Ok(None);
+        }
+        let trusted = trusted(world)?;
+        let are_trusted = [&before, &after].into_iter().all(|it| pem(it).is_ok_and(|pem| trusted.contains(&pem)));
+        is_trusted_first |= are_trusted && both_use(world, &before)?.is_some();
+        Ok(both_use(world, &after)?.map(|()| after))
+    })?;
+    ensure!(is_trusted_first, "the new authority was used before it was trusted");
+    ensure!(both_use(world, &before)?.is_none());
+
+    // The configuration is installed again, without `caBundle`.
+    namespace.delete("MutatingWebhookConfiguration", "volsync-policy")?;
+    install(world, 8098)?;
+    is_in_force(world)?;
+    ensure!(authority()? == after);
+    Ok(())
+}
+
+/// The authorities that the API server trusts, as PEM.
+fn trusted(world: &World) -> anyhow::Result<String> {
+    let configuration = world.namespace(host::NAMESPACE)?.get("MutatingWebhookConfiguration", "volsync-policy")?;
+    pem(text(&configuration, "/webhooks/0/clientConfig/caBundle"))
+}
+
+/// The text that is written in base64.
+fn pem(base64: &str) -> anyhow::Result<String> {
+    Ok(String::from_utf8(STANDARD.decode(base64)?)?)
+}
+
+/// Something if the hosts at both ports have certificates of this authority, which is in base64.
+fn both_use(world: &World, authority: &str) -> anyhow::Result<Option<()>> {
+    let file = root().join(format!("target/cluster/authority-{}.pem", world.cluster.holder()));
+    fs::write(&file, pem(authority)?)?;
+    for port in [8099, 8098].map(host::webhook_port) {
+        let mut curl = world.cluster.command("curl");
+        curl.args(["-s", "--connect-to", &format!("::127.0.0.1:{port}"), "--cacert"]).arg(&file);
+        if curl.arg("https://volsync-policy.volsync-policy.svc/").output()?.stdout != b"POST /admit" {
+            return Ok(None);
+        }
+    }
+    Ok(Some(()))
+}
+
+/// A StatefulSet with one pod, and with a claim of this template.
+fn stateful_set(name: &str, template: Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}},
+                         "spec": {"containers": [{"name": name, "image": "localhost/node:1"}]}},
+            "volumeClaimTemplates": [template],
+        },
+    })
 }
 
 /// A request that is recorded.
@@ -198,15 +383,7 @@ fn recordings() -> Vec<Recording> {
         }),
         with("create-by-stateful-set", CREATE, "CREATE", "data-web-0", |it| {
             let template = json!({"metadata": {"name": "data", "labels": {"backup": "hourly"}}, "spec": it["spec"]});
-            *it = json!({
-                "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web", "namespace": RECORDED},
-                "spec": {
-                    "selector": {"matchLabels": {"app": "web"}},
-                    "template": {"metadata": {"labels": {"app": "web"}},
-                                 "spec": {"containers": [{"name": "web", "image": "localhost/node:1"}]}},
-                    "volumeClaimTemplates": [template],
-                },
-            });
+            *it = stateful_set("web", template);
         }),
         with("create-dry-run", &["create", "--dry-run=server", "-f", "-"], "CREATE", "rehearsed", as_it_is),
         with("apply-create", APPLY, "CREATE", "applied", as_it_is),

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use volsync_policy_cluster::Program;
 use volsync_policy_tests::root;
 
-use crate::admission::kubectl_does;
+use crate::admission::{RECORDED, kubectl_does};
 use crate::volsync::secret;
 use crate::{STORE_ID, World};
 
 /// The namespace of its settings.
 pub(crate) const NAMESPACE: &str = "volsync-policy";
 
-/// The namespaces whose claims it leaves alone: tests of admission have claims with the label in there.
-const EXCLUDED: [&str; 2] = ["injected", "shop"];
+/// The namespaces whose claims it leaves alone. In the last one, requests are recorded.
+const EXCLUDED: [&str; 3] = ["kube-system", "volsync-system", RECORDED];
 
 /// The schedules of the settings. A backup every minute is one that a test can wait for.
 pub(crate) fn schedules() -> Value {
@@ -26,8 +26,7 @@ pub(crate) fn schedules() -> Value {
 
 /// The settings of the tests.
 pub(crate) fn settings() -> Value {
-    let excluded: Vec<&str> = ["kube-system", "volsync-system"].into_iter().chain(EXCLUDED).collect();
-    json!({"ledger": {"storeId": STORE_ID}, "schedules": schedules(), "excludeNamespaces": excluded})
+    json!({"ledger": {"storeId": STORE_ID}, "schedules": schedules(), "excludeNamespaces": EXCLUDED})
 }
 
 /// Creates the service account, the settings and the base credentials.
@@ -57,6 +56,11 @@ pub(crate) fn start_for_writes(world: &World, writes: usize) -> anyhow::Result<P
     world.cluster.spawn("host", command(world, "host", 8099)?.env("FAILPOINTS", points))
 }
 
+/// The port of the webhook of a host whose metrics are at that port.
+pub(crate) fn webhook_port(port: u16) -> u16 {
+    port + 1000
+}
+
 /// The metrics of the host at that port; empty while it does not answer.
 pub(crate) fn metrics(world: &World, port: u16) -> anyhow::Result<String> {
     let metrics = world.cluster.command("curl").args(["-s", &format!("http://127.0.0.1:{port}/metrics")]).output()?;
@@ -74,6 +78,7 @@ fn command(world: &World, name: &str, port: u16) -> anyhow::Result<Command> {
     fs::write(&file, config.to_string())?;
     host.env("KUBECONFIG", file);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);
+    host.args(["--admission", &format!("127.0.0.1:{}", webhook_port(port))]);
     host.args(["--engine", "wasm", "--module"]).arg(root().join("target/wasm/volsync-policy.wasm"));
     Ok(host)
 }

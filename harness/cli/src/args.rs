@@ -71,7 +71,7 @@ Exit codes: 0 written
 #[cfg(feature = "host")]
 const HOST_EXAMPLES: &str = "\
 It works for as long as it holds the Lease, and gives it back on SIGTERM.
-Several hosts may run: one works, the others wait. Log lines are JSON, on
+Several hosts may run: one works, the others wait. All answer at admission. Log lines are JSON, on
 standard error; no value of a Secret is in them.
 
 Exit codes: 0 stopped by a signal
@@ -369,6 +369,15 @@ pub(crate) struct Host {
     /// Where `/metrics`, `/livez` and `/readyz` are answered
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Where the admission webhook is answered, such as `0.0.0.0:8443`; by default, it is not answered
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admission: Option<std::net::SocketAddr>,
+    /// The Service by which the API server reaches the webhook; its certificate authority is in the Secret `SERVICE-ca`
+    #[arg(long, default_value = "volsync-policy")]
+    pub(crate) service: String,
+    /// The MutatingWebhookConfiguration that gets the `caBundle`
+    #[arg(long, value_name = "CONFIGURATION", default_value = "volsync-policy")]
+    pub(crate) webhook: String,
     #[command(flatten)]
     pub(crate) runner: Runner,
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use volsync_policy_host::{Options, Sources};
+use volsync_policy_host::{Admission, Options, Sources};
 
 use crate::args::Host;
 use crate::outcome::Outcome;
 use crate::planner;
 
 pub(crate) fn run(arguments: Host) -> anyhow::Result<Outcome> {
-    let Host { namespace, settings, credentials, lease, identity, listen, runner } = arguments;
+    let Host { namespace, settings, credentials, lease, identity, listen, admission, service, webhook, runner } =
+        arguments;
     let engine = Arc::from(planner::engine(runner.engine, &runner.module)?);
     let sources = Sources { namespace, settings, credentials };
-    volsync_policy_host::run(Options { sources, lease, identity, listen, engine })?;
+    let admission = admission.map(|listen| Admission { listen, service, webhook });
+    volsync_policy_host::run(Options { sources, lease, identity, listen, admission, engine })?;
     Ok(Outcome::Planned)
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use volsync_policy_engine::Engine;
 
 use crate::metrics::Metrics;
-use crate::policy::Policy;
+use crate::policy::{Policy, Standing};
 use crate::told::Teller;
 
 /// The key of the ConfigMap whose value is the settings, as YAML or JSON.
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     client: Client,
     engine: Arc<dyn Engine>,
     sources: Sources,
-    policies: watch::Sender<Option<Arc<Policy>>>,
+    policies: watch::Sender<Standing>,
     metrics: Metrics,
     teller: Arc<Teller>,
 ) {
@@ -76,11 +76,18 @@ pub(crate) async fn run(
         match loaded {
             Ok(policy) => {
                 tracing::info!(has_credentials = secret.is_some(), "settings and credentials are in force");
-                policies.send_replace(Some(Arc::new(policy)));
+                policies.send_replace(Standing::InForce(Arc::new(policy)));
             }
             Err(error) => {
                 let problems = format!("{error:#}");
                 tracing::error!(%problems, "settings or credentials were refused; the previous ones stay in force");
+                policies.send_if_modified(|standing| {
+                    let is_first = standing.in_force().is_none();
+                    if is_first {
+                        *standing = Standing::Refused(problems.as_str().into());
+                    }
+                    is_first
+                });
                 teller.refused(&sources, &problems).await;
             }
         }

@@ -22,7 +22,7 @@ use volsync_policy::names::{CREATED_BY, MANAGED_BY, MANAGER, VOLSYNC_VERSION};
 
 use crate::api::{Refusal, resource};
 use crate::claim::ClaimKey;
-use crate::policy::Policy;
+use crate::policy::{Policy, Standing};
 use crate::round::{Done, Failed, Round};
 use crate::told::Teller;
 
@@ -39,7 +39,7 @@ const CONFLICT: Duration = Duration::from_millis(200);
 pub(crate) struct Controller {
     pub(crate) round: Arc<Round>,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) policies: watch::Receiver<Option<Arc<Policy>>>,
+    pub(crate) policies: watch::Receiver<Standing>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
     /// True once all objects have been listed.
@@ -74,7 +74,7 @@ impl Controller {
     /// Runs until it is stopped, and then waits for the running rounds to end.
     pub(crate) async fn run(mut self) {
         while !*self.stop.borrow() {
-            let label = self.policies.borrow_and_update().as_ref().map(|policy| policy.label().to_owned());
+            let label = self.policies.borrow_and_update().in_force().map(|policy| policy.label().to_owned());
             match label {
                 Some(label) => self.plan(&label).await,
                 None => tokio::select! {
@@ -101,7 +101,7 @@ impl Controller {
             let can_run = |claim: &ClaimKey| may_run && !running.contains(claim);
             tokio::select! {
                 Some(claim) = async { scheduled.as_mut().hold_unless(can_run).next().await } => {
-                    if let Some(policy) = self.policies.borrow().clone() {
+                    if let Some(policy) = self.policies.borrow().in_force().cloned() {
                         running.insert(claim.clone());
                         rounds.push(work(self.round.clone(), self.teller.clone(), policy, claim).boxed());
                     }
@@ -119,7 +119,7 @@ impl Controller {
                 },
                 changed = self.policies.changed() => {
                     let is_same = |policy: &Arc<Policy>| policy.label() == label;
-                    if changed.is_err() || !self.policies.borrow_and_update().as_ref().is_some_and(is_same) {
+                    if changed.is_err() || !self.policies.borrow_and_update().in_force().is_some_and(is_same) {
                         break;
                     }
                     claims.all();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   config ── settings, base credentials ──┐
+//!   certificate ── admission ──────────────┤
 //!   lease ─── who works ───────────────────┤
 //!   controller ── which claim, when ── round ── policy: reads, plan ── engine
 //!        │                                │
@@ -13,7 +14,9 @@
 //!
 //! It contains no rule of the policy and has no state that it could lose: after a restart, it reads everything again.
 
+mod admission;
 mod api;
+mod certificate;
 mod claim;
 mod config;
 mod connector;
@@ -34,15 +37,20 @@ use std::sync::Arc;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use volsync_policy::ObjectRef;
 use volsync_policy_engine::Engine;
 
+use crate::admission::Desk;
 use crate::api::ApiServer;
+use crate::certificate::Place;
 use crate::controller::Controller;
 use crate::metrics::Metrics;
+use crate::policy::Standing;
+use crate::probes::Readiness;
 use crate::round::Round;
 use crate::store::Stores;
 use crate::told::Teller;
@@ -61,15 +69,28 @@ pub struct Options {
     pub identity: String,
     /// The address on which metrics and probes are served.
     pub listen: SocketAddr,
+    /// How the host answers at admission; `None` if it does not.
+    pub admission: Option<Admission>,
     /// The engine that runs the policy.
     pub engine: Arc<dyn Engine>,
+}
+
+/// How a host answers at admission.
+pub struct Admission {
+    /// The address of the webhook.
+    pub listen: SocketAddr,
+    /// The name of the Service, in the namespace of the settings, by which API servers reach the webhook. The Secret
+    /// with the certificate authority has the same name with the suffix `-ca`.
+    pub service: String,
+    /// The name of the MutatingWebhookConfiguration.
+    pub webhook: String,
 }
 
 /// Runs a host until it gets SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// The host cannot start: no cluster is configured, or the address for metrics is in use.
+/// The host cannot start: no cluster is configured, or an address is in use.
 pub fn run(options: Options) -> anyhow::Result<()> {
     // Only this crate logs: libraries log what they cannot parse, which may be a Secret.
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
@@ -80,7 +101,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn host(options: Options) -> anyhow::Result<()> {
-    let Options { sources, lease, identity, listen, engine } = options;
+    let Options { sources, lease, identity, listen, admission, engine } = options;
     let mut config = Config::infer().await?;
     // The client would retry a POST up to 15 times. Instead, the next round reads whether it had an effect.
     config.default_retry = false;
@@ -88,12 +109,17 @@ async fn host(options: Options) -> anyhow::Result<()> {
     let api = ApiServer::new(Client::try_from(config)?, metrics.clone());
     let listener = probes::listen(listen).await?;
     let (stop, stopped) = watch::channel(false);
-    let (policies, policy) = watch::channel(None);
+    let (policies, policy) = watch::channel(Standing::Unread);
     let (leads, is_leader) = watch::channel(false);
-    let (is_ready, ready) = watch::channel(false);
+    let (is_ready, is_listed) = watch::channel(false);
     let teller = Arc::new(Teller::new(api.clone()));
 
-    tokio::spawn(probes::serve(listener, metrics.clone(), ready));
+    let certificate = match admission {
+        Some(admission) => Some(answer(admission, &api, &sources, policy.clone(), metrics.clone()).await?),
+        None => None,
+    };
+    let readiness = Readiness { is_listed, policies: policy.clone(), certificate };
+    tokio::spawn(probes::serve(listener, metrics.clone(), readiness));
     let client = api.client();
     let lease = ObjectRef {
         api_version: "coordination.k8s.io/v1".into(),
@@ -122,4 +148,35 @@ async fn host(options: Options) -> anyhow::Result<()> {
     end_election.send_replace(true);
     election.await?;
     Ok(())
+}
+
+/// Answers at admission from now on. Returns the certificate, once there is one.
+async fn answer(
+    Admission { listen, service, webhook }: Admission,
+    api: &ApiServer,
+    sources: &Sources,
+    policies: watch::Receiver<Standing>,
+    metrics: Metrics,
+) -> anyhow::Result<watch::Receiver<Option<TlsAcceptor>>> {
+    let listener = probes::listen(listen).await?;
+    let (certificates, certificate) = watch::channel(None);
+    let place = Place {
+        secret: ObjectRef {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: Some(sources.namespace.clone()),
+            name: format!("{service}-ca"),
+        },
+        webhook: ObjectRef {
+            api_version: "admissionregistration.k8s.io/v1".into(),
+            kind: "MutatingWebhookConfiguration".into(),
+            namespace: None,
+            name: webhook,
+        },
+        host: format!("{service}.{}.svc", sources.namespace),
+    };
+    tokio::spawn(certificate::run(api.clone(), place, certificates));
+    let desk = Desk { policies, sources: sources.clone(), metrics };
+    tokio::spawn(admission::serve(listener, certificate.clone(), Arc::new(desk)));
+    Ok(certificate)
 }

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     rounds: Counters,
     writes: Counters,
     loads: Counters,
+    admissions: Counters,
     claims: Gauges,
     attention: Gauges,
     oldest_plan: Gauge,
@@ -59,8 +60,7 @@ const OK: &str = "ok";
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let (requests, rounds, writes, loads) =
-            (Counters::default(), Counters::default(), Counters::default(), Counters::default());
+        let [requests, rounds, writes, loads, admissions] = std::array::from_fn(|_| Counters::default());
         let (claims, attention) = (Gauges::default(), Gauges::default());
         let duration = Histogram::new(exponential_buckets(0.01, 2.0, 14));
         let (queue, leader, oldest_plan) = (Gauge::default(), Gauge::default(), Gauge::default());
@@ -69,6 +69,7 @@ impl Metrics {
         all.register("rounds", "Rounds of reading, planning and writing, by result", rounds.clone());
         all.register("writes", "Writes of plans, by step and result", writes.clone());
         all.register("settings_loads", "Loads of settings and credentials, by result", loads.clone());
+        all.register("admissions", "Requests of API servers to admit a claim, by result", admissions.clone());
         all.register("claims", "Claims, by the reason code of their last plan", claims.clone());
         let help = "Since when a person has had to do something for a claim, by reason code: the longest, in Unix time";
         all.register("attention_since_timestamp_seconds", help, attention.clone());
@@ -84,6 +85,7 @@ impl Metrics {
             rounds,
             writes,
             loads,
+            admissions,
             claims,
             attention,
             oldest_plan,
@@ -117,6 +119,11 @@ impl Metrics {
     /// Counts a load of settings and credentials.
     pub(crate) fn loaded(&self, failure: Option<&'static str>) {
         count(&self.loads, [("result", failure.unwrap_or(OK))]);
+    }
+
+    /// Counts a request of an API server to admit a claim.
+    pub(crate) fn admission(&self, result: &'static str) {
+        count(&self.admissions, [("result", result)]);
     }
 
     /// Sets the number of running rounds.

@@ -15,6 +15,31 @@ pub(crate) struct Policy {
     label: String,
 }
 
+/// What is known of the policy.
+#[derive(Clone)]
+pub(crate) enum Standing {
+    /// Settings and credentials have not been read yet.
+    Unread,
+    /// They are refused, for these problems, and none were in force before.
+    Refused(Arc<str>),
+    /// They are in force. Those that are refused later change nothing.
+    InForce(Arc<Policy>),
+}
+
+/// The policy's answer to a request of an API server.
+#[derive(Deserialize)]
+pub(crate) struct Admitted {
+    pub(crate) accepted: bool,
+    /// Why it is rejected.
+    pub(crate) message: Option<String>,
+    /// The HTTP status of a rejection.
+    pub(crate) code: Option<u16>,
+    /// The claim as it should be, if it should differ.
+    pub(crate) mutated_object: Option<Value>,
+    pub(crate) audit_annotations: Option<Value>,
+    pub(crate) warnings: Option<Vec<String>>,
+}
+
 /// What was read for one claim: the raw answers, by role. It contains credentials and text of logs, so it does not
 /// implement `Debug`.
 #[derive(Default)]
@@ -60,6 +85,12 @@ impl Policy {
         Ok(Planned { plan: parsed(&plan)?, host: parsed(&plan)? })
     }
 
+    /// Whether the API server should admit a request. Nothing is read for the answer.
+    pub(crate) fn admit(&self, request: &Value) -> Result<Admitted, CallError> {
+        let asked = serde_json::json!({"request": request, "settings": self.settings});
+        parsed(&self.engine.call("validate", asked.to_string().as_bytes())?)
+    }
+
     fn call(&self, operation: &str, claim: &Value, Seen(seen): &Seen) -> Result<Vec<u8>, CallError> {
         #[derive(serde::Serialize)]
         struct Inspection<'a> {
@@ -77,6 +108,16 @@ impl Policy {
 fn parsed<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, CallError> {
     // The error of serde_json may quote a value.
     serde_json::from_slice(answer).map_err(|_| CallError::Failed("its answer has an unexpected form".to_owned()))
+}
+
+impl Standing {
+    /// The policy that is in force.
+    pub(crate) fn in_force(&self) -> Option<&Arc<Policy>> {
+        match self {
+            Standing::InForce(policy) => Some(policy),
+            Standing::Unread | Standing::Refused(_) => None,
+        }
+    }
 }
 
 impl Seen {

@@ -14,25 +14,52 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::metrics::Metrics;
+use crate::policy::Standing;
 
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves requests for as long as the host runs. The host is ready once settings are in force and all objects have been
-/// listed.
-pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, is_ready: watch::Receiver<bool>) {
+/// What the host needs in order to be ready.
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    /// Settings are in force, and all objects have been listed.
+    pub(crate) is_listed: watch::Receiver<bool>,
+    pub(crate) policies: watch::Receiver<Standing>,
+    /// The certificate for admission, if the host answers at admission.
+    pub(crate) certificate: Option<watch::Receiver<Option<TlsAcceptor>>>,
+}
+
+impl Readiness {
+    /// What is missing, in words.
+    fn missing(&self) -> Option<&'static str> {
+        if let Some(certificate) = &self.certificate {
+            if certificate.borrow().is_none() {
+                return Some("there is no certificate for admission");
+            }
+            // That claims are refused, and why, has to be answered too.
+            if matches!(*self.policies.borrow(), Standing::Refused(_)) {
+                return None;
+            }
+        }
+        (!*self.is_listed.borrow()).then_some("not all objects have been listed")
+    }
+}
+
+/// Serves requests for as long as the host runs.
+pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness) {
     loop {
         // This can be temporary, for example if there is no free file descriptor.
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (metrics, is_ready) = (metrics.clone(), is_ready.clone());
+        let (metrics, readiness) = (metrics.clone(), readiness.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let answer = answer(&request, &metrics, *is_ready.borrow());
+                let answer = answer(&request, &metrics, &readiness);
                 async { Ok::<_, Infallible>(answer) }
             });
             drop(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await);
@@ -49,12 +76,14 @@ pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, is_ready: bool) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, metrics: &Metrics, readiness: &Readiness) -> Response<Full<Bytes>> {
     let (status, text) = match request.uri().path() {
         "/metrics" => (StatusCode::OK, metrics.text()),
         "/livez" => (StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" if is_ready => (StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not all objects have been listed\n".to_owned()),
+        "/readyz" => match readiness.missing() {
+            None => (StatusCode::OK, "ok\n".to_owned()),
+            Some(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
+        },
         _ => (StatusCode::NOT_FOUND, "/metrics, /livez or /readyz\n".to_owned()),
     };
     let mut response = Response::new(Full::from(text));

@@ -11,10 +11,10 @@ use super::{Action, Elector, Record, VALID};
 const UNIT: Duration = Duration::from_secs(5);
 
 /// How many units pass.
-const END: u32 = 9;
+const END: u32 = 7;
 
 /// How often the Lease is written.
-const WRITES: u32 = 4;
+const WRITES: u32 = 3;
 
 /// The names of the hosts.
 const NAMES: [&str; 2] = ["a", "b"];

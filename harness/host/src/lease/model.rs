@@ -11,7 +11,7 @@ use super::{Action, Elector, Record, VALID};
 const UNIT: Duration = Duration::from_secs(5);
 
 /// How many units pass.
-const END: u32 = 7;
+const END: u32 = 6;
 
 /// How often the Lease is written.
 const WRITES: u32 = 3;
@@ -28,6 +28,8 @@ struct World {
     now: u32,
     lease: Option<Lease>,
     hosts: [Host; 2],
+    /// A write whose answer the host does not wait for any more: the host, and the version that it expects.
+    late: Option<(usize, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,20 +42,15 @@ struct Lease {
 struct Host {
     elector: Elector,
     request: Request,
-    /// The version that a write expects whose answer the host does not wait for any more.
-    late: Option<u32>,
     has_led: bool,
     has_stopped: bool,
 }
 
-/// Where the request of a host is. `sent` is when it began to read.
+/// Where the request of a host is. `sent` is when it read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Request {
     None,
     Read {
-        sent: u32,
-    },
-    WasRead {
         sent: u32,
         lease: Option<Lease>,
     },
@@ -75,8 +72,8 @@ enum Event {
     Goes(usize),
     /// This host stops to wait for the answer to its write.
     TimesOut(usize),
-    /// The API server carries out a write whose answer this host does not wait for.
-    IsLate(usize),
+    /// The API server carries out a write whose answer nobody waits for.
+    IsLate,
     /// This host stops, and gives the Lease back.
     Stops(usize),
 }
@@ -110,22 +107,21 @@ impl Model for Election {
         let host = |name: &str| Host {
             elector: Elector::new(name.to_owned()),
             request: Request::None,
-            late: None,
             has_led: false,
             has_stopped: false,
         };
-        vec![World { now: 0, lease: None, hosts: NAMES.map(host) }]
+        vec![World { now: 0, lease: None, hosts: NAMES.map(host), late: None }]
     }
 
     fn actions(&self, world: &World, events: &mut Vec<Event>) {
         if world.now < END {
             events.push(Event::TimePasses);
         }
+        events.extend(world.late.map(|_| Event::IsLate));
         for (index, host) in world.hosts.iter().enumerate() {
             events.extend((!host.has_stopped).then_some(Event::Goes(index)));
-            let waits = matches!(host.request, Request::Write { .. }) && host.late.is_none();
-            events.extend(waits.then_some(Event::TimesOut(index)));
-            events.extend(host.late.map(|_| Event::IsLate(index)));
+            let can_time_out = matches!(host.request, Request::Write { .. }) && world.late.is_none();
+            events.extend(can_time_out.then_some(Event::TimesOut(index)));
             let can_stop = host.request == Request::None && self.leads(world, index);
             events.extend(can_stop.then_some(Event::Stops(index)));
         }
@@ -139,9 +135,8 @@ impl Model for Election {
                 let now = self.time(world.now);
                 let request = world.hosts[index].request.clone();
                 world.hosts[index].request = match request {
-                    Request::None => Request::Read { sent: world.now },
-                    Request::Read { sent } => Request::WasRead { sent, lease: world.lease.clone() },
-                    Request::WasRead { sent, lease } => {
+                    Request::None => Request::Read { sent: world.now, lease: world.lease.clone() },
+                    Request::Read { sent, lease } => {
                         let record = lease.as_ref().map(|Lease { holder, version }| Record {
                             holder: holder.clone(),
                             version: version.to_string(),
@@ -174,11 +169,11 @@ impl Model for Election {
             }
             Event::TimesOut(index) => {
                 let Request::Write { expected, .. } = world.hosts[index].request else { return None };
-                world.hosts[index].late = Some(expected);
+                world.late = Some((index, expected));
                 world.hosts[index].request = Request::None;
             }
-            Event::IsLate(index) => {
-                let expected = world.hosts[index].late.take()?;
+            Event::IsLate => {
+                let (index, expected) = world.late.take()?;
                 world.write(index, expected);
             }
             Event::Stops(index) => {

@@ -178,7 +178,7 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     let settings = world.namespace(host::NAMESPACE)?;
 
     let mut rotated = secret("volsync-policy-base", "");
-    rotated["stringData"]["AWS_DEFAULT_REGION"] = json!("eu-north-1");
+    rotated["stringData"]["AWS_DEFAULT_REGION"] = json!("us-east-1");
     rotated["stringData"]["RESTIC_PASSWORD"] = json!("another-password");
     settings.apply(&rotated)?;
     let after = app.namespace.wait("Secret", "data-volsync-secret", "the new key", |secret| {

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{SETTINGS, Sources};
+use crate::listen::accept;
 use crate::metrics::Metrics;
 use crate::policy::{Admitted, Standing};
 
@@ -36,9 +37,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a connection may be idle. API servers close theirs earlier, so no request meets a closed connection.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// The pause after a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Where requests are answered.
 pub(crate) struct Desk {
     pub(crate) policies: watch::Receiver<Standing>,
@@ -50,10 +48,7 @@ pub(crate) struct Desk {
 /// Answers for as long as the host runs, with the certificate that is in use when a connection begins.
 pub(crate) async fn serve(listener: TcpListener, certificate: watch::Receiver<Option<TlsAcceptor>>, desk: Arc<Desk>) {
     loop {
-        let Ok((socket, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+        let socket = accept(&listener).await;
         // Without a certificate the connection is closed.
         if let Some(certificate) = certificate.borrow().clone() {
             tokio::spawn(connection(socket, certificate, desk.clone()));

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kube::Client;
 use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, Config};
 use serde::Serialize;
 use serde_json::Value;
 use volsync_policy::ObjectRef;
@@ -45,8 +45,16 @@ pub(crate) enum PatchType {
 }
 
 impl ApiServer {
-    pub(crate) fn new(client: Client, metrics: Metrics) -> Self {
-        ApiServer { client, metrics }
+    /// The API server of the cluster that runs this program, or else of the current context.
+    ///
+    /// # Errors
+    ///
+    /// No cluster is configured.
+    pub(crate) async fn connect(metrics: Metrics) -> anyhow::Result<Self> {
+        let mut config = Config::infer().await?;
+        // The client would retry a POST up to 15 times. Instead, it is read whether it had an effect.
+        config.default_retry = false;
+        Ok(ApiServer { client: Client::try_from(config)?, metrics })
     }
 
     /// The client, for watches.

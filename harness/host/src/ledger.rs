@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail, ensure};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -19,7 +18,7 @@ use crate::api::{ApiServer, Refusal};
 use crate::config::{self, Sources};
 use crate::metrics::Metrics;
 use crate::probe::{self, Probe};
-use crate::store::{Bucket, Stores, Written};
+use crate::store::{Bucket, Stores, Written, answer};
 
 /// How many entries are read at the same time.
 const AT_ONCE: usize = 16;
@@ -109,15 +108,13 @@ impl Ledger {
     /// The store has another marker, or settings name one that it does not have; or it is unknown what it has.
     pub fn init(&self, store_id: Option<&str>) -> anyhow::Result<Init> {
         self.runtime.block_on(async {
-            match self.read_marker().await {
-                Ok(marker) | Err(MarkerFault::OtherStore(marker)) if Some(marker.store_id.as_str()) == store_id => {
-                    return Ok(Init::Present(marker));
-                }
-                Ok(Marker { store_id, .. }) | Err(MarkerFault::OtherStore(Marker { store_id, .. })) => {
+            match self.any_marker().await {
+                Ok(None) => {}
+                Ok(Some(marker)) if Some(marker.store_id.as_str()) == store_id => return Ok(Init::Present(marker)),
+                Ok(Some(Marker { store_id, .. })) => {
                     bail!("the store has a ledger already, with the id `{}`", store_id.escape_debug())
                 }
-                Err(MarkerFault::Absent) => {}
-                Err(fault @ (MarkerFault::Unreadable | MarkerFault::Unread(_))) => bail!("{fault}"),
+                Err(fault) => bail!("{fault}"),
             }
             if let (None, Some(known)) = (store_id, self.base.store_id()) {
                 bail!(
@@ -262,14 +259,23 @@ impl Ledger {
         self.base.marker(&answer(self.bucket.get(&self.base.marker_key()).await))
     }
 
-    async fn must_have(&self, marker: &Marker) -> anyhow::Result<()> {
+    /// The marker, whichever store settings name; `None` where there is none.
+    async fn any_marker(&self) -> Result<Option<Marker>, MarkerFault> {
         match self.read_marker().await {
-            Ok(found) | Err(MarkerFault::OtherStore(found)) if found == *marker => Ok(()),
-            Ok(Marker { store_id, .. }) | Err(MarkerFault::OtherStore(Marker { store_id, .. })) => {
+            Ok(marker) | Err(MarkerFault::OtherStore(marker)) => Ok(Some(marker)),
+            Err(MarkerFault::Absent) => Ok(None),
+            Err(fault @ (MarkerFault::Unreadable | MarkerFault::Unread(_))) => Err(fault),
+        }
+    }
+
+    async fn must_have(&self, marker: &Marker) -> anyhow::Result<()> {
+        match self.any_marker().await {
+            Ok(Some(found)) if found == *marker => Ok(()),
+            Ok(Some(Marker { store_id, .. })) => {
                 bail!("someone else has just begun the ledger, with the id `{}`", store_id.escape_debug())
             }
-            Err(MarkerFault::Absent) => bail!("the ledger marker was not written"),
-            Err(MarkerFault::Unreadable | MarkerFault::Unread(_)) => bail!(
+            Ok(None) => bail!("the ledger marker was not written"),
+            Err(_) => bail!(
                 "it is unknown whether the ledger marker was written, because it cannot be read; run the command again \
                  with --store-id {}",
                 marker.store_id
@@ -327,9 +333,8 @@ async fn of_cluster(
     credentials: Option<Value>,
     sources: &Sources,
 ) -> anyhow::Result<(Value, Value)> {
-    let mut config = Config::infer().await.context("settings and credentials that no file has are in a cluster")?;
-    config.default_retry = false;
-    let api = ApiServer::new(Client::try_from(config)?, Metrics::new());
+    let api = ApiServer::connect(Metrics::new()).await;
+    let api = api.context("settings and credentials that no file has are in a cluster")?;
     let get = async |kind: &'static str, name: &str| {
         let namespace = Some(sources.namespace.clone());
         let object = ObjectRef { api_version: "v1".into(), kind: kind.into(), namespace, name: name.to_owned() };
@@ -350,11 +355,6 @@ async fn of_cluster(
         None => get("Secret", &sources.credentials).await?,
     };
     Ok((settings, credentials))
-}
-
-/// An answer as the policy reads it.
-fn answer(answer: Result<Value, Failure>) -> Value {
-    answer.unwrap_or_else(|failure| json!({"failed": failure.as_str()}))
 }
 
 fn unread(path: &str) -> impl Fn(Failure) -> anyhow::Error {

@@ -23,6 +23,7 @@ mod connector;
 mod controller;
 mod lease;
 mod ledger;
+mod listen;
 mod metrics;
 mod policy;
 mod probe;
@@ -34,7 +35,6 @@ mod told;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -102,12 +102,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 
 async fn host(options: Options) -> anyhow::Result<()> {
     let Options { sources, lease, identity, listen, admission, engine } = options;
-    let mut config = Config::infer().await?;
-    // The client would retry a POST up to 15 times. Instead, the next round reads whether it had an effect.
-    config.default_retry = false;
     let metrics = Metrics::new();
-    let api = ApiServer::new(Client::try_from(config)?, metrics.clone());
-    let listener = probes::listen(listen).await?;
+    let api = ApiServer::connect(metrics.clone()).await?;
+    let listener = listen::listen(listen).await?;
     let (stop, stopped) = watch::channel(false);
     let (policies, policy) = watch::channel(Standing::Unread);
     let (leads, is_leader) = watch::channel(false);
@@ -158,7 +155,7 @@ async fn answer(
     policies: watch::Receiver<Standing>,
     metrics: Metrics,
 ) -> anyhow::Result<watch::Receiver<Option<TlsAcceptor>>> {
-    let listener = probes::listen(listen).await?;
+    let listener = listen::listen(listen).await?;
     let (certificates, certificate) = watch::channel(None);
     let place = Place {
         secret: ObjectRef {

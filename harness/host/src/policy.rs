@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
 use volsync_policy_engine::{CallError, Engine};
@@ -76,23 +76,27 @@ impl Policy {
 
     /// What to read next for a claim.
     pub(crate) fn reads(&self, claim: &Value, seen: &Seen) -> Result<Vec<Read>, CallError> {
-        parsed(&self.call("reads", claim, seen)?)
+        parsed(&self.inspect("reads", claim, seen)?)
     }
 
     /// The plan for a claim.
     pub(crate) fn plan(&self, claim: &Value, seen: &Seen) -> Result<Planned, CallError> {
-        let plan = self.call("plan", claim, seen)?;
+        let plan = self.inspect("plan", claim, seen)?;
         Ok(Planned { plan: parsed(&plan)?, host: parsed(&plan)? })
     }
 
     /// Whether the API server should admit a request. Nothing is read for the answer.
     pub(crate) fn admit(&self, request: &Value) -> Result<Admitted, CallError> {
-        let asked = serde_json::json!({"request": request, "settings": self.settings});
-        parsed(&self.engine.call("validate", asked.to_string().as_bytes())?)
+        #[derive(Serialize)]
+        struct Asked<'a> {
+            request: &'a Value,
+            settings: &'a Value,
+        }
+        parsed(&self.call("validate", &Asked { request, settings: &self.settings })?)
     }
 
-    fn call(&self, operation: &str, claim: &Value, Seen(seen): &Seen) -> Result<Vec<u8>, CallError> {
-        #[derive(serde::Serialize)]
+    fn inspect(&self, operation: &str, claim: &Value, Seen(seen): &Seen) -> Result<Vec<u8>, CallError> {
+        #[derive(Serialize)]
         struct Inspection<'a> {
             request: &'a Value,
             credentials: &'a Value,
@@ -100,8 +104,11 @@ impl Policy {
             seen: &'a Map<String, Value>,
         }
         let Policy { settings, credentials, .. } = self;
-        let inspection = serde_json::to_vec(&Inspection { request: claim, credentials, settings, seen });
-        self.engine.call(operation, &inspection.unwrap_or_default())
+        self.call(operation, &Inspection { request: claim, credentials, settings, seen })
+    }
+
+    fn call(&self, operation: &str, input: &impl Serialize) -> Result<Vec<u8>, CallError> {
+        self.engine.call(operation, &serde_json::to_vec(input).unwrap_or_default())
     }
 }
 

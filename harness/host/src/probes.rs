@@ -1,10 +1,7 @@
 //! Metrics and probes over HTTP: `/metrics`, `/livez`, `/readyz`.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -16,11 +13,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::listen::accept;
 use crate::metrics::Metrics;
 use crate::policy::Standing;
-
-/// The pause after a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the host needs in order to be ready.
 #[derive(Clone)]
@@ -51,11 +46,7 @@ impl Readiness {
 /// Serves requests for as long as the host runs.
 pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness) {
     loop {
-        // This can be temporary, for example if there is no free file descriptor.
-        let Ok((socket, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+        let socket = accept(&listener).await;
         let (metrics, readiness) = (metrics.clone(), readiness.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
@@ -65,15 +56,6 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Metrics, readiness: Re
             drop(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await);
         });
     }
-}
-
-/// Listens on an address.
-///
-/// # Errors
-///
-/// The address is in use, or does not belong to this machine.
-pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics, readiness: &Readiness) -> Response<Full<Bytes>> {

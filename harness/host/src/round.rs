@@ -19,7 +19,7 @@ use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
 use crate::metrics::Metrics;
 use crate::policy::{Planned, Policy, Seen};
-use crate::store::{Bucket, Stores, Written};
+use crate::store::{Bucket, Stores, Written, answer};
 
 /// How many bytes of a log are read, from its end.
 const LOG: usize = 1024;
@@ -108,7 +108,7 @@ impl Round {
     }
 
     async fn read(&self, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
-        let answer = async {
+        let read = async {
             let of_api = |refusal: Refusal| refusal.failure().map_or(Ok(json!({"absent": true})), Err);
             match target {
                 ReadTarget::Object(object) => {
@@ -119,7 +119,7 @@ impl Round {
                 ReadTarget::Bytes(place) => self.bucket(place.through, policy, seen)?.get(&place.key).await,
             }
         };
-        answer.await.unwrap_or_else(|failure: Failure| json!({"failed": failure.as_str()}))
+        answer(read.await)
     }
 
     /// The bucket of the base credentials, or of the claim's Secret.

@@ -212,6 +212,11 @@ impl Bucket {
     }
 }
 
+/// The answer of a read as the policy reads it, where the read may have failed.
+pub(crate) fn answer(read: Result<Value, Failure>) -> Value {
+    read.unwrap_or_else(|failure| json!({"failed": failure.as_str()}))
+}
+
 fn path(key: &str) -> Result<Path, Failure> {
     Path::parse(key).map_err(|_| Failure::Unsupported)
 }

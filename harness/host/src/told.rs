@@ -2,9 +2,8 @@
 //! claim, code and hold.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use volsync_policy::evidence::Digest;
@@ -41,17 +40,22 @@ impl Teller {
     /// Writes into an annotation of the claim what a person has to do, and removes it once there is nothing to do.
     /// Returns since when there has been something to do.
     pub(crate) async fn annotate(&self, claim: &ClaimKey, done: &Done) -> Option<SystemTime> {
-        let earlier = done.attention.as_deref().and_then(Attention::parse);
-        let wanted = Attention::of(claim, &done.verdict, earlier.as_ref());
-        if done.attention.is_some() != wanted.is_some() || earlier != wanted {
-            let annotations = json!({ATTENTION: wanted.as_ref().map(Attention::to_string)});
-            let body = json!({"metadata": {"uid": done.uid, "annotations": annotations}});
+        let verdict = &done.verdict;
+        let code = verdict.code.as_str();
+        let earlier = || done.attention.as_deref().and_then(|attention| had_since(attention, code));
+        let since = verdict.way_out.as_ref().map(|_| earlier().unwrap_or_else(SystemTime::now));
+        let wanted = since.map(|since| {
+            let since = humantime::format_rfc3339_seconds(since);
+            format!("{since} {code}: {}", note(verdict, claim))
+        });
+        if done.attention != wanted {
+            let body = json!({"metadata": {"uid": done.uid, "annotations": {ATTENTION: wanted}}});
             let written = self.api.patch((&claim.object(), ""), PatchType::Merge, &body, RECORD_MANAGER).await;
             if let Err(refusal) = written {
                 tracing::warn!(%claim, reason = refusal.as_str(), "the annotation of a claim could not be written");
             }
         }
-        wanted.map(|attention| attention.since)
+        since
     }
 
     /// Publishes what a round decided, if that is new.
@@ -113,41 +117,14 @@ impl Teller {
     }
 }
 
-/// What the annotation [`ATTENTION`] says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Attention {
-    /// Since when the claim has had the code.
-    since: SystemTime,
-    code: String,
-    note: String,
+/// Since when a claim has had a code, by its annotation [`ATTENTION`]; `None` if the annotation is about another code.
+fn had_since(attention: &str, code: &str) -> Option<SystemTime> {
+    let (since, told) = attention.split_once(' ')?;
+    let (told, _) = told.split_once(": ")?;
+    humantime::parse_rfc3339(since).ok().filter(|_| told == code)
 }
 
-impl Attention {
-    fn parse(annotation: &str) -> Option<Self> {
-        let (since, told) = annotation.split_once(' ')?;
-        let (code, note) = told.split_once(": ")?;
-        Some(Attention { since: humantime::parse_rfc3339(since).ok()?, code: code.to_owned(), note: note.to_owned() })
-    }
-
-    /// What a verdict requires of a person; `None` if nothing. The time stays as long as the code does.
-    fn of(claim: &ClaimKey, verdict: &VerdictDocument<'_>, earlier: Option<&Attention>) -> Option<Self> {
-        verdict.way_out.as_ref()?;
-        let code = verdict.code.as_str();
-        // The annotation has whole seconds.
-        let now = || UNIX_EPOCH + Duration::from_secs(UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
-        let since = earlier.filter(|earlier| earlier.code == code).map_or_else(now, |earlier| earlier.since);
-        Some(Attention { since, code: code.to_owned(), note: note(verdict, claim) })
-    }
-}
-
-impl fmt::Display for Attention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Attention { since, code, note } = self;
-        write!(f, "{} {code}: {note}", humantime::format_rfc3339_seconds(*since))
-    }
-}
-
-/// The text of an Event: what was decided, and what to do.
+/// What was decided, and what to do, for an Event or an annotation.
 fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
     let mut note = verdict.message.clone().into_owned();
     if let Some(problem) = &verdict.problem {

@@ -127,7 +127,9 @@ struct Folder {
 
 impl Folder {
     fn new() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("volsync-policy-store-").tempdir()?;
+        // The process is in the name, so that it can be seen whose a directory is, and whose a server.
+        let prefix = format!("volsync-policy-store-{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
         let mut remover = Command::new("sh");
         // If this process was killed, the server may still write for a moment.
         remover.args(["-c", r#"cat; until rm -rf "$1"; do sleep 0.05; done"#, "sh"]).arg(folder.path());

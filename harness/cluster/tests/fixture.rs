@@ -44,14 +44,14 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cluster")
 }
 
-/// What can be seen of clusters on the machine.
+/// What can be seen of clusters on the machine, and of the stores of one process. Other suites have stores, too.
 #[derive(Debug, PartialEq)]
 struct Machine {
-    /// The ids of the processes that run in other namespaces than this one, and of S3 servers.
+    /// The ids of the processes that run in other namespaces than this one, and of those that work for the stores.
     processes: BTreeMap<String, String>,
     groups: Vec<PathBuf>,
     states: Vec<PathBuf>,
-    /// The files of programs outside the state directories, and stores in the directory for temporary files.
+    /// The files of programs outside the state directories, and the stores in the directory for temporary files.
     files: Vec<PathBuf>,
     mounts: String,
     network: String,
@@ -59,7 +59,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn look() -> anyhow::Result<Self> {
+    fn look(owner: u32) -> anyhow::Result<Self> {
+        let store = format!("volsync-policy-store-{owner}-");
         let list = |folder: &Path, prefix: &str| -> Vec<PathBuf> {
             let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
             let is_ours = |path: &PathBuf| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(prefix));
@@ -74,7 +75,8 @@ impl Machine {
         let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| {
             let process = entry.file_name().to_str()?.to_owned();
             let program = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
-            let is_ours = network(&process).ok()? != own || program.trim() == "versitygw";
+            let command = fs::read(format!("/proc/{process}/cmdline")).ok()?;
+            let is_ours = network(&process).ok()? != own || String::from_utf8_lossy(&command).contains(&store);
             is_ours.then_some((process, program))
         });
         let settings = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
@@ -82,7 +84,7 @@ impl Machine {
             processes: processes.collect(),
             groups: fs::read_dir("/sys/fs/cgroup")?.flatten().flat_map(|group| list(&group.path(), "node-")).collect(),
             states: list(&target(), "node-"),
-            files: [kept.concat(), list(&env::temp_dir(), "volsync-policy-")].concat(),
+            files: [kept.concat(), list(&env::temp_dir(), &store)].concat(),
             mounts: fs::read_to_string("/proc/self/mountinfo")?,
             network: fs::read_to_string("/proc/net/dev")?
                 .lines()
@@ -94,11 +96,11 @@ impl Machine {
         })
     }
 
-    /// Waits until the machine is in this state again.
-    fn again(&self) -> anyhow::Result<()> {
+    /// Waits until the machine is in this state again, with the stores of `owner`.
+    fn again(&self, owner: u32) -> anyhow::Result<()> {
         let limit = Instant::now() + Duration::from_secs(60);
-        while Machine::look()? != *self {
-            ensure!(Instant::now() < limit, "{:#?} is not {self:#?}", Machine::look()?);
+        while Machine::look(owner)? != *self {
+            ensure!(Instant::now() < limit, "{:#?} is not {self:#?}", Machine::look(owner)?);
             std::thread::yield_now();
         }
         Ok(())
@@ -106,20 +108,21 @@ impl Machine {
 }
 
 fn killed() -> anyhow::Result<()> {
-    let before = Machine::look()?;
+    let before = Machine::look(std::process::id())?;
     let mut holder = Command::new(env::current_exe()?).arg(HOLD).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
     BufReader::new(holder.stdout.take().context("no output")?).read_line(&mut said)?;
     let started = said.trim().parse::<u32>().with_context(|| said.clone());
-    let alive = Machine::look()?;
+    let alive = Machine::look(holder.id())?;
     holder.kill()?;
     holder.wait()?;
     ensure!(alive.processes.contains_key(&started?.to_string()), "nothing was there to be left: {alive:?}");
-    before.again()
+    ensure!(alive.files != before.files, "there was no store to be left: {alive:?}");
+    before.again(holder.id())
 }
 
 fn dropped() -> anyhow::Result<()> {
-    let before = Machine::look()?;
+    let before = Machine::look(std::process::id())?;
     {
         let store = Store::start(&target())?;
         let (one, other) = std::thread::scope(|scope| {
@@ -136,7 +139,7 @@ fn dropped() -> anyhow::Result<()> {
         let found = clusters[0].namespace("one")?.get("Namespace", "other")?;
         ensure!(found.is_null(), "they are one: {found:#}");
     }
-    before.again()
+    before.again(std::process::id())
 }
 
 fn sane() -> anyhow::Result<()> {

@@ -28,10 +28,8 @@ pub struct Again {
 /// could not be read.
 const SOON: u64 = 60;
 
-/// How long to wait until the host may start another restore.
-const IN_TURN: u64 = 30;
-
-/// How long to wait without a reason, in case a watch missed a change.
+/// How long to wait without a reason, in case a watch missed a change. A host plans sooner for a claim in a queue: as
+/// soon as it has its turn.
 const EVENTUALLY: u64 = 60 * 60;
 
 impl Again {
@@ -39,7 +37,6 @@ impl Again {
     pub(crate) fn after(verdict: &Verdict, writes: &[Write], target: &Target, seen: &Seen) -> Self {
         let after_seconds = match verdict.code {
             _ if !writes.is_empty() => 0,
-            Code::RestoreQueued => IN_TURN,
             Code::ObjectsUnread
             | Code::LedgerUnread
             | Code::LedgerUninitialised

@@ -102,7 +102,12 @@ pub enum Marks {
 
 impl Verdict {
     /// The numbers of all rows.
-    pub const ROWS: RangeInclusive<u8> = 1..=39;
+    pub const ROWS: RangeInclusive<u8> = 1..=40;
+
+    /// Whether the backup is released.
+    pub(crate) fn starts_backup(&self) -> bool {
+        matches!(self.backup, Backup::Release(_))
+    }
 }
 
 /// Decides: the first row whose condition holds. Every combination of inputs has exactly one verdict.
@@ -381,12 +386,17 @@ impl Procedure<'_> {
         Verdict { applies_secret: true, marks: Some(Marks::Moved), ..withhold(17, Code::AcceptedByOperator) }
     }
 
-    /// Rows 20 to 28.
+    /// Rows 20 to 28, and 40.
     fn bound(&self) -> Verdict {
         if self.evidence.secret_is_other() {
             return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
-        self.with_restore_aside(self.bound_as_rendered())
+        let verdict = self.bound_as_rendered();
+        let verdict = match self.evidence.slot {
+            Slot::Queued(_) if verdict.starts_backup() => self.hold_bound(40, Code::BackupQueued),
+            Slot::Queued(_) | Slot::Free => verdict,
+        };
+        self.with_restore_aside(verdict)
     }
 
     /// Rows 21 to 28: the Secret points at the repository that settings say.

@@ -48,7 +48,7 @@ pub struct Evidence {
     pub repository: Repository,
     /// The claim's entry in the ledger.
     pub ledger: Ledger,
-    /// Whether the host may start another restore now.
+    /// Whether the claim has its turn, if a restore or its first backup is to start.
     pub slot: Slot,
 }
 
@@ -527,15 +527,16 @@ pub struct Memory {
     pub newest_at: Timestamp,
 }
 
-/// Whether the host may start another restore now. A host limits how many restores run at the same time.
+/// Whether the claim has its turn, if a restore or its first backup is to start. A host limits how many claims have
+/// theirs at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Slot {
-    /// The host may start another restore.
+    /// The claim has its turn, or need not wait for it.
     #[default]
     Free,
-    /// The restore must wait. The value is the number of restores that are ahead of it.
+    /// The claim must wait. The value is the number of claims that are ahead of it.
     Queued(u32),
 }
 

@@ -18,15 +18,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::again::Again;
+use crate::decision::decide;
 use crate::document::parse;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Slot};
 use crate::manifests::SecretManifest;
 use crate::observe::Observer;
 use crate::plan::Plan;
 use crate::plan_on;
 use crate::protection::Protection;
+use crate::queue::{Queue, Turn};
 use crate::reads::{Depth, Read};
 use crate::review::{Parts, Review, ReviewError, Shared, useless};
+use crate::role::Role;
 use crate::seen::Seen;
 use crate::settings::Gate;
 use crate::writes::{Scribe, Write};
@@ -46,6 +49,8 @@ pub struct HostPlan {
     /// The requests that the steps consist of, in order. A step that cannot be carried out on what was seen is left
     /// out, and so are those after it.
     pub writes: Vec<Write>,
+    /// The queue in which the claim has its turn until its next plan.
+    pub holds: Option<Queue>,
     /// When to plan again; `None` where the request is about no claim, or one without a name.
     pub again: Option<Again>,
 }
@@ -91,6 +96,7 @@ impl HostPlan {
         let rest = HostPart {
             evidence: self.evidence.as_ref().map(Cow::Borrowed),
             writes: self.writes.as_slice().into(),
+            holds: self.holds,
             again: self.again.as_ref().map(Cow::Borrowed),
         };
         let (mut plan, rest) = (self.plan.to_json(), serde_json::to_vec(&rest).unwrap_or_default());
@@ -110,6 +116,8 @@ pub struct HostPart<'a> {
     pub evidence: Option<Cow<'a, Evidence>>,
     /// The requests to make, in order. At the first that fails, the host stops, reads again and plans again.
     pub writes: Cow<'a, [Write]>,
+    /// The queue in which the claim has its turn until its next plan; null where it has none.
+    pub holds: Option<Queue>,
     /// When to plan again; null where the request is about no claim, or one without a name.
     pub again: Option<Cow<'a, Again>>,
 }
@@ -123,7 +131,15 @@ pub fn reads(inspection: &Inspection) -> Vec<Read> {
     let secret = eligibility.eligible().map(|it| SecretManifest::of(it, review.credentials.as_deref()));
     let evidence = observer.evidence();
     let asked = eligibility.map(|protection| SecretManifest::ask(secret.as_ref(), protection, Some(&evidence)));
-    observer.target.reads(Depth::of(&asked, &evidence), &evidence, seen)
+    let reads = observer.target.reads(Depth::of(&asked, &evidence, observer.is_recorded(&evidence)), &evidence, seen);
+    if !reads.is_empty() || seen.has(Role::Queue) {
+        return reads;
+    }
+    // Nothing else is left to read: whether the claim has to wait for its turn is clear now.
+    let in_turn = decide(&asked, Some(&evidence));
+    let queued = decide(&asked, Some(&Evidence { slot: Slot::Queued(1), ..evidence }));
+    let waits = Queue::of(&in_turn, &queued).zip(eligibility.eligible());
+    waits.map(|(queue, protection)| Read::turn(Turn::of(queue, protection))).into_iter().collect()
 }
 
 /// Makes the plan for a host that carries it out.
@@ -134,9 +150,10 @@ pub fn plan_for_host(inspection: &Inspection) -> HostPlan {
     let password = observer.as_ref().and_then(Observer::live_password);
     let plan = plan_on(review, Some(evidence.as_ref().unwrap_or(&Evidence::default())), password);
     let Some(Observer { target, .. }) = observer else {
-        return HostPlan { plan, evidence, writes: Vec::new(), again: None };
+        return HostPlan { plan, evidence, writes: Vec::new(), holds: None, again: None };
     };
     let writes = Scribe { target: &target, seen, manifests: plan.manifests.as_ref() }.writes(&plan.steps);
     let again = Some(Again::after(&plan.verdict, &writes, &target, seen));
-    HostPlan { plan, evidence, writes, again }
+    let holds = Queue::held(&plan.verdict, target.found(Role::Source, seen));
+    HostPlan { plan, evidence, writes, holds, again }
 }

@@ -57,6 +57,7 @@ mod plan_document;
 mod problem;
 mod protection;
 mod quantity;
+mod queue;
 mod reads;
 #[cfg(feature = "schema")]
 pub mod reference;
@@ -97,6 +98,7 @@ pub use plan_document::{
 };
 pub use problem::{Problem, keyed, nearest};
 pub use quantity::Quantity;
+pub use queue::{Queue, Turn};
 pub use reads::{Read, ReadTarget};
 pub use review::{Review, ReviewError, Shared};
 pub use role::Role;

@@ -37,6 +37,9 @@ pub const RELEASED: &str = ours!("released");
 pub const SPENT: &str = ours!("spent");
 /// On a claim: changed by the host, so that VolSync reconciles the claim again.
 pub const TOUCHED: &str = ours!("touched");
+/// On a claim, written by a person: a whole number. Of the claims that wait to be restored or backed up for the first
+/// time, those with a higher number come first; without the annotation it is 0.
+pub const PRIORITY: &str = ours!("priority");
 /// On a claim, written by a person: with `skip <reason>` the claim is not restored.
 pub const RESTORE: &str = ours!("restore");
 /// On a claim: the repository of another claim to restore from. Such a claim is rejected: this is not supported.
@@ -47,12 +50,13 @@ pub const RUN_AS_GROUP: &str = ours!("run-as-group");
 pub const RUN_AS_USER: &str = ours!("run-as-user");
 
 /// The policy's annotations that a claim may have. Any other that begins with [`PREFIX`] counts as a mistake.
-pub const ON_CLAIMS: [&str; 12] = [
+pub const ON_CLAIMS: [&str; 13] = [
     ACCEPT,
     ATTENTION,
     CLAIM_UID,
     FS_GROUP,
     MOVER_SERVICE_ACCOUNT,
+    PRIORITY,
     RELEASED,
     RESTORE,
     RESTORE_FROM,

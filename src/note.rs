@@ -118,7 +118,7 @@ impl Note {
                 | Code::RestoredOlder,
                 ..,
             ) => History::of(evidence).doubt().map(|doubt| Note::InDoubt(doubt.code())),
-            (Code::RestoreQueued, _, _, _) => match evidence.slot {
+            (Code::RestoreQueued | Code::BackupQueued, _, _, _) => match evidence.slot {
                 Slot::Queued(ahead) => Some(Note::Queued(ahead)),
                 Slot::Free => None,
             },
@@ -198,7 +198,7 @@ impl fmt::Display for Note {
             Note::RestoreFails(failures, cause) => {
                 write!(f, "the restore failed {failures} times: {}", cause.sentence())
             }
-            Note::Queued(ahead) => write!(f, "restores ahead of this one: {ahead}"),
+            Note::Queued(ahead) => write!(f, "claims ahead of this one: {ahead}"),
             Note::PasswordKept => f.write_str(
                 "the Secret keeps its RESTIC_PASSWORD, which differs from that of the base credentials; to change the \
                  password of a repository, run `restic key add` first",

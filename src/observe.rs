@@ -60,7 +60,7 @@ impl<'a> Observer<'a> {
             populator: self.populator(),
             repository: Repository::default(),
             ledger: self.ledger(),
-            slot: self.seen.restores_ahead().map_or(Slot::Free, Slot::Queued),
+            slot: self.seen.ahead().map_or(Slot::Free, Slot::Queued),
             claim,
             restore,
             backup,

@@ -40,6 +40,8 @@ pub(crate) struct Protection<'a> {
     pub backup: Classes,
     pub security_context: Option<SecurityContext>,
     pub service_account: Option<String>,
+    /// Which claims come first in a queue: those with a higher number.
+    pub priority: i32,
     pub labels: VecMap<String, String>,
     pub annotations: VecMap<String, String>,
 }
@@ -168,6 +170,7 @@ impl<'a> Protection<'a> {
             },
             security_context: security_context(claim, settings)?,
             service_account: service_account(claim, settings)?,
+            priority: priority(claim)?,
             labels,
             annotations,
             names,
@@ -346,6 +349,11 @@ fn service_account(claim: &Claim, settings: &Settings) -> Result<Option<String>,
         Some(name) if names::is_subdomain(name) => Ok(Some(name.to_owned())),
         Some(_) => Err(wrong_annotation(names::MOVER_SERVICE_ACCOUNT, "is not a valid name of a service account")),
     }
+}
+
+fn priority(claim: &Claim) -> Result<i32, Problem> {
+    let number = claim.annotation(names::PRIORITY).map_or(Ok(0), str::parse);
+    number.map_err(|_| wrong_annotation(names::PRIORITY, "expected a whole number, such as `10` or `-10`"))
 }
 
 fn wrong_annotation(key: &str, message: &str) -> Problem {

@@ -16,11 +16,12 @@ use crate::address::{ObjectRef, StoreRef};
 use crate::ask::Ask;
 use crate::document::at;
 use crate::eligibility::Eligibility;
-use crate::evidence::{DataSource, Evidence, Phase};
+use crate::evidence::{DataSource, Evidence, Phase, RestoreEvidence};
 use crate::mover::restic::layout;
 use crate::observe::TWICE_APART;
 use crate::observe::objects::{failures, is_ours};
 use crate::part::Part;
+use crate::queue::Turn;
 use crate::role::Role;
 use crate::seen::{Found, Seen};
 use crate::settings::RestoreMode;
@@ -58,6 +59,9 @@ pub enum ReadTarget {
     Listing(StoreRef),
     /// An object of the store.
     Bytes(StoreRef),
+    /// How many claims are ahead of this one in a queue. If none is, the claim has its turn from then on, until a plan
+    /// whose `holds` does not name the queue.
+    Turn(Turn),
 }
 
 /// How much of a claim must be read.
@@ -69,27 +73,44 @@ pub(crate) enum Depth {
     Backup,
     /// All objects of the cluster, but nothing of the store.
     Objects,
+    /// All objects of the cluster, and the ledger.
+    Ledger,
     /// Everything.
     Store,
 }
 
 impl Depth {
-    /// How much of a claim must be read, by what the request asks for and by the evidence so far.
-    pub(crate) fn of(asked: &Eligibility<Ask>, evidence: &Evidence) -> Self {
+    /// How much of a claim must be read, by what the request asks for and by the evidence so far. `is_recorded` is
+    /// [`Observer::is_recorded`](crate::observe::Observer::is_recorded).
+    pub(crate) fn of(asked: &Eligibility<Ask>, evidence: &Evidence, is_recorded: bool) -> Self {
         let ask = match asked {
             Eligibility::Unselected(_) => return Depth::Leftovers,
             Eligibility::Terminating | Eligibility::Refused(_) | Eligibility::Unnamed => return Depth::Backup,
             Eligibility::Eligible(ask) => ask,
         };
-        let matters = |phase, source| match phase {
-            Phase::Bound => true,
-            Phase::Pending => source == DataSource::Ours || ask.mode == RestoreMode::Side,
-            Phase::Lost => false,
+        // Whatever the store says, a restore that runs is waited for. Its locks matter once it has failed.
+        let is_restoring =
+            matches!(&evidence.restore, Some(RestoreEvidence::Running(running)) if running.failures == 0);
+        let matters = |phase, source| match (phase, source) {
+            (Phase::Bound, _) => true,
+            (Phase::Pending, DataSource::Ours) => !is_restoring,
+            (Phase::Pending, DataSource::None | DataSource::Foreign) => ask.mode == RestoreMode::Side,
+            (Phase::Lost, _) => false,
         };
         match &evidence.claim {
-            Some(claim) if ask.has_credentials && matters(claim.phase, claim.data_source) => Depth::Store,
+            Some(claim) if ask.has_credentials && matters(claim.phase, claim.data_source) => {
+                // What a person accepted counts only for what is in the repository.
+                if is_recorded && ask.accepted.is_empty() { Depth::Ledger } else { Depth::Store }
+            }
             Some(_) | None => Depth::Objects,
         }
+    }
+}
+
+impl Read {
+    /// Asks whether a claim has its turn.
+    pub(crate) fn turn(turn: Turn) -> Self {
+        Read { role: Role::Queue, target: ReadTarget::Turn(turn), after_seconds: None, fields: Vec::new() }
     }
 }
 
@@ -147,8 +168,15 @@ impl Target {
         let is_read = |role: &Role| seen.has(*role) || self.object(*role, seen).is_none();
         if roles.iter().all(is_read) && roles.iter().skip(CLAIM.len() + 1).copied().filter_map(found).all(is_ours) {
             roles.extend(self.wanted_of_restore(seen));
-            if depth == Depth::Store {
-                roles.extend(self.wanted_of_store(seen));
+            match depth {
+                Depth::Store => {
+                    let ledger = self.wanted_of_ledger(seen);
+                    let is_read = ledger.iter().all(|role| seen.has(*role));
+                    roles.extend(ledger);
+                    roles.extend(is_read.then(|| self.wanted_of_repository(seen)).into_iter().flatten());
+                }
+                Depth::Ledger => roles.extend(self.wanted_of_ledger(seen)),
+                Depth::Leftovers | Depth::Backup | Depth::Objects => {}
             }
         }
         roles
@@ -165,11 +193,14 @@ impl Target {
         [Role::DestinationJob].into_iter().chain(log).collect()
     }
 
-    /// The ledger, and the parts of the repository that exist.
-    fn wanted_of_store(&self, seen: &Seen) -> Vec<Role> {
-        let mut roles = vec![Role::Marker, Role::Entry];
-        roles.extend([Role::LiveMarker, Role::LiveEntry].into_iter().filter(|role| self.key(*role, seen).is_ok()));
-        roles.push(Role::Repository);
+    fn wanted_of_ledger(&self, seen: &Seen) -> Vec<Role> {
+        let roles = [Role::Marker, Role::Entry, Role::LiveMarker, Role::LiveEntry];
+        roles.into_iter().filter(|role| self.key(*role, seen).is_ok()).collect()
+    }
+
+    /// The parts of the repository that exist.
+    fn wanted_of_repository(&self, seen: &Seen) -> Vec<Role> {
+        let mut roles = vec![Role::Repository];
         let Ok(StoreRef { key, .. }) = self.key(Role::Repository, seen) else { return roles };
         let Found::Is(listing) = seen.listing(Role::Repository, &key) else { return roles };
         if listing.is_empty() {

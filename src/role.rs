@@ -73,6 +73,8 @@ roles! {
     /// The ReplicationSource once more, after the snapshots: only where somebody else may have written the newest one
     /// under the claim's own ledger entry.
     SourceAgain = "sourceAgain";
+    /// How many claims are ahead in a queue: only where a restore or a first backup is to start.
+    Queue = "queue";
 }
 
 impl Role {
@@ -109,7 +111,8 @@ impl Role {
             | Role::RepositoryAgain
             | Role::Config
             | Role::Snapshots
-            | Role::Locks => &[],
+            | Role::Locks
+            | Role::Queue => &[],
         }
     }
 }

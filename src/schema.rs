@@ -39,8 +39,7 @@ struct InspectionDocument {
     credentials: Option<Map<String, Value>>,
     /// The settings that an administrator makes once for all claims.
     settings: Option<Settings>,
-    /// The answer to each read, by its role. A role that is left out was not read. With the additional key `queue` the
-    /// host says how many restores are ahead of this claim's.
+    /// The answer to each read, by its role. A role that is left out was not read.
     seen: Option<BTreeMap<String, AnswerDocument>>,
 }
 
@@ -70,7 +69,7 @@ struct AnswerDocument {
     etag: Option<String>,
     /// The `Date` header of the store's response, unchanged.
     date: Option<String>,
-    /// For `queue` only: the number of restores that are ahead of this claim's.
+    /// For `queue` only: the number of claims that are ahead of this one. With 0 it has its turn.
     ahead: Option<u32>,
 }
 

@@ -12,9 +12,6 @@ use crate::evidence::{Failure, Timestamp};
 use crate::problem::{Problem, keyed, known_key};
 use crate::role::Role;
 
-/// The key beside the roles with which a host says how many restores are ahead of the claim's: `{"ahead": 3}`.
-const QUEUE: &str = "queue";
-
 /// The answers that a host received, by role. What is left out was not read.
 ///
 /// Each answer is a JSON object of one of these forms:
@@ -25,11 +22,11 @@ const QUEUE: &str = "queue";
 /// | an object | `{"object": {…}}` as the API server gave it, or `{"absent": true}` |
 /// | a log | `{"log": "…"}` with the end of the log, or `{"absent": true}` |
 /// | a listing | `{"listing": [{"key", "lastModified"}, …], "prefixes": ["…"], "date": "…"}` |
+/// | a queue | `{"ahead": 3}`, or `{"ahead": 0}` where the claim has its turn |
 /// | bytes | `{"bytes": "<base64>", "etag": "…", "date": "…"}`, or `{"absent": true, "date": "…"}` |
 ///
 /// `date` is the `Date` header of the store's answer, or the same in RFC 3339. A value in `data` of a Secret may be
-/// null, and so may `data`: the value was removed and is not known. A host that limits how many claims are restored at
-/// the same time says under `queue` how many are ahead of this one: `{"ahead": 3}`.
+/// null, and so may `data`: the value was removed and is not known.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Map<String, Value>);
 
@@ -70,7 +67,7 @@ impl Seen {
     /// counts as unread.
     pub(crate) fn from_value(document: Value) -> Result<Seen, Problem> {
         let Value::Object(answers) = document else { return Err(Problem::new("seen", "expected an object")) };
-        let names: Vec<&str> = Role::ALL.map(Role::as_str).into_iter().chain([QUEUE]).collect();
+        let names = Role::ALL.map(Role::as_str);
         for (role, answer) in &answers {
             if !names.contains(&role.as_str()) {
                 return Err(Problem::new(keyed("seen", role), "unknown role").hint(known_key(role, &names)));
@@ -108,9 +105,9 @@ impl Seen {
         Listing::of(self.0.get(role.as_str()), prefix)
     }
 
-    /// The number of restores that are ahead of this one; `None` where the host may start another restore.
-    pub(crate) fn restores_ahead(&self) -> Option<u32> {
-        let ahead = self.0.get(QUEUE)?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    /// The number of claims that are ahead in the queue; `None` where the claim has its turn, or need not wait.
+    pub(crate) fn ahead(&self) -> Option<u32> {
+        let ahead = self.0.get(Role::Queue.as_str())?.get("ahead").and_then(Value::as_u64).unwrap_or(u64::MAX);
         (ahead > 0).then(|| u32::try_from(ahead).unwrap_or(u32::MAX))
     }
 }

@@ -195,12 +195,15 @@ pub(crate) struct RemoteReference {
 }
 
 /// How a claim is restored.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema, Serialize))]
 pub(crate) struct RestoreSettings {
     /// Where the data is restored to.
     pub mode: RestoreMode,
+    /// How many claims the host restores at the same time, at least 1. The others wait in the order of their annotation
+    /// `volsync-policy.io/priority`.
+    pub max_concurrent: u32,
     /// The ReplicationDestination's `copyMethod`: `Snapshot`, which `mode: populate` requires, or `Direct`.
     pub copy_method: CopyMethod,
     /// The storage class of the volume that the mover restores into; the claim's own where absent. A template.
@@ -256,6 +259,9 @@ pub(crate) struct BackupSettings {
     pub volume_snapshot_class_name: Option<Template>,
     /// Which snapshots restic keeps after each backup.
     pub retain: Retain,
+    /// How many claims run their first backup at the same time, at least 1. VolSync starts it at once, whatever the
+    /// schedule. The others wait in the order of their annotation `volsync-policy.io/priority`.
+    pub max_concurrent_first: u32,
 }
 
 /// VolSync's `copyMethod`: how data passes between a volume and the mover.
@@ -439,6 +445,23 @@ impl Default for NameSettings {
     }
 }
 
+impl Default for RestoreSettings {
+    fn default() -> Self {
+        RestoreSettings {
+            mode: RestoreMode::default(),
+            max_concurrent: CONCURRENT,
+            copy_method: CopyMethod::default(),
+            storage_class_name: None,
+            volume_snapshot_class_name: None,
+            access_modes: None,
+            cache_capacity: None,
+            cache_storage_class_name: None,
+            cache_access_modes: None,
+            clear_dead_locks: false,
+        }
+    }
+}
+
 impl Default for BackupSettings {
     fn default() -> Self {
         BackupSettings {
@@ -450,9 +473,14 @@ impl Default for BackupSettings {
             storage_class_name: None,
             volume_snapshot_class_name: None,
             retain: Retain { hourly: Some(24), daily: Some(7), ..Retain::default() },
+            max_concurrent_first: CONCURRENT,
         }
     }
 }
+
+/// How many claims have their turn in a queue at the same time. Few enough for a small cluster: each keeps one mover
+/// pod, and the volumes that it writes to, busy.
+const CONCURRENT: u32 = 8;
 
 /// The API groups of database operators that own the claims of their clusters.
 const DATABASE_OPERATORS: [&str; 11] = [

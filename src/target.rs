@@ -96,7 +96,8 @@ impl Target {
             | Role::RepositoryAgain
             | Role::Config
             | Role::Snapshots
-            | Role::Locks => None,
+            | Role::Locks
+            | Role::Queue => None,
         }
     }
 

@@ -164,6 +164,22 @@ impl Observer<'_> {
         (!named.contains(&Some(newest)) && !is_copy).then_some(suspicion)
     }
 
+    /// Whether the claim's newest backup is recorded, by its entry and its release record, so that the repository need
+    /// not be read before the next one. Another host takes over the entry before it writes to the repository; what
+    /// anything else writes there is found with the next backup.
+    pub(crate) fn is_recorded(&self, evidence: &Evidence) -> bool {
+        let is_saved = |newest: &Digest| self.saved().is_some_and(|id| newest.as_str().starts_with(id.as_str()));
+        let remembers = |newest: &Digest| {
+            let own = Own::of(evidence).filter(Own::is_of_the_place);
+            own.and_then(|own| own.entry().memory.as_ref()).is_some_and(|memory| memory.newest_key == *newest)
+        };
+        evidence.secret_is_as_rendered()
+            && evidence.release().is_some_and(|record| {
+                let is_marked = record.overtaken || record.elsewhere || record.moved;
+                !is_marked && record.newest.as_ref().is_some_and(|newest| is_saved(newest) && remembers(newest))
+            })
+    }
+
     fn listing(&self, role: Role) -> Result<seen::Listing<'_>, Failure> {
         let place = self.target.key(role, self.seen)?;
         match self.seen.listing(role, &place.key) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::guest::OPERATIONS;
-use crate::{HostPart, HostPlan, Inspection, Part, PlanDocument, Role, Step, plan_for_host};
+use crate::{HostPart, HostPlan, Inspection, Part, PlanDocument, Queue, Role, Step, Verb, plan_for_host};
 
 const DATE: &str = "Tue, 24 Nov 2026 10:00:00 GMT";
 const LATER: &str = "Tue, 24 Nov 2026 10:00:30 GMT";
@@ -197,7 +197,8 @@ fn reads_of(inspection: &Value) -> Vec<(String, String)> {
     let reads: Value = serde_json::from_slice(&reads(inspection.to_string().as_bytes()).unwrap()).unwrap();
     let of = |read: &Value| {
         let object = read.get("object").or(read.get("log")).map(|it| it["name"].clone());
-        let at = object.or(read.get("listing").or(read.get("bytes")).map(|it| it["key"].clone()));
+        let key = || read.get("listing").or(read.get("bytes")).map(|it| it["key"].clone());
+        let at = object.or_else(key).or(read.get("turn").map(|it| it["queue"].clone()));
         (read["role"].as_str().unwrap().to_owned(), at.unwrap().as_str().unwrap().to_owned())
     };
     reads.as_array().unwrap().iter().map(of).collect()
@@ -256,6 +257,7 @@ fn what_is_read_names_what_is_read_next() {
         "repository",
         "config",
         "repositoryAgain",
+        "queue",
     ];
     assert_eq!(asked(&fresh()), order);
     let order = [
@@ -274,14 +276,82 @@ fn what_is_read_names_what_is_read_next() {
         "config",
         "snapshots",
         "locks",
+        "queue",
     ];
     assert_eq!(asked(&restored()), order);
-    let of_store = |seen: &Value| {
-        let unread = changed(seen, json!({"marker": null, "entry": null, "repository": null}));
-        reads(&unread).into_iter().map(|(_, key)| key).collect::<Vec<_>>()
+    let keys = |seen: &Value| reads(seen).into_iter().map(|(_, key)| key).collect::<Vec<_>>();
+    let unread = changed(&fresh(), json!({"marker": null, "entry": null, "repository": null}));
+    let ledger = ["here/.volsync-policy/store.json", "here/.volsync-policy/entries/shop/data.json"];
+    assert_eq!(keys(&unread), ledger);
+    assert_eq!(keys(&changed(&fresh(), json!({"repository": null}))), ["here/shop/data/"]);
+}
+
+#[test]
+fn a_repository_whose_newest_backup_is_recorded_is_not_read() {
+    let mut record: Value = serde_json::from_str(RECORD).unwrap();
+    record["newest"] = json!(SNAPSHOT);
+    let released_with = |record: &Value| {
+        let record = json!({"metadata": {"annotations": {"volsync-policy.io/released": record.to_string()}}});
+        changed(&released(), json!({"claim": {"object": record.clone()}, "source": {"object": record}}))
     };
-    let keys = ["here/.volsync-policy/store.json", "here/.volsync-policy/entries/shop/data.json", "here/shop/data/"];
-    assert_eq!(of_store(&fresh()), keys);
+    let first = plan_for_host(&Inspection::from_json(inspection(&restored()).to_string().as_bytes()).unwrap());
+    let entry = first.writes.iter().find_map(|write| match &write.verb {
+        Verb::Put(put) => Some(json!({"absent": null, "bytes": base64(&put.text), "etag": "e", "date": DATE})),
+        _ => None,
+    });
+    let recorded = changed(&released_with(&record), json!({ "entry": entry.unwrap() }));
+    let reads_repository = |seen: &Value| asked(seen).contains(&"repository".to_owned());
+    assert!(!reads_repository(&recorded) && asked(&recorded).contains(&"entry".to_owned()));
+    let unread = ["repository", "config", "snapshots", "locks"].map(|role| (role.to_owned(), Value::Null));
+    let plan = planned(&changed(&recorded, Value::Object(unread.into_iter().collect())));
+    assert_eq!((plan.plan.verdict.code.as_str(), plan.plan.notes.len()), ("Released", 0));
+
+    // The next backup, a mark, another writer's entry, and an accepted hold are each a reason to look.
+    let log = json!({"latestMoverStatus": {"logs": "snapshot 00000000 saved\nRestic completed in 3s"}});
+    assert!(reads_repository(&changed(&recorded, json!({"source": {"object": {"status": log}}}))));
+    record["overtaken"] = json!(true);
+    assert!(reads_repository(&changed(&released_with(&record), json!({"entry": recorded["entry"]}))));
+    assert!(reads_repository(&changed(&recorded, json!({"entry": {"absent": true, "bytes": null}}))));
+    let accepted = json!({"volsync-policy.io/accept": "64af66e3 looked at it"});
+    let accepted = json!({"claim": {"object": {"metadata": {"annotations": accepted}}}});
+    assert!(reads_repository(&changed(&recorded, accepted)));
+}
+
+#[test]
+fn a_claim_waits_for_its_turn_and_keeps_it_until_its_mover_is_done() {
+    let turn = |seen: &Value, settings: Value| {
+        let mut inspection = inspection(seen);
+        inspection["settings"] = changed(&inspection["settings"], settings);
+        inspection["request"]["metadata"]["annotations"] = json!({"volsync-policy.io/priority": "7"});
+        let (_, reads) = OPERATIONS.iter().find(|(name, _)| *name == "reads").unwrap();
+        serde_json::from_slice::<Value>(&reads(inspection.to_string().as_bytes()).unwrap()).unwrap()
+    };
+    let of = |queue, limit| {
+        json!([{"role": "queue", "turn": {"queue": queue, "limit": limit, "priority": 7,
+                                                             "since": "2026-11-24T09:00:00Z"}}])
+    };
+    assert_eq!(turn(&backed_up(), json!({})), of("restores", 8));
+    assert_eq!(turn(&restored(), json!({"backup": {"maxConcurrentFirst": 2}})), of("backups", 2));
+    let read = changed(&released(), json!({"destinationJob": {"absent": true}}));
+    assert_eq!(reads(&read), [], "a backup that was released needs no turn");
+    assert_eq!(reads(&restoring()), [], "a restore that runs needs no turn");
+
+    let ahead = |seen: &Value, ahead: u32| changed(seen, json!({"queue": {"ahead": ahead}}));
+    assert_eq!(code(&ahead(&backed_up(), 1)), "RestoreQueued");
+    assert_eq!(code(&ahead(&backed_up(), 0)), "RestoreFromBackup");
+    assert_eq!(code(&changed(&backed_up(), json!({"queue": {"failed": "timeout"}}))), "RestoreQueued");
+    assert_eq!(code(&ahead(&restored(), 1)), "BackupQueued");
+
+    let holds = |seen: &Value| planned(seen).holds;
+    assert_eq!(holds(&ahead(&backed_up(), 1)), None);
+    assert_eq!(holds(&ahead(&backed_up(), 0)), Some(Queue::Restores));
+    assert_eq!(holds(&restoring()), Some(Queue::Restores));
+    let failing = json!({"destinationJob": {"object": {"status": {"failed": 3}}}});
+    assert_eq!(holds(&changed(&restoring(), failing)), None, "a restore that fails does not stop all others");
+    assert_eq!(holds(&ahead(&restored(), 0)), Some(Queue::Backups));
+    assert_eq!(holds(&released()), Some(Queue::Backups), "no backup has succeeded yet");
+    let synced = json!({"source": {"object": {"status": {"lastSyncTime": "2026-11-24T08:30:00Z"}}}});
+    assert_eq!(holds(&changed(&released(), synced)), None);
 }
 
 #[test]
@@ -304,7 +374,8 @@ fn what_a_cheaper_read_made_needless_is_not_read() {
     let terminating = changed(&fresh(), json!({"claim": {"object": {"metadata": {"deletionTimestamp": DATE}}}}));
     assert_eq!(asked(&terminating), ["cluster", "namespace", "claim", "source"]);
     let failed = changed(&restoring(), json!({"destinationJob": {"object": {"status": {"failed": 0}}}}));
-    assert!(!asked(&failed).contains(&"destinationLog".to_owned()), "nothing failed, so there is nothing to read");
+    let with_job = objects.into_iter().chain(["destinationJob"]).collect::<Vec<_>>();
+    assert_eq!(asked(&failed), with_job, "nothing failed, so a restore is waited for, whatever the store holds");
     assert!(asked(&restoring()).contains(&"destinationLog".to_owned()));
 }
 

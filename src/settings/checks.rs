@@ -97,6 +97,7 @@ impl Settings {
             let message = "VolSync cannot restore by clone: the restore would never finish";
             found.push(Problem::new("settings.restore.copyMethod", message).hint("write `Snapshot`"));
         }
+        found.extend((self.restore.max_concurrent == 0).then(|| never_runs("settings.restore.maxConcurrent")));
         self.check_populates("settings.restore.copyMethod", Some(self.restore.mode), found);
         for (name, class) in &self.storage_classes {
             let path = keyed("settings.storageClasses", name);
@@ -134,6 +135,11 @@ impl Settings {
     }
 }
 
+/// The problem of a limit that is zero.
+fn never_runs(path: &str) -> Problem {
+    Problem::new(path, "with 0, no claim would ever have its turn").hint("write 1 or more")
+}
+
 impl BackupSettings {
     fn check(&self, found: &mut Vec<Problem>) {
         if self.prune_interval_days == 0 {
@@ -141,6 +147,7 @@ impl BackupSettings {
             found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
         }
         found.extend(self.retain.problem("settings.backup.retain"));
+        found.extend((self.max_concurrent_first == 0).then(|| never_runs("settings.backup.maxConcurrentFirst")));
     }
 }
 

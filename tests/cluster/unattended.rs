@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use volsync_policy::names::ATTENTION;
+use volsync_policy::names::{ATTENTION, PRIORITY};
 use volsync_policy_cluster::{says, text};
 
 use crate::admission::kubectl_does;
@@ -20,6 +20,7 @@ tests![
     a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold,
     a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data,
     an_object_of_somebody_else_is_never_touched,
+    claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so,
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
 ];
 
@@ -77,6 +78,59 @@ fn a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back(world:
     app.until("StartedFresh")?;
     app.namespace.run(CLAIM, "echo good > file")?;
     app.is_backed_up("file")
+}
+
+/// VolSync would start the movers of all claims at once.
+fn claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so(
+    world: &World,
+) -> anyhow::Result<()> {
+    let world = &World::without_host(&world.store)?;
+    host::install(world)?;
+    let mut settings = host::settings();
+    settings["restore"] = json!({"maxConcurrent": 1});
+    settings["backup"] = json!({"maxConcurrentFirst": 1});
+    world.namespace(host::NAMESPACE)?.apply(&host::config_map(&settings))?;
+    let host = host::start(world, "host", 8099)?;
+    let is_ready = || Ok(host::metrics(world, 8099)?.contains("\nvolsync_policy_leader 1\n").then_some(()));
+    world.cluster.until("the host to lead", is_ready)?;
+    let namespace = world.namespace("storm")?;
+    let create = |name: &str, labels: Value, priority: &str| {
+        namespace.create(&json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name, "labels": labels, "annotations": {PRIORITY: priority}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
+        }))
+    };
+    // These volumes are older than their labels, so they are not restored.
+    for name in ["old", "older"] {
+        create(name, json!({}), "0")?;
+        bound(&namespace, name)?;
+    }
+    for (name, priority) in [("one", "0"), ("other", "0"), ("urgent", "10")] {
+        create(name, json!({"backup": "hourly"}), priority)?;
+    }
+    for name in ["old", "older"] {
+        let label = json!({"metadata": {"labels": {"backup": "hourly"}}});
+        namespace.patch("PersistentVolumeClaim", name, label)?;
+    }
+    let restored = ["one", "other", "urgent"];
+    let in_order = |kind, suffix, claims: &[&str]| {
+        let mut movers = Vec::new();
+        for claim in claims {
+            let is_done = |mover: &Value| mover.pointer("/status/lastSyncTime").is_some();
+            let mover = namespace.wait(kind, &format!("{claim}-{suffix}"), "the end of its mover", is_done);
+            let mover = mover.with_context(|| host.log().unwrap_or_default())?;
+            let time = |at: &str| text(&mover, at).to_owned();
+            movers.push((time("/metadata/creationTimestamp"), time("/status/lastSyncTime"), claim.to_string()));
+        }
+        movers.sort();
+        let is_in_order = movers.iter().zip(movers.iter().skip(1)).all(|((_, end, _), (begin, ..))| end <= begin);
+        ensure!(is_in_order, "{movers:?}\n{}", host.log()?);
+        Ok(movers.pop().map(|(.., claim)| claim))
+    };
+    let last = in_order("ReplicationDestination", "restore", &restored)?;
+    ensure!(last.is_some_and(|last| last != "urgent"), "{}", host.log()?);
+    in_order("ReplicationSource", "backup", &[&restored[..], &["old", "older"]].concat()).map(drop)
 }
 
 fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world: &World) -> anyhow::Result<()> {

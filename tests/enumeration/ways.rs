@@ -102,7 +102,7 @@ impl Way {
                 _ => evidence.restore = Some(RestoreEvidence::Absent),
             },
             Code::Restoring | Code::RestoreFailing => self.finish_restore(Expectation::Data),
-            Code::RestoreQueued => evidence.slot = Slot::Free,
+            Code::RestoreQueued | Code::BackupQueued => evidence.slot = Slot::Free,
             // The host has done everything.
             _ => {}
         }

@@ -175,6 +175,8 @@ impl Dump {
                     // A dump is one look.
                     ReadTarget::Object(_) if read.role == Role::SourceAgain => Ok(json!({"failed": "notTried"})),
                     ReadTarget::Object(object) => self.object(object),
+                    // A dump says nothing about other claims.
+                    ReadTarget::Turn(_) => Ok(json!({"ahead": 0})),
                     ReadTarget::Log(job) => Err(Missing::Log(job.clone())),
                     ReadTarget::Listing(place) | ReadTarget::Bytes(place) => bucket(place, base.as_ref(), &seen)
                         .ok_or(Missing::OtherStore)

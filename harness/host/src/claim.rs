@@ -6,7 +6,7 @@ use kube::core::{DynamicObject, PartialObjectMeta};
 use volsync_policy::ObjectRef;
 
 /// The namespace and the name of a claim.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClaimKey {
     pub(crate) namespace: String,
     pub(crate) name: String,

@@ -22,12 +22,13 @@ use volsync_policy::names::{CREATED_BY, MANAGED_BY, MANAGER, VOLSYNC_VERSION};
 
 use crate::api::{Refusal, resource};
 use crate::claim::ClaimKey;
-use crate::policy::{Policy, Standing};
+use crate::policy::{Policy, Standing as Policies};
+use crate::queues::Standing;
 use crate::round::{Done, Failed, Round};
 use crate::told::Teller;
 
-/// How many rounds run at the same time. A round mostly waits.
-const CONCURRENT: usize = 32;
+/// How many rounds may have begun. Most of them wait: for an answer, or for the time between two listings.
+const BEGUN: usize = 256;
 
 /// The shortest and the longest pause after a round that failed.
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
@@ -39,7 +40,7 @@ const CONFLICT: Duration = Duration::from_millis(200);
 pub(crate) struct Controller {
     pub(crate) round: Arc<Round>,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) policies: watch::Receiver<Standing>,
+    pub(crate) policies: watch::Receiver<Policies>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
     /// True once all objects have been listed.
@@ -96,8 +97,10 @@ impl Controller {
         let mut changes = stream::select_all(watches);
         let mut rounds = FuturesUnordered::<Running>::new();
         let mut running = HashSet::new();
+        self.round.queues.set_listed(false);
+        self.round.queues.restart([]);
         loop {
-            let may_run = *self.leads.borrow() && running.len() < CONCURRENT;
+            let may_run = *self.leads.borrow() && running.len() < BEGUN;
             let can_run = |claim: &ClaimKey| may_run && !running.contains(claim);
             tokio::select! {
                 Some(claim) = async { scheduled.as_mut().hold_unless(can_run).next().await } => {
@@ -108,14 +111,20 @@ impl Controller {
                 }
                 Some((claim, result)) = rounds.next() => {
                     running.remove(&claim);
+                    let next = self.round.queues.settle(&claim, &Standing::of(&result));
+                    next.into_iter().for_each(|claim| claims.plan(claim, Duration::ZERO));
                     claims.planned(claim, result);
                 }
                 Some(change) = changes.next() => match change {
                     Change::Listed => {
                         unlisted = unlisted.saturating_sub(1);
                         self.is_ready.send_replace(unlisted == 0);
+                        self.round.queues.set_listed(unlisted == 0);
                     }
-                    Change::Object(object, claim) => claims.changed(&object, claim),
+                    Change::Object(object, claim) => {
+                        claim.iter().for_each(|claim| self.round.queues.listed(claim));
+                        claims.changed(&object, claim);
+                    }
                 },
                 changed = self.policies.changed() => {
                     let is_same = |policy: &Arc<Policy>| policy.label() == label;
@@ -130,6 +139,7 @@ impl Controller {
                         rounds.clear();
                         running.clear();
                     }
+                    self.round.queues.restart(claims.known.iter().cloned());
                     claims.all();
                 }
                 _ = self.stop.changed() => break,
@@ -147,7 +157,7 @@ impl Controller {
         let of_volsync = format!("{CREATED_BY}=volsync");
         let watch = |version: &str, kind: &'static str, labels: &str, is_selected: bool| {
             let objects =
-                Api::<PartialObjectMeta<DynamicObject>>::all_with(self.round.api.client(), &resource(version, kind));
+                Api::<PartialObjectMeta<DynamicObject>>::all_with(self.round.client(), &resource(version, kind));
             let events = watcher::watcher(objects, watcher::Config::default().labels(labels)).default_backoff();
             events.filter_map(move |event| ready(change(kind, is_selected, event))).boxed()
         };

@@ -28,6 +28,7 @@ mod metrics;
 mod policy;
 mod probe;
 mod probes;
+mod queues;
 mod round;
 mod store;
 mod told;
@@ -125,7 +126,7 @@ async fn host(options: Options) -> anyhow::Result<()> {
         name: lease,
     };
     tokio::spawn(config::run(client, engine, sources, policies, metrics.clone(), teller.clone()));
-    let round = Round { api: api.clone(), stores: Stores::new(metrics.clone())?, metrics: metrics.clone() };
+    let round = Round::new(api.clone(), Stores::new(metrics.clone())?, metrics.clone());
     let (round, stop_of_controller) = (Arc::new(round), stopped.clone());
     let controller =
         Controller { round, teller, policies: policy, leads: is_leader, stop: stop_of_controller, is_ready };

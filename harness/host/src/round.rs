@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use volsync_policy::evidence::Failure;
 use volsync_policy::names::ATTENTION;
 use volsync_policy::{
-    Again, Application, Copy, Creation, Deletion, ObjectRef, Part, Patch, PlanDocument, Put, Read, ReadTarget, Role,
-    StoreRef, Through, Verb, VerdictDocument, Write,
+    Again, Application, Copy, Creation, Deletion, ObjectRef, Part, Patch, PlanDocument, Put, Queue, Read, ReadTarget,
+    Role, StoreRef, Through, Verb, VerdictDocument, Write,
 };
 use volsync_policy_engine::CallError;
 
@@ -19,16 +21,22 @@ use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
 use crate::metrics::Metrics;
 use crate::policy::{Planned, Policy, Seen};
+use crate::queues::Queues;
 use crate::store::{Bucket, Stores, Written, answer};
 
 /// How many bytes of a log are read, from its end.
 const LOG: usize = 1024;
 
+/// How many rounds read, plan or write at the same time. More may have begun: those that wait between two listings.
+const CONCURRENT: usize = 32;
+
 /// What rounds read from and write to.
 pub(crate) struct Round {
-    pub(crate) api: ApiServer,
-    pub(crate) stores: Stores,
+    api: ApiServer,
+    stores: Stores,
     pub(crate) metrics: Metrics,
+    pub(crate) queues: Queues,
+    permits: Semaphore,
 }
 
 /// The result of a round.
@@ -39,6 +47,10 @@ pub(crate) struct Done {
     pub(crate) verdict: VerdictDocument<'static>,
     /// What the claim's annotation [`ATTENTION`] says.
     pub(crate) attention: Option<String>,
+    /// Whether the claim asked for its turn in a queue.
+    pub(crate) has_asked: bool,
+    /// The queue in which the claim has its turn.
+    pub(crate) holds: Option<Queue>,
     /// When to plan again; `None` if nothing is left to do for the claim.
     pub(crate) again: Option<Again>,
     /// The names of the steps that were carried out.
@@ -57,15 +69,24 @@ pub(crate) enum Failed {
 }
 
 impl Round {
+    pub(crate) fn new(api: ApiServer, stores: Stores, metrics: Metrics) -> Self {
+        Round { api, stores, metrics, queues: Queues::default(), permits: Semaphore::new(CONCURRENT) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.api.client()
+    }
+
     /// Runs a round. The result is `None` if the claim does not exist.
     pub(crate) async fn run(&self, policy: &Policy, claim: &ClaimKey) -> Result<Option<Done>, Failed> {
-        let claim = match self.api.get(&claim.object()).await {
-            Ok(claim) => claim,
+        let mut permit = self.permits.acquire().await.ok();
+        let object = match self.api.get(&claim.object()).await {
+            Ok(object) => object,
             Err(Refusal::Absent) => return Ok(None),
             Err(refusal) => return Err(Failed::Claim(refusal)),
         };
-        let seen = self.look(policy, &claim).await.map_err(Failed::Policy)?;
-        let Planned { plan, host } = policy.plan(&claim, &seen).map_err(Failed::Policy)?;
+        let seen = self.look(policy, claim, &object, &mut permit).await.map_err(Failed::Policy)?;
+        let Planned { plan, host } = policy.plan(&object, &seen).map_err(Failed::Policy)?;
         let mut steps: Vec<String> = Vec::new();
         for write in host.writes.iter() {
             let Write { step, verb } = write;
@@ -77,28 +98,37 @@ impl Round {
                 steps.push(step.to_string());
             }
         }
-        let metadata = claim.get("metadata").unwrap_or(&Value::Null);
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
         let uid = metadata.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned();
         let attention = metadata.get("annotations").and_then(|it| it.get(ATTENTION)?.as_str()).map(str::to_owned);
         let again = host.again.map(|again| again.into_owned());
-        Ok(Some(Done { uid, verdict: plan.verdict, attention, again, steps }))
+        let has_asked = seen.answer(Role::Queue).is_some();
+        Ok(Some(Done { uid, verdict: plan.verdict, attention, has_asked, holds: host.holds, again, steps }))
     }
 
     /// Reads everything that the policy asks for.
-    async fn look(&self, policy: &Policy, claim: &Value) -> Result<Seen, CallError> {
+    async fn look<'a>(
+        &'a self,
+        policy: &Policy,
+        claim: &ClaimKey,
+        object: &Value,
+        permit: &mut Option<SemaphorePermit<'a>>,
+    ) -> Result<Seen, CallError> {
         let mut seen = Seen::default();
         let mut first_listing = None;
         loop {
-            let reads = policy.reads(claim, &seen)?;
+            let reads = policy.reads(object, &seen)?;
             if reads.is_empty() {
                 return Ok(seen);
             }
             for Read { role, target, after_seconds, .. } in reads {
                 if let (Some(seconds), Some(first)) = (after_seconds, first_listing) {
+                    drop(permit.take());
                     // One second more, because the `Date` of an answer has whole seconds.
                     tokio::time::sleep_until(first + Duration::from_secs(u64::from(seconds) + 1)).await;
+                    *permit = self.permits.acquire().await.ok();
                 }
-                let answer = self.read(&target, policy, &seen).await;
+                let answer = self.read(claim, &target, policy, &seen).await;
                 if role == Role::Repository {
                     first_listing = Some(Instant::now());
                 }
@@ -107,7 +137,7 @@ impl Round {
         }
     }
 
-    async fn read(&self, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
+    async fn read(&self, claim: &ClaimKey, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
         let read = async {
             let of_api = |refusal: Refusal| refusal.failure().map_or(Ok(json!({"absent": true})), Err);
             match target {
@@ -117,6 +147,7 @@ impl Round {
                 ReadTarget::Log(job) => self.api.log(job, LOG).await.map(|log| json!({"log": log})).or_else(of_api),
                 ReadTarget::Listing(place) => self.bucket(place.through, policy, seen)?.list(&place.key).await,
                 ReadTarget::Bytes(place) => self.bucket(place.through, policy, seen)?.get(&place.key).await,
+                ReadTarget::Turn(turn) => Ok(json!({"ahead": self.queues.ask(claim, turn)})),
             }
         };
         answer(read.await)

@@ -43,7 +43,7 @@ impl Teller {
         let verdict = &done.verdict;
         let code = verdict.code.as_str();
         let earlier = || done.attention.as_deref().and_then(|attention| had_since(attention, code));
-        let since = verdict.way_out.as_ref().map(|_| earlier().unwrap_or_else(SystemTime::now));
+        let since = verdict.code.needs_a_person().then(|| earlier().unwrap_or_else(SystemTime::now));
         let wanted = since.map(|since| {
             let since = humantime::format_rfc3339_seconds(since);
             format!("{since} {code}: {}", note(verdict, claim))
@@ -68,7 +68,7 @@ impl Teller {
             return;
         }
         tracing::info!(%claim, code = verdict.code.as_str(), hold, "decided");
-        let kind = if verdict.way_out.is_some() { "Warning" } else { "Normal" };
+        let kind = if verdict.code.needs_a_person() { "Warning" } else { "Normal" };
         let subject = Subject { object: claim.object(), uid };
         self.publish(&subject, &told, (kind, verdict.code.as_str()), &note(verdict, claim)).await;
     }

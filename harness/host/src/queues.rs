@@ -1,8 +1,8 @@
 //! The queues of claims that wait for their turn: to be restored, or to run their first backup. The policy says who
 //! waits, how many may have their turn, and in which order; here is counted.
 //!
-//! Nobody gets a turn before each claim was planned once since this host began to lead, because until then it is unknown
-//! which claims have theirs already, and which should come first.
+//! Nobody has its turn before each claim was planned once since this host began to lead, because until then it is not
+//! known which claims have theirs already, and which should come first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

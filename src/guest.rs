@@ -9,6 +9,7 @@ use crate::host::{Inspection, plan_for_host, reads};
 use crate::plan;
 use crate::plan::{Admission, Plan};
 use crate::problem::Problem;
+use crate::records;
 use crate::review::{Review, ReviewError};
 use crate::settings::Settings;
 
@@ -154,12 +155,17 @@ fn admit(review: &Review) -> ValidationResponse {
     let problem = plan.problem.filter(|_| plan.admission == Admission::Deny);
     let response = problem.map_or(ValidationResponse::acceptance(code), |it| ValidationResponse::refusal(code, &it));
     let claim = review.request.document.get("object");
+    let kept = records::kept(&review.request, &review.settings);
     let warnings: Vec<String> = (plan.notes.iter())
         .filter(|note| note.concerns_admission())
         .map(|note| format!("{}: {note}", note.code()))
+        .chain(kept.is_some().then(|| records::KEPT.to_owned()))
         .collect();
     ValidationResponse {
-        mutated_object: plan.patch.zip(claim).map(|(patch, claim)| patch.apply(claim)),
+        mutated_object: match (plan.patch, kept.as_ref().or(claim)) {
+            (Some(patch), Some(claim)) => Some(patch.apply(claim)),
+            (None, _) | (_, None) => kept,
+        },
         warnings: (!warnings.is_empty()).then_some(warnings),
         ..response
     }

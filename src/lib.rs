@@ -59,6 +59,7 @@ mod protection;
 mod quantity;
 mod queue;
 mod reads;
+mod records;
 #[cfg(feature = "schema")]
 pub mod reference;
 mod request;

@@ -60,6 +60,10 @@ pub(crate) struct Settings {
     pub metadata: MetadataSettings,
     /// The ledger, which remembers in the store what was backed up.
     pub ledger: LedgerSettings,
+    /// The name of the host as a user of the API server, such as
+    /// `system:serviceaccount:volsync-policy:volsync-policy`. If it is set, the policy lets nobody else change the
+    /// annotations in which the host keeps its records on claims. The host sets it where it answers at admission.
+    pub host_user: Option<String>,
 }
 
 /// A profile: the defaults of all other settings.
@@ -431,6 +435,7 @@ impl Default for Settings {
             storage_classes: VecMap::new(),
             metadata: MetadataSettings::default(),
             ledger: LedgerSettings::default(),
+            host_user: None,
         }
     }
 }

@@ -10,16 +10,19 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use volsync_policy::names::RELEASED;
 use volsync_policy_cluster::{Namespace, says, text};
 use volsync_policy_engine::{Engine as _, Native};
 use volsync_policy_tests::kubewarden::ADMISSION;
 use volsync_policy_tests::{questions, root};
 
+use crate::app::{App, CLAIM};
 use crate::{World, host, tests};
 
 tests![
     every_rendered_object_of_the_golden_cases_is_accepted_with_strict_field_validation,
     the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager,
+    a_claim_from_git_keeps_the_records_of_the_host_and_its_objects_carry_nothing_of_git,
     claims_are_admitted_whoever_creates_them_unless_their_label_is_invalid,
     settings_that_are_refused_from_the_start_refuse_new_labelled_claims_and_no_others,
     a_certificate_authority_is_replaced_without_a_claim_that_is_not_answered,
@@ -187,6 +190,53 @@ fn the_added_data_source_survives_every_way_of_applying_and_has_no_field_manager
         ensure!(says(&rehearsed, &format!("/spec/dataSourceRef/name={name}-restore")), "{rehearsed:#}");
         let replaced = kubectl(world, &["replace", "-f", "-"], &claim)?;
         ensure!(replaced.as_ref().is_err_and(|error| error.contains("immutable")), "{replaced:?}");
+    }
+    Ok(())
+}
+
+/// As Argo CD applies by default, and as Flux does. Objects with their tracking labels would be pruned.
+fn a_claim_from_git_keeps_the_records_of_the_host_and_its_objects_carry_nothing_of_git(
+    world: &World,
+) -> anyhow::Result<()> {
+    const ARGO: &[&str] = &["apply", "-f", "-"];
+    const FLUX: &[&str] =
+        &["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", "-"];
+    let argo = json!({"labels": {"backup": "hourly", "app.kubernetes.io/instance": "shop"},
+                      "annotations": {"argocd.argoproj.io/tracking-id": "shop:/PersistentVolumeClaim:argo/data"}});
+    let flux = json!({"labels": {"backup": "hourly", "kustomize.toolkit.fluxcd.io/name": "shop",
+                                 "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}, "annotations": {}});
+    let apps = [("argo", ARGO, argo), ("flux", FLUX, flux)].map(|(name, apply, metadata)| {
+        let mut claim = labelled(name, CLAIM);
+        claim["metadata"]["labels"] = metadata["labels"].clone();
+        claim["metadata"]["annotations"] = metadata["annotations"].clone();
+        (name, apply, claim)
+    });
+    for (_, apply, claim) in &apps {
+        world.namespace(text(claim, "/metadata/namespace"))?;
+        kubectl_does(world, apply, claim)?;
+    }
+    for (name, apply, claim) in &apps {
+        let app = App::new(world, name)?;
+        app.until("Released")?;
+        let record = |claim: &Value| text(claim, "/metadata/annotations/volsync-policy.io~1released").to_owned();
+        let released = app.namespace.wait("PersistentVolumeClaim", CLAIM, "the record", |it| !record(it).is_empty())?;
+        kubectl_does(world, apply, claim)?;
+        let forged = format!("{RELEASED}=forged");
+        let forge = ["annotate", "--overwrite", "pvc", CLAIM, "-n", name, &forged];
+        kubectl_does(world, &forge, &Value::Null)?;
+        ensure!(record(&app.claim()?) == record(&released), "{:#}", app.claim()?);
+
+        // Git finds nothing to change.
+        let rehearsal = [apply, &["--dry-run=server", "-o", "json"][..]].concat();
+        let rehearsed: Value = serde_json::from_str(&kubectl_does(world, &rehearsal, claim)?)?;
+        for part in ["/spec", "/metadata/labels", "/metadata/annotations"] {
+            ensure!(rehearsed.pointer(part) == app.claim()?.pointer(part), "{rehearsed:#}");
+        }
+        let secret = app.namespace.get("Secret", "data-volsync-secret")?;
+        for object in [secret, app.destination()?, app.source()?] {
+            let keys = ["labels", "annotations"].map(|of| object["metadata"][of].to_string());
+            ensure!(!keys.concat().contains("shop"), "{keys:?}");
+        }
     }
     Ok(())
 }

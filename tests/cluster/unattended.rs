@@ -129,6 +129,9 @@ fn claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_sa
         Ok(movers.pop().map(|(.., claim)| claim))
     };
     let last = in_order("ReplicationDestination", "restore", &restored)?;
+    let told =
+        |event: &Value| says(event, "/reason=RestoreQueued") && text(event, "/message").contains("ahead of this");
+    ensure!(namespace.list("Event")?.iter().any(told), "{}", host.log()?);
     ensure!(last.is_some_and(|last| last != "urgent"), "{}", host.log()?);
     in_order("ReplicationSource", "backup", &[&restored[..], &["old", "older"]].concat()).map(drop)
 }

@@ -7,19 +7,23 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::watch_object;
-use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::watch;
 use volsync_policy_engine::Engine;
 
+use crate::api::ApiServer;
 use crate::metrics::Metrics;
 use crate::policy::{Policy, Standing};
 use crate::told::Teller;
 
 /// The key of the ConfigMap whose value is the settings, as YAML or JSON.
 pub(crate) const SETTINGS: &str = "settings.yaml";
+
+/// The setting that the host makes itself: the name by which an API server knows it.
+const HOST_USER: &str = "hostUser";
 
 /// Where settings and base credentials are.
 #[derive(Debug, Clone)]
@@ -34,7 +38,7 @@ pub struct Sources {
 
 /// Loads the policy whenever its settings or its credentials change.
 pub(crate) async fn run(
-    client: Client,
+    api: ApiServer,
     engine: Arc<dyn Engine>,
     sources: Sources,
     policies: watch::Sender<Standing>,
@@ -42,12 +46,13 @@ pub(crate) async fn run(
     teller: Arc<Teller>,
 ) {
     let Sources { namespace, settings, credentials } = &sources;
-    let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
-    let secrets = Api::<Secret>::namespaced(client, namespace);
+    let config_maps = Api::<ConfigMap>::namespaced(api.client(), namespace);
+    let secrets = Api::<Secret>::namespaced(api.client(), namespace);
     let mut config_maps = pin!(watch_object(config_maps, settings).default_backoff());
     let mut secrets = pin!(watch_object(secrets, credentials).default_backoff());
     // `None` until the API server has answered.
     let (mut config_map, mut secret) = (None, None);
+    let mut user = None;
     loop {
         tokio::select! {
             Some(seen) = config_maps.next() => match seen {
@@ -67,7 +72,13 @@ pub(crate) async fn run(
             else => return,
         }
         let (Some(config_map), Some(secret)) = (&config_map, &secret) else { continue };
-        let loaded = read(config_map.as_ref()).and_then(|settings| {
+        if user.is_none() {
+            user = api.user().await.ok();
+        }
+        let loaded = read(config_map.as_ref()).and_then(|mut settings| {
+            if let (Value::Object(settings), Some(user)) = (&mut settings, &user) {
+                settings.entry(HOST_USER).or_insert_with(|| user.as_str().into());
+            }
             let credentials =
                 secret.as_ref().map_or(Value::Null, |secret| serde_json::to_value(secret).unwrap_or_default());
             Policy::new(engine.clone(), settings, credentials).map_err(anyhow::Error::msg)

@@ -50,7 +50,9 @@ pub(crate) struct Controller {
 /// The claims with one label, and when they are planned.
 struct Claims {
     known: HashSet<ClaimKey>,
-    /// Objects on which the last plan of a claim depends, each with that claim.
+    /// The objects on which the last plan of a claim depends.
+    objects: HashMap<ClaimKey, Vec<Watched>>,
+    /// Each of these objects, with the claim.
     index: HashMap<Watched, ClaimKey>,
     /// The pauses for claims whose last round failed; they grow with each failure.
     pauses: HashMap<ClaimKey, ExponentialBackoff>,
@@ -91,7 +93,7 @@ impl Controller {
         let (due, requests) = mpsc::unbounded_channel();
         let requests = stream::unfold(requests, async |mut requests| Some((requests.recv().await?, requests)));
         let mut scheduled = pin!(scheduler(requests));
-        let mut claims = Claims { known: HashSet::new(), index: HashMap::new(), pauses: HashMap::new(), due };
+        let mut claims = Claims::new(due);
         let watches = self.watches(label);
         let mut unlisted = watches.len();
         let mut changes = stream::select_all(watches);
@@ -119,7 +121,8 @@ impl Controller {
                     Change::Listed => {
                         unlisted = unlisted.saturating_sub(1);
                         self.is_ready.send_replace(unlisted == 0);
-                        self.round.queues.set_listed(unlisted == 0);
+                        let next = self.round.queues.set_listed(unlisted == 0);
+                        next.into_iter().for_each(|claim| claims.plan(claim, Duration::ZERO));
                     }
                     Change::Object(object, claim) => {
                         claim.iter().for_each(|claim| self.round.queues.listed(claim));
@@ -219,6 +222,10 @@ fn change(
 }
 
 impl Claims {
+    fn new(due: mpsc::UnboundedSender<ScheduleRequest<ClaimKey>>) -> Self {
+        Claims { known: HashSet::new(), objects: HashMap::new(), index: HashMap::new(), pauses: HashMap::new(), due }
+    }
+
     /// Schedules a claim. If it is already scheduled, the earlier time counts.
     fn plan(&self, claim: ClaimKey, after: Duration) {
         // The receiver outlives `self`, so this does not fail.
@@ -249,16 +256,17 @@ impl Claims {
             }
         };
         self.pauses.remove(&claim);
+        for object in self.objects.remove(&claim).into_iter().flatten() {
+            self.index.remove(&object);
+        }
         let Some(again) = done.and_then(|done| done.again) else {
             self.known.remove(&claim);
-            self.index.retain(|_, dependent| *dependent != claim);
             return;
         };
-        let watched = again
-            .objects
-            .into_iter()
-            .map(|ObjectRef { kind, namespace, name, .. }| ((kind.into_owned(), namespace, name), claim.clone()));
-        self.index.extend(watched);
+        let watched = |ObjectRef { kind, namespace, name, .. }: ObjectRef| (kind.into_owned(), namespace, name);
+        let objects: Vec<Watched> = again.objects.into_iter().map(watched).collect();
+        self.index.extend(objects.iter().map(|object| (object.clone(), claim.clone())));
+        self.objects.insert(claim.clone(), objects);
         self.plan(claim, Duration::from_secs(again.after_seconds));
     }
 
@@ -267,7 +275,7 @@ impl Claims {
         match failed {
             Failed::Write(_, Refusal::Conflict) => CONFLICT,
             Failed::Claim(Refusal::Busy(pause)) | Failed::Write(_, Refusal::Busy(pause)) => *pause,
-            Failed::Claim(_) | Failed::Write(..) | Failed::Policy(_) => {
+            Failed::Claim(_) | Failed::Write(..) | Failed::Policy(_) | Failed::Stopped => {
                 let [shortest, longest] = PAUSE;
                 let pauses = self.pauses.entry(claim.clone()).or_insert_with(|| {
                     let pauses = ExponentialBuilder::default().with_min_delay(shortest).with_max_delay(longest);

@@ -118,18 +118,16 @@ async fn host(options: Options) -> anyhow::Result<()> {
     };
     let readiness = Readiness { is_listed, policies: policy.clone(), certificate };
     tokio::spawn(probes::serve(listener, metrics.clone(), readiness));
-    let client = api.client();
     let lease = ObjectRef {
         api_version: "coordination.k8s.io/v1".into(),
         kind: "Lease".into(),
         namespace: Some(sources.namespace.clone()),
         name: lease,
     };
-    tokio::spawn(config::run(client, engine, sources, policies, metrics.clone(), teller.clone()));
-    let round = Round::new(api.clone(), Stores::new(metrics.clone())?, metrics.clone());
-    let (round, stop_of_controller) = (Arc::new(round), stopped.clone());
-    let controller =
-        Controller { round, teller, policies: policy, leads: is_leader, stop: stop_of_controller, is_ready };
+    tokio::spawn(config::run(api.clone(), engine, sources, policies, metrics.clone(), teller.clone()));
+    let round = Round::new(api.clone(), Stores::new(metrics.clone())?, metrics.clone(), stopped.clone());
+    let round = Arc::new(round);
+    let controller = Controller { round, teller, policies: policy, leads: is_leader, stop: stopped, is_ready };
     // The Lease is given back after the last write.
     let (end_election, election_ends) = watch::channel(false);
     let election = tokio::spawn(lease::run(api, lease, identity, leads, metrics, election_ends));

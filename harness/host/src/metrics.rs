@@ -32,7 +32,7 @@ pub(crate) struct Metrics {
     attention: Gauges,
     oldest_plan: Gauge,
     duration: Histogram,
-    queue: Gauge,
+    running: Gauge,
     leader: Gauge,
     /// What is known of each claim, from which its gauges are worked out.
     known: Arc<Mutex<HashMap<ClaimKey, Known>>>,
@@ -63,7 +63,7 @@ impl Metrics {
         let [requests, rounds, writes, loads, admissions] = std::array::from_fn(|_| Counters::default());
         let (claims, attention) = (Gauges::default(), Gauges::default());
         let duration = Histogram::new(exponential_buckets(0.01, 2.0, 14));
-        let (queue, leader, oldest_plan) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (running, leader, oldest_plan) = (Gauge::default(), Gauge::default(), Gauge::default());
         let mut all = Registry::with_prefix("volsync_policy");
         all.register("requests", "Requests to the API server and to the store, by result", requests.clone());
         all.register("rounds", "Rounds of reading, planning and writing, by result", rounds.clone());
@@ -76,7 +76,7 @@ impl Metrics {
         let help = "When the claim was planned whose last plan is the oldest, in Unix time; 0 without a claim";
         all.register("oldest_plan_timestamp_seconds", help, oldest_plan.clone());
         all.register("round_duration_seconds", "The duration of a round", duration.clone());
-        all.register("rounds_running", "Rounds that are running", queue.clone());
+        all.register("rounds_running", "Rounds that are running", running.clone());
         all.register("leader", "1 while this host holds the Lease, otherwise 0", leader.clone());
         let (registry, known) = (Arc::new(all), Arc::default());
         Metrics {
@@ -90,7 +90,7 @@ impl Metrics {
             attention,
             oldest_plan,
             duration,
-            queue,
+            running,
             leader,
             known,
         }
@@ -128,7 +128,7 @@ impl Metrics {
 
     /// Sets the number of running rounds.
     pub(crate) fn running(&self, rounds: usize) {
-        self.queue.set(i64::try_from(rounds).unwrap_or(i64::MAX));
+        self.running.set(i64::try_from(rounds).unwrap_or(i64::MAX));
     }
 
     /// Sets whether this host holds the Lease.

@@ -77,9 +77,11 @@ impl Queues {
         }
     }
 
-    /// Whether all claims have been listed.
-    pub(crate) fn set_listed(&self, is_listed: bool) {
-        self.state().is_listed = is_listed;
+    /// Sets whether all claims have been listed. Returns the claims that have their turn because of it, once they ask.
+    pub(crate) fn set_listed(&self, is_listed: bool) -> Vec<ClaimKey> {
+        let mut state = self.state();
+        state.is_listed = is_listed;
+        state.next()
     }
 
     /// The number of claims that are ahead of one that waits for its turn. If none is, it has its turn now.
@@ -213,6 +215,15 @@ mod tests {
         assert_eq!(queues.ask(&claim("a"), &turn(1, 0, "1")), 1);
         assert_eq!(queues.settle(&claim("b"), &DONE), [claim("a")]);
         assert_eq!(queues.ask(&claim("a"), &turn(1, 0, "1")), 0);
+    }
+
+    #[test]
+    fn a_claim_that_was_planned_before_all_were_listed_has_its_turn_once_they_are() {
+        let queues = Queues::default();
+        queues.listed(&claim("a"));
+        assert!(queues.ask(&claim("a"), &turn(1, 0, "1")) > 0);
+        assert!(queues.settle(&claim("a"), &WAITS).is_empty());
+        assert_eq!(queues.set_listed(true), [claim("a")]);
     }
 
     #[test]

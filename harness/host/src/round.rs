@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use volsync_policy::evidence::Failure;
 use volsync_policy::names::ATTENTION;
 use volsync_policy::{
-    Again, Application, Copy, Creation, Deletion, ObjectRef, Part, Patch, PlanDocument, Put, Queue, Read, ReadTarget,
-    Role, StoreRef, Through, Verb, VerdictDocument, Write,
+    Again, Application, Copy, Creation, Deletion, NoteDocument, ObjectRef, Part, Patch, PlanDocument, Put, Queue, Read,
+    ReadTarget, Role, StoreRef, Through, Verb, VerdictDocument, Write,
 };
 use volsync_policy_engine::CallError;
 
@@ -37,6 +37,7 @@ pub(crate) struct Round {
     pub(crate) metrics: Metrics,
     pub(crate) queues: Queues,
     permits: Semaphore,
+    stop: watch::Receiver<bool>,
 }
 
 /// The result of a round.
@@ -45,6 +46,8 @@ pub(crate) struct Done {
     pub(crate) uid: String,
     /// The decision.
     pub(crate) verdict: VerdictDocument<'static>,
+    /// What a person should know besides, in sentences.
+    pub(crate) notes: Vec<NoteDocument>,
     /// What the claim's annotation [`ATTENTION`] says.
     pub(crate) attention: Option<String>,
     /// Whether the claim asked for its turn in a queue.
@@ -66,11 +69,13 @@ pub(crate) enum Failed {
     Policy(CallError),
     /// A write of this step failed.
     Write(String, Refusal),
+    /// The host stops, and the round was not going to write soon.
+    Stopped,
 }
 
 impl Round {
-    pub(crate) fn new(api: ApiServer, stores: Stores, metrics: Metrics) -> Self {
-        Round { api, stores, metrics, queues: Queues::default(), permits: Semaphore::new(CONCURRENT) }
+    pub(crate) fn new(api: ApiServer, stores: Stores, metrics: Metrics, stop: watch::Receiver<bool>) -> Self {
+        Round { api, stores, metrics, queues: Queues::default(), permits: Semaphore::new(CONCURRENT), stop }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -85,7 +90,7 @@ impl Round {
             Err(Refusal::Absent) => return Ok(None),
             Err(refusal) => return Err(Failed::Claim(refusal)),
         };
-        let seen = self.look(policy, claim, &object, &mut permit).await.map_err(Failed::Policy)?;
+        let seen = self.look(policy, claim, &object, &mut permit).await?;
         let Planned { plan, host } = policy.plan(&object, &seen).map_err(Failed::Policy)?;
         let mut steps: Vec<String> = Vec::new();
         for write in host.writes.iter() {
@@ -103,7 +108,16 @@ impl Round {
         let attention = metadata.get("annotations").and_then(|it| it.get(ATTENTION)?.as_str()).map(str::to_owned);
         let again = host.again.map(|again| again.into_owned());
         let has_asked = seen.answer(Role::Queue).is_some();
-        Ok(Some(Done { uid, verdict: plan.verdict, attention, has_asked, holds: host.holds, again, steps }))
+        Ok(Some(Done {
+            uid,
+            verdict: plan.verdict,
+            notes: plan.notes,
+            attention,
+            has_asked,
+            holds: host.holds,
+            again,
+            steps,
+        }))
     }
 
     /// Reads everything that the policy asks for.
@@ -113,11 +127,12 @@ impl Round {
         claim: &ClaimKey,
         object: &Value,
         permit: &mut Option<SemaphorePermit<'a>>,
-    ) -> Result<Seen, CallError> {
+    ) -> Result<Seen, Failed> {
         let mut seen = Seen::default();
+        seen.insert(Role::Claim, json!({"object": object}));
         let mut first_listing = None;
         loop {
-            let reads = policy.reads(object, &seen)?;
+            let reads = policy.reads(object, &seen).map_err(Failed::Policy)?;
             if reads.is_empty() {
                 return Ok(seen);
             }
@@ -125,7 +140,12 @@ impl Round {
                 if let (Some(seconds), Some(first)) = (after_seconds, first_listing) {
                     drop(permit.take());
                     // One second more, because the `Date` of an answer has whole seconds.
-                    tokio::time::sleep_until(first + Duration::from_secs(u64::from(seconds) + 1)).await;
+                    let then = first + Duration::from_secs(u64::from(seconds) + 1);
+                    let mut stop = self.stop.clone();
+                    tokio::select! {
+                        () = tokio::time::sleep_until(then) => {}
+                        _ = stop.wait_for(|stop| *stop) => return Err(Failed::Stopped),
+                    }
                     *permit = self.permits.acquire().await.ok();
                 }
                 let answer = self.read(claim, &target, policy, &seen).await;
@@ -232,6 +252,7 @@ impl Failed {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Failed::Policy(_) => "policy",
+            Failed::Stopped => "stopped",
             Failed::Claim(refusal) | Failed::Write(_, refusal) => refusal.as_str(),
         }
     }
@@ -242,6 +263,7 @@ impl fmt::Display for Failed {
         match self {
             Failed::Claim(refusal) => write!(f, "the claim could not be read: {}", refusal.as_str()),
             Failed::Policy(error) => write!(f, "the policy returned no answer: {error}"),
+            Failed::Stopped => f.write_str("the host stops"),
             Failed::Write(step, refusal) => write!(f, "a write of {step} failed: {}", refusal.as_str()),
         }
     }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
+use volsync_policy::ObjectRef;
 use volsync_policy::evidence::Digest;
 use volsync_policy::names::{ATTENTION, FIELD_MANAGER, RECORD_MANAGER};
 use volsync_policy::reference::accept_command;
-use volsync_policy::{ObjectRef, VerdictDocument};
 
 use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
@@ -46,7 +46,7 @@ impl Teller {
         let since = verdict.code.needs_a_person().then(|| earlier().unwrap_or_else(SystemTime::now));
         let wanted = since.map(|since| {
             let since = humantime::format_rfc3339_seconds(since);
-            format!("{since} {code}: {}", note(verdict, claim))
+            format!("{since} {code}: {}", note(done, claim))
         });
         if done.attention != wanted {
             let body = json!({"metadata": {"uid": done.uid, "annotations": {ATTENTION: wanted}}});
@@ -70,7 +70,7 @@ impl Teller {
         tracing::info!(%claim, code = verdict.code.as_str(), hold, "decided");
         let kind = if verdict.code.needs_a_person() { "Warning" } else { "Normal" };
         let subject = Subject { object: claim.object(), uid };
-        self.publish(&subject, &told, (kind, verdict.code.as_str()), &note(verdict, claim)).await;
+        self.publish(&subject, &told, (kind, verdict.code.as_str()), &note(done, claim)).await;
     }
 
     /// Forgets a claim that no longer exists.
@@ -125,10 +125,13 @@ fn had_since(attention: &str, code: &str) -> Option<SystemTime> {
 }
 
 /// What was decided, and what to do, for an Event or an annotation.
-fn note(verdict: &VerdictDocument<'_>, claim: &ClaimKey) -> String {
+fn note(Done { verdict, notes, .. }: &Done, claim: &ClaimKey) -> String {
     let mut note = verdict.message.clone().into_owned();
     if let Some(problem) = &verdict.problem {
         note += &format!(" {problem}");
+    }
+    for said in notes {
+        note += &format!(" {}: {}.", said.code, said.message);
     }
     if let Some(way_out) = &verdict.way_out {
         note += &format!(" {way_out}");

@@ -37,7 +37,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use volsync_policy::ledger::{MARKER, Marker, write_marker};
 use volsync_policy_cluster::{Cluster, Namespace, Program, Store};
-use volsync_policy_tests::{engines, root};
+use volsync_policy_tests::{interpreter, root};
 
 use s3::Bucket;
 
@@ -90,10 +90,9 @@ impl World {
 
     /// Calls an operation of the module with the base credentials, and with what is in `input`.
     fn ask(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
-        let [_, wasm] = engines();
         let mut input = input.clone();
         input["credentials"] = volsync::secret("base", "");
-        Ok(serde_json::from_slice(&wasm.call(operation, input.to_string().as_bytes())?)?)
+        Ok(serde_json::from_slice(&interpreter().call(operation, input.to_string().as_bytes())?)?)
     }
 }
 

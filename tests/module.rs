@@ -4,12 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use volsync_policy::guest::OPERATIONS;
-use volsync_policy_engine::{CallError, Engine, Limits, Native, Wasm};
+use volsync_policy_engine::{CallError, Engine, Interpreter, Limits, Runtime, Wasm};
 use volsync_policy_tests::{engines, example, module, root};
 use wasmparser::{ExternalKind, Parser, Payload};
 
+/// The engines that run a module.
+type Modules = [Box<dyn Engine>; 2];
+
+/// A module in every engine that runs one.
+fn load(text: &str, limits: Limits) -> Modules {
+    let module = wat::parse_str(text).unwrap();
+    [Box::new(Wasm::from_bytes(&module, limits).unwrap()), Box::new(Interpreter::from_bytes(&module, limits).unwrap())]
+}
+
 /// A guest whose `__guest_call` has this body. It gets two lengths, and returns 1 if it answered.
-fn guest(body: &str, limits: Limits) -> Wasm {
+fn guest(body: &str, limits: Limits) -> Modules {
     let text = format!(
         r#"(module
             (import "wapc" "__guest_response" (func $respond (param i32 i32)))
@@ -18,14 +27,15 @@ fn guest(body: &str, limits: Limits) -> Wasm {
             (data (i32.const 0) "fine")
             (func (export "__guest_call") (param $operation i32) (param $payload i32) (result i32) {body}))"#
     );
-    Wasm::from_bytes(&wat::parse_str(text).unwrap(), limits).unwrap()
+    load(&text, limits)
 }
 
-fn failure(body: &str, limits: Limits) -> String {
-    match guest(body, limits).call("plan", b"{}") {
+/// The errors with which a call of such a guest fails.
+fn failures(body: &str, limits: Limits) -> [String; 2] {
+    guest(body, limits).map(|guest| match guest.call("plan", b"{}") {
         Err(CallError::Failed(error)) => error,
-        Err(CallError::Refused(_)) | Ok(_) => panic!("{body} came to an end"),
-    }
+        Err(CallError::Refused(_)) | Ok(_) => panic!("{body} came to an end in {}", guest.name()),
+    })
 }
 
 #[test]
@@ -63,8 +73,8 @@ fn it_contains_no_path_of_the_machine_that_built_it() {
 }
 
 #[test]
-fn it_behaves_like_the_other_engine() {
-    assert_eq!(engines().map(Engine::name), ["native", "wasm"]);
+fn it_runs_in_two_engines_beside_native_code() {
+    assert_eq!(engines().map(Engine::name), ["native", "wasm", "wasmi"]);
 }
 
 #[test]
@@ -91,8 +101,9 @@ fn garbage_is_refused_by_every_engine_and_never_traps() {
     let payloads = ["", "{", "null", "7", "\u{feff}{}", "{\"request\":{}}", "\"\\ud800\"", &deep, &nested, &long];
     for payload in payloads {
         for (operation, _) in OPERATIONS {
-            let [native, wasm] = engines().map(|engine| engine.call(operation, payload.as_bytes()));
-            assert_eq!(native, wasm, "{operation}: {:.80}", payload);
+            let [native, compiled, interpreted] = engines().map(|engine| engine.call(operation, payload.as_bytes()));
+            assert_eq!(native, compiled, "{operation}: {:.80}", payload);
+            assert_eq!(native, interpreted, "{operation}: {:.80}", payload);
             assert!(!matches!(native, Err(CallError::Failed(_))));
         }
     }
@@ -109,9 +120,12 @@ fn a_review_of_the_maximum_length_is_planned_by_every_engine() {
     }
     review.extend(b"0]}}");
     for operation in ["plan", "validate"] {
-        let [native, wasm] = engines().map(|engine| engine.call(operation, &review));
+        let [native, modules @ ..] = engines().map(|engine| engine.call(operation, &review));
         assert!(native.is_ok());
-        assert!(native == wasm, "{operation}: {:.200}", wasm.err().map(|error| error.to_string()).unwrap_or_default());
+        for module in modules {
+            let error = || module.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert!(native == module, "{operation}: {:.200}", error());
+        }
     }
 }
 
@@ -152,10 +166,12 @@ fn a_plan_takes_no_more_instructions_than_recorded() {
 #[test]
 fn an_instance_can_be_called_again_and_again() {
     let review = br#"{"request":{"kind":"PersistentVolumeClaim","metadata":{"name":"a","namespace":"b"}}}"#;
-    let [native, wasm] = engines();
+    let [native, modules @ ..] = engines();
     let first = native.call("plan", review).unwrap();
     for _ in 0..100 {
-        assert_eq!(wasm.call("plan", review).unwrap(), first);
+        for module in modules {
+            assert_eq!(module.call("plan", review).unwrap(), first);
+        }
     }
 }
 
@@ -164,34 +180,36 @@ fn a_guest_that_traps_fails_only_its_own_call() {
     // It traps if the name of the operation has four letters, and answers any other call.
     let body = r"local.get $operation i32.const 4 i32.eq if unreachable end
                  i32.const 0 i32.const 4 call $respond i32.const 1";
-    let guest = guest(body, Limits::default());
-    assert_eq!(guest.call("other", b"").unwrap(), b"fine");
-    assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
-    assert_eq!(guest.call("other", b"").unwrap(), b"fine");
+    for guest in guest(body, Limits::default()) {
+        assert_eq!(guest.call("other", b"").unwrap(), b"fine");
+        assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
+        assert_eq!(guest.call("other", b"").unwrap(), b"fine");
+    }
 }
 
 #[test]
 fn a_guest_that_never_ends_runs_out_of_fuel_or_time() {
     let endless = "(loop br 0) i32.const 1";
     let little_fuel = Limits { fuel: 100_000, ..Limits::default() };
-    assert_eq!(failure(endless, little_fuel), "it used more than 100000 units of fuel");
+    assert_eq!(failures(endless, little_fuel), ["it used more than 100000 units of fuel"; 2]);
     let little_time = Limits { fuel: u64::MAX, time: Duration::from_millis(200), ..Limits::default() };
-    assert_eq!(failure(endless, little_time), "it took longer than 200ms");
+    assert_eq!(failures(endless, little_time), ["it took longer than 200ms"; 2]);
 }
 
 #[test]
 fn a_guest_that_grows_without_bound_is_stopped() {
     let growing = "(loop i32.const 1 memory.grow drop br 0) i32.const 1";
-    let error = failure(growing, Limits { memory: 1 << 20, ..Limits::default() });
-    assert!(error.contains("memory"), "{error}");
+    for error in failures(growing, Limits { memory: 1 << 20, ..Limits::default() }) {
+        assert!(error.contains("memory"), "{error}");
+    }
 }
 
 #[test]
 fn a_guest_that_points_outside_its_memory_is_stopped() {
-    let outside = "it named a place outside its memory";
-    assert_eq!(failure("i32.const 65530 i32.const 100 call $respond i32.const 1", Limits::default()), outside);
-    assert_eq!(failure("i32.const -1 i32.const -1 call $respond i32.const 1", Limits::default()), outside);
-    assert_eq!(failure("i32.const 65535 i32.const 0 call $request i32.const 1", Limits::default()), outside);
+    let outside = ["it named a place outside its memory"; 2];
+    assert_eq!(failures("i32.const 65530 i32.const 100 call $respond i32.const 1", Limits::default()), outside);
+    assert_eq!(failures("i32.const -1 i32.const -1 call $respond i32.const 1", Limits::default()), outside);
+    assert_eq!(failures("i32.const 65535 i32.const 0 call $request i32.const 1", Limits::default()), outside);
 }
 
 #[test]
@@ -199,18 +217,28 @@ fn a_guest_that_overflows_its_stack_is_stopped() {
     let text = r#"(module (memory (export "memory") 1)
         (func $f (param i32 i32) (result i32) local.get 0 local.get 1 call $f i32.const 1 i32.add)
         (export "__guest_call" (func $f)))"#;
-    let guest = Wasm::from_bytes(&wat::parse_str(text).unwrap(), Limits::default()).unwrap();
-    assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
+    for guest in load(text, Limits::default()) {
+        assert!(matches!(guest.call("plan", b""), Err(CallError::Failed(_))));
+    }
 }
 
 #[test]
 fn a_file_that_is_not_a_guest_is_refused_when_it_is_loaded() {
-    let load = |text: &str| Wasm::from_bytes(&wat::parse_str(text).unwrap(), Limits::default()).err();
-    let error = load(r#"(module (import "env" "abort" (func)))"#).unwrap();
-    assert!(error.contains("env"), "{error}");
-    assert!(Wasm::from_bytes(b"no module", Limits::default()).is_err());
-    assert!(Wasm::from_file("no/such/file.wasm".as_ref(), Limits::default()).err().unwrap().contains("no/such/file"));
-    let empty = Wasm::from_bytes(&wat::parse_str("(module)").unwrap(), Limits::default()).unwrap();
-    assert!(matches!(empty.call("plan", b""), Err(CallError::Failed(_))));
-    assert_eq!(Native.name(), "native");
+    let is_refused = |module: &[u8], word: &str| {
+        for error in [
+            Wasm::from_bytes(module, Limits::default()).err(),
+            Interpreter::from_bytes(module, Limits::default()).err(),
+        ] {
+            assert!(error.as_ref().is_some_and(|error| error.contains(word)), "{error:?}");
+        }
+    };
+    is_refused(&wat::parse_str(r#"(module (import "env" "abort" (func)))"#).unwrap(), "env");
+    is_refused(b"no module", "");
+    for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
+        let error = volsync_policy_engine::load(runtime, Some("no/such/file.wasm".as_ref())).err().unwrap();
+        assert!(error.to_string().contains("no/such/file"), "{error}");
+    }
+    for empty in load("(module)", Limits::default()) {
+        assert!(matches!(empty.call("plan", b""), Err(CallError::Failed(_))));
+    }
 }

@@ -228,9 +228,10 @@ proptest! {
     fn every_engine_gives_the_same_bytes_every_time(claim in claim(), settings in settings()) {
         let review = review(&claim, &settings);
         for operation in ["plan", "validate"] {
-            let [native, wasm] = engines().map(|engine| engine.call(operation, &review));
+            let [native, compiled, interpreted] = engines().map(|engine| engine.call(operation, &review));
             prop_assert_eq!(&native, &Native.call(operation, &review));
-            prop_assert_eq!(&native, &wasm);
+            prop_assert_eq!(&native, &compiled);
+            prop_assert_eq!(&native, &interpreted);
             prop_assert!(!matches!(native, Err(CallError::Failed(_))));
         }
     }
@@ -317,16 +318,19 @@ proptest! {
     ) {
         let settings = json!({"backup": {"storageClassName": format!("{{{{ {expression} }}}}")}});
         let review = review(&claim, &settings);
-        let [native, wasm] = engines().map(|engine| engine.call("plan", &review));
-        prop_assert_eq!(native, wasm);
+        let [native, compiled, interpreted] = engines().map(|engine| engine.call("plan", &review));
+        prop_assert_eq!(&native, &compiled);
+        prop_assert_eq!(native, interpreted);
     }
 
     #[test]
     fn whatever_bytes_come_in_an_answer_goes_out(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for (operation, run) in volsync_policy::guest::OPERATIONS {
             let native = run(&bytes).map_err(|error| error.to_string());
-            let wasm = engines()[1].call(operation, &bytes).map_err(|error| error.to_string());
-            prop_assert_eq!(native, wasm);
+            let [_, modules @ ..] = engines();
+            for module in modules {
+                prop_assert_eq!(&native, &module.call(operation, &bytes).map_err(|error| error.to_string()));
+            }
         }
     }
 
@@ -334,8 +338,9 @@ proptest! {
     fn whatever_a_host_saw_is_planned_alike_in_every_engine(inspection in inspection()) {
         let bytes = inspection.to_string().into_bytes();
         for operation in ["plan", "reads"] {
-            let [native, wasm] = engines().map(|engine| engine.call(operation, &bytes));
-            prop_assert_eq!(native, wasm);
+            let [native, compiled, interpreted] = engines().map(|engine| engine.call(operation, &bytes));
+            prop_assert_eq!(&native, &compiled);
+            prop_assert_eq!(native, interpreted);
         }
     }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
-use volsync_policy_tests::{engines, root};
+use volsync_policy_tests::{interpreter, root};
 
 /// The base credentials of a store.
 fn credentials(store: &Store, password: &str) -> Value {
@@ -22,9 +22,8 @@ fn credentials(store: &Store, password: &str) -> Value {
 
 /// The environment that VolSync derives from the Secret that the module renders.
 fn environment(claim: &Value, credentials: &Value) -> BTreeMap<String, String> {
-    let [_, wasm] = engines();
     let review = json!({"request": claim, "credentials": credentials});
-    let plan = wasm.call("plan", &serde_json::to_vec(&review).unwrap()).unwrap();
+    let plan = interpreter().call("plan", &serde_json::to_vec(&review).unwrap()).unwrap();
     let plan: Value = serde_json::from_slice(&plan).unwrap();
     let data = plan["manifests"]["secret"]["object"]["data"].as_object().unwrap();
     let text = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str().unwrap()).unwrap()).unwrap();

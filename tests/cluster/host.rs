@@ -79,7 +79,7 @@ fn command(world: &World, name: &str, port: u16) -> anyhow::Result<Command> {
     host.env("KUBECONFIG", file);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);
     host.args(["--admission", &format!("127.0.0.1:{}", webhook_port(port))]);
-    host.args(["--engine", "wasm", "--module"]).arg(root().join("target/wasm/volsync-policy.wasm"));
+    host.arg("--module").arg(root().join("target/wasm/volsync-policy.wasm"));
     Ok(host)
 }
 

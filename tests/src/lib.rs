@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use volsync_policy_cases::{Operation, Suite};
-use volsync_policy_engine::{Engine, Limits, Native, Wasm};
+use volsync_policy_engine::{Engine, Interpreter, Limits, Native, Wasm};
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -67,16 +67,24 @@ pub fn raw_policy() -> PathBuf {
     root().join("target/wasm/volsync-policy-raw.wasm")
 }
 
-/// Every engine. The module is compiled once per process.
+/// Every engine: native code, and the module compiled and interpreted. The module is loaded once per process.
 ///
 /// A mutant is in the sources and not in the module. So native code stands in for the module if
 /// `VOLSYNC_POLICY_ENGINES` is `native`, as in `.cargo/mutants.toml`.
-pub fn engines() -> [&'static dyn Engine; 2] {
-    static WASM: LazyLock<Wasm> = LazyLock::new(|| {
+pub fn engines() -> [&'static dyn Engine; 3] {
+    static COMPILED: LazyLock<Wasm> = LazyLock::new(|| {
         Wasm::from_file(&module(), Limits::default()).expect("`cargo xtask wasm` builds the module first")
     });
     if std::env::var_os("VOLSYNC_POLICY_ENGINES").is_some_and(|engines| engines == "native") {
-        return [&Native, &Native];
+        return [&Native; 3];
     }
-    [&Native, &*WASM]
+    [&Native, &*COMPILED, interpreter()]
+}
+
+/// The engine of the host: the module, interpreted.
+pub fn interpreter() -> &'static dyn Engine {
+    static INTERPRETED: LazyLock<Interpreter> = LazyLock::new(|| {
+        Interpreter::from_file(&module(), Limits::default()).expect("`cargo xtask wasm` builds the module first")
+    });
+    &*INTERPRETED
 }

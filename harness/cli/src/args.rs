@@ -119,6 +119,8 @@ Claims: a file, a directory of .yaml, .yml and .json files, or `-` for standard 
 
 YAML or JSON, with any number of documents, Lists and AdmissionReviews. Objects other than claims are ignored.";
 
+const MODULE: &str = "The module to run; by default the one in this program, or else target/wasm/volsync-policy.wasm";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -287,9 +289,8 @@ pub(crate) struct Runner {
     /// The engine that runs the policy
     #[arg(long, value_enum, default_value_t = Engine::Native)]
     pub(crate) engine: Engine,
-    /// The module for `--engine wasm`
-    #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
-    pub(crate) module: PathBuf,
+    #[arg(long, value_name = "WASM", help = MODULE)]
+    pub(crate) module: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -306,9 +307,8 @@ pub(crate) struct Test {
     /// The engines that run the policy; several must agree to the byte
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Engine::Native])]
     pub(crate) engine: Vec<Engine>,
-    /// The module for `--engine wasm`
-    #[arg(long, value_name = "WASM", default_value = "target/wasm/volsync-policy.wasm")]
-    pub(crate) module: PathBuf,
+    #[arg(long, value_name = "WASM", help = MODULE)]
+    pub(crate) module: Option<PathBuf>,
     /// Output format: failures for a person, or everything as one JSON object
     #[arg(short, long, value_enum, default_value_t = TestOutput::Text)]
     pub(crate) output: TestOutput,
@@ -353,8 +353,12 @@ pub(crate) enum Report {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
+    /// The policy as native code
     Native,
+    /// The module, compiled by wasmtime
     Wasm,
+    /// The module, interpreted by wasmi
+    Wasmi,
 }
 
 impl fmt::Display for Engine {
@@ -362,6 +366,7 @@ impl fmt::Display for Engine {
         f.write_str(match self {
             Engine::Native => "native",
             Engine::Wasm => "wasm",
+            Engine::Wasmi => "wasmi",
         })
     }
 }

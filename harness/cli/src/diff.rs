@@ -26,7 +26,7 @@ const CHANGES_SHOWN: usize = 5;
 const CLAIMS_SHOWN: usize = 3;
 
 pub(crate) fn run(arguments: &Diff) -> anyhow::Result<Outcome> {
-    let engine = engine(arguments.runner.engine, &arguments.runner.module)?;
+    let engine = engine(arguments.runner.engine, arguments.runner.module.as_deref())?;
     let credentials = arguments.claims.credentials.as_deref().map(documents::read_one).transpose()?;
     let (old_settings, new_settings) = (documents::read_one(&arguments.old)?, documents::read_one(&arguments.new)?);
     let planner = |file: &Path, settings: &Value| {

@@ -9,9 +9,8 @@ use crate::outcome::Outcome;
 use crate::planner;
 
 pub(crate) fn run(arguments: Host) -> anyhow::Result<Outcome> {
-    let Host { namespace, settings, credentials, lease, identity, listen, admission, service, webhook, runner } =
-        arguments;
-    let engine = Arc::from(planner::engine(runner.engine, &runner.module)?);
+    let engine = Arc::from(planner::engine(arguments.engine, arguments.module.as_deref())?);
+    let Host { namespace, settings, credentials, lease, identity, listen, admission, service, webhook, .. } = arguments;
     let sources = Sources { namespace, settings, credentials };
     let admission = admission.map(|listen| Admission { listen, service, webhook });
     volsync_policy_host::run(Options { sources, lease, identity, listen, admission, engine })?;

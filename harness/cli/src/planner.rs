@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use volsync_policy::{Code, ManifestsDocument, PlanDocument, Problem, ReviewError};
 use volsync_policy_cases::{Missing, claim_of};
-use volsync_policy_engine::{CallError, Engine, LoadError, Native, PlanFn, load};
+use volsync_policy_engine::{CallError, Engine, LoadError, Native, PlanFn, Runtime, load};
 
 use crate::args::{self, Input};
 use crate::documents::{self, Document};
@@ -88,7 +88,7 @@ pub(crate) fn plan_all(
     input: &Input,
     mut print: impl FnMut(&Planned) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let engine = engine(input.runner.engine, &input.runner.module)?;
+    let engine = engine(input.runner.engine, input.runner.module.as_deref())?;
     let planner = Planner::of(engine.as_ref(), input)?;
     let mut seen = Seen::new();
     let namespace = input.claims.namespace.as_deref();
@@ -176,18 +176,22 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The engine with that name; `module` is the path of the module for wasmtime.
-pub(crate) fn engine(engine: args::Engine, module: &Path) -> anyhow::Result<Box<dyn Engine>> {
-    match engine {
-        args::Engine::Native => Ok(Box::new(Native)),
-        args::Engine::Wasm => load(module).map_err(|error| {
-            let way_out = match error {
-                LoadError::LeftOut(_) => "build the command with the engine for modules: `cargo build --features wasm`",
-                LoadError::Module(_) => "build the module with `cargo xtask wasm`, or name one with --module",
-            };
-            anyhow::Error::new(error).context(way_out)
-        }),
-    }
+/// The engine with that name; `module` is the file of the module that it runs, if one is named.
+pub(crate) fn engine(engine: args::Engine, module: Option<&Path>) -> anyhow::Result<Box<dyn Engine>> {
+    let runtime = match engine {
+        args::Engine::Native => return Ok(Box::new(Native)),
+        args::Engine::Wasm => Runtime::Wasmtime,
+        args::Engine::Wasmi => Runtime::Wasmi,
+    };
+    load(runtime, module).map_err(|error| {
+        let way_out = match error {
+            LoadError::LeftOut(runtime) => {
+                format!("build the command with this engine: `cargo build --features {}`", runtime.name())
+            }
+            LoadError::Module(_) => "build the module with `cargo xtask wasm`, or name one with --module".to_owned(),
+        };
+        anyhow::Error::new(error).context(way_out)
+    })
 }
 
 /// What all reviews have in common, and the engine that plans them.

@@ -92,7 +92,7 @@ fn warn_of_real(case: &Case) {
 }
 
 fn engines(arguments: &Test) -> anyhow::Result<Vec<Box<dyn volsync_policy_engine::Engine>>> {
-    arguments.engine.iter().map(|engine| planner::engine(*engine, &arguments.module)).collect()
+    arguments.engine.iter().map(|engine| planner::engine(*engine, arguments.module.as_deref())).collect()
 }
 
 /// Reports a run, and returns how it ends.

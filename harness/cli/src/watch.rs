@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use volsync_policy_cases::Suite;
+use volsync_policy_engine::BUILT;
 
 use crate::args::Test;
 
@@ -28,7 +29,7 @@ impl Watch {
             watch.look_at(path, RecursiveMode::Recursive)?;
         }
         // If the module is not needed, it need not exist.
-        drop(watch.look_at(&arguments.module, RecursiveMode::NonRecursive));
+        drop(watch.look_at(arguments.module.as_deref().unwrap_or(BUILT.as_ref()), RecursiveMode::NonRecursive));
         Ok(watch)
     }
 

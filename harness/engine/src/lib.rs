@@ -1,5 +1,5 @@
-//! Engines that run the policy: as native code or, with the feature `wasm`, as the built module in wasmtime. Both have
-//! the same operations and return the same bytes.
+//! Engines that run the policy: as native code or as the built module, which wasmtime compiles (feature `wasm`) or
+//! wasmi interprets (feature `wasmi`). All have the same operations and return the same bytes.
 //!
 //! ```
 //! use volsync_policy_engine::{Engine, Native};
@@ -8,19 +8,27 @@
 //! assert_eq!(answer, br#""v1""#);
 //! ```
 
+#[cfg(all(feature = "wasmi", not(target_family = "wasm")))]
+mod interpreter;
+#[cfg(any(feature = "wasm", feature = "wasmi"))]
+mod limits;
 mod native;
 #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
 mod wasm;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use volsync_policy::{Problem, ReviewError};
 
+#[cfg(all(feature = "wasmi", not(target_family = "wasm")))]
+pub use interpreter::Interpreter;
+#[cfg(any(feature = "wasm", feature = "wasmi"))]
+pub use limits::Limits;
 pub use native::Native;
 #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
-pub use wasm::{Limits, Used, Wasm};
+pub use wasm::{Used, Wasm};
 
 /// Plans one review: a JSON object without `settings` and `credentials`, which are shared. Returns the plan as JSON.
 pub type PlanFn<'e> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync + 'e>;
@@ -77,21 +85,63 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// Loads the built module at `path` as an engine, with the default limits.
+/// What runs the built module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// wasmtime compiles it: a call takes twice as long as native code, and the compiler 35 MiB of memory.
+    Wasmtime,
+    /// wasmi interprets it: a call takes twenty times as long as native code, and the module 5 MiB of memory.
+    Wasmi,
+}
+
+impl Runtime {
+    /// The name of the engine, and of the feature of this crate with which it is built.
+    pub fn name(self) -> &'static str {
+        match self {
+            Runtime::Wasmtime => "wasm",
+            Runtime::Wasmi => "wasmi",
+        }
+    }
+}
+
+/// The file in which `cargo xtask wasm` builds the module, from the root of the repository.
+pub const BUILT: &str = "target/wasm/volsync-policy.wasm";
+
+/// The module in this program, if it is built with the feature `embed`.
+#[cfg(feature = "embed")]
+pub const EMBEDDED: Option<&[u8]> = Some(include_bytes!("../../../target/wasm/volsync-policy.wasm"));
+/// The module in this program, if it is built with the feature `embed`.
+#[cfg(not(feature = "embed"))]
+pub const EMBEDDED: Option<&[u8]> = None;
+
+/// Loads a module as an engine, with the default limits: the one in the file `module`, or by default the [`EMBEDDED`]
+/// one, or where there is none, the one in the file [`BUILT`].
 ///
 /// # Errors
 ///
-/// [`LoadError::LeftOut`] in a build without the feature `wasm`; [`LoadError::Module`] if the file is not a module of
-/// the policy.
-pub fn load(path: &Path) -> Result<Box<dyn Engine>, LoadError> {
-    #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
-    {
-        let module = Wasm::from_file(path, Limits::default()).map_err(LoadError::Module)?;
-        Ok(Box::new(module))
+/// [`LoadError::LeftOut`] in a build without the runtime; [`LoadError::Module`] if there is no module of the policy.
+pub fn load(runtime: Runtime, module: Option<&Path>) -> Result<Box<dyn Engine>, LoadError> {
+    let named = |name: &dyn fmt::Display, error: &dyn fmt::Display| LoadError::Module(format!("{name}: {error}"));
+    if let (None, Some(embedded)) = (module, EMBEDDED) {
+        return load_bytes(runtime, embedded)?.map_err(|error| named(&"the module in this program", &error));
     }
-    #[cfg(not(all(feature = "wasm", not(target_family = "wasm"))))]
-    {
-        Err(LoadError::LeftOut(path.to_owned()))
+    let module = module.unwrap_or(BUILT.as_ref());
+    let bytes = std::fs::read(module).map_err(|error| named(&module.display(), &error))?;
+    load_bytes(runtime, &bytes)?.map_err(|error| named(&module.display(), &error))
+}
+
+/// Loads a module. The inner error is that of the module.
+fn load_bytes(runtime: Runtime, module: &[u8]) -> Result<Result<Box<dyn Engine>, String>, LoadError> {
+    match runtime {
+        #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
+        Runtime::Wasmtime => Ok(Wasm::from_bytes(module, Limits::default()).map(|engine| Box::new(engine) as _)),
+        #[cfg(all(feature = "wasmi", not(target_family = "wasm")))]
+        Runtime::Wasmi => Ok(Interpreter::from_bytes(module, Limits::default()).map(|engine| Box::new(engine) as _)),
+        #[cfg(not(all(feature = "wasm", feature = "wasmi", not(target_family = "wasm"))))]
+        left_out => {
+            let _ = module;
+            Err(LoadError::LeftOut(left_out))
+        }
     }
 }
 
@@ -133,8 +183,8 @@ impl std::error::Error for CallError {}
 /// Why a module could not be loaded as an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    /// The path of the module. This build cannot run modules, because it was built without the feature `wasm`.
-    LeftOut(PathBuf),
+    /// This build was made without the feature that contains this runtime.
+    LeftOut(Runtime),
     /// What is wrong with the module: a sentence that names the file.
     Module(String),
 }
@@ -142,8 +192,8 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::LeftOut(module) => {
-                write!(f, "{}: this build was made without the feature `wasm`, and runs no module", module.display())
+            LoadError::LeftOut(runtime) => {
+                write!(f, "this build was made without the feature `{}`", runtime.name())
             }
             LoadError::Module(error) => f.write_str(error),
         }

@@ -12,25 +12,8 @@ use wasmtime::{
     TypedFunc,
 };
 
-use crate::{CallError, Engine};
-
-/// How much one call may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Units of wasmtime's fuel, about one per instruction.
-    pub fuel: u64,
-    /// Bytes of linear memory per instance.
-    pub memory: usize,
-    /// Time, in whole tenths of a second.
-    pub time: Duration,
-}
-
-impl Default for Limits {
-    /// Enough for the longest review in the worst case, which takes thousands of times as much as an ordinary plan.
-    fn default() -> Self {
-        Limits { fuel: 20_000_000_000, memory: 1 << 30, time: Duration::from_secs(10) }
-    }
-}
+use crate::limits::{NO_MEMORY, OUTSIDE};
+use crate::{CallError, Engine, Limits, Runtime};
 
 /// What one call used of its [`Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +131,7 @@ impl Wasm {
 
 impl Engine for Wasm {
     fn name(&self) -> &'static str {
-        "wasm"
+        Runtime::Wasmtime.name()
     }
 
     fn call(&self, operation: &str, payload: &[u8]) -> Result<Vec<u8>, CallError> {
@@ -212,7 +195,7 @@ fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Call>> {
 }
 
 fn memory(guest: &mut Caller<'_, Call>) -> wasmtime::Result<Memory> {
-    guest.get_export("memory").and_then(Extern::into_memory).ok_or_else(|| wasmtime::Error::msg("it exports no memory"))
+    guest.get_export("memory").and_then(Extern::into_memory).ok_or_else(|| wasmtime::Error::msg(NO_MEMORY))
 }
 
 fn read(guest: &mut Caller<'_, Call>, at: u32, length: u32) -> wasmtime::Result<Vec<u8>> {
@@ -229,13 +212,13 @@ fn write(memory: &mut [u8], at: u32, bytes: &[u8]) -> wasmtime::Result<()> {
 }
 
 fn outside() -> wasmtime::Error {
-    wasmtime::Error::msg("it named a place outside its memory")
+    wasmtime::Error::msg(OUTSIDE)
 }
 
 fn in_words(error: &wasmtime::Error, limits: Limits) -> String {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => format!("it used more than {} units of fuel", limits.fuel),
-        Some(Trap::Interrupt) => format!("it took longer than {:?}", limits.time),
+        Some(Trap::OutOfFuel) => limits.out_of_fuel(),
+        Some(Trap::Interrupt) => limits.out_of_time(),
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     }

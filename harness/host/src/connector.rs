@@ -2,9 +2,12 @@
 //! library does not return: the `Date` header, and the class of a failure.
 
 use std::cell::RefCell;
+use std::env;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
@@ -18,6 +21,9 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
     HttpService,
 };
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use volsync_policy::evidence::Failure;
 
 /// How long an exchange may take, until the last byte of the answer.
@@ -66,9 +72,13 @@ pub(crate) struct Connector(Client<HttpsConnector<Tcp>, HttpRequestBody>);
 impl Connector {
     /// # Errors
     ///
-    /// The certificate authorities of the machine cannot be read.
+    /// The certificate authorities that the environment names cannot be read.
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let https = HttpsConnectorBuilder::new().try_with_platform_verifier()?.https_or_http().enable_http1().build();
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(authorities()?)
+            .with_no_client_auth();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         Ok(Connector(Client::builder(TokioExecutor::new()).build(https)))
     }
 
@@ -79,6 +89,26 @@ impl Connector {
         let body = Limited::new(body, LONGEST).collect().await.map_err(unknown)?.to_bytes();
         Ok(http::Response::from_parts(parts, body))
     }
+}
+
+/// The certificate authorities that may have signed the certificate of a store: those that `SSL_CERT_FILE` or
+/// `SSL_CERT_DIR` names, or else those of the system.
+fn authorities() -> anyhow::Result<RootCertStore> {
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| env::var_os(name).is_some());
+    trusted(rustls_native_certs::load_native_certs().certs, named)
+}
+
+/// The certificates that were found, or Mozilla's, which are in this program, for a system without any, such as the
+/// image. `named` is the variable that says where the certificates are, if one does.
+fn trusted(found: Vec<CertificateDer<'_>>, named: Option<&str>) -> anyhow::Result<RootCertStore> {
+    let mut authorities = RootCertStore::empty();
+    authorities.add_parsable_certificates(found);
+    match named {
+        Some(named) if authorities.is_empty() => bail!("there is no certificate where {named} says"),
+        None if authorities.is_empty() => authorities.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        _ => {}
+    }
+    Ok(authorities)
 }
 
 impl HttpConnector for Connector {
@@ -126,6 +156,18 @@ fn class(status: StatusCode, body: &[u8]) -> Option<Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_without_certificates_trusts_those_of_the_program_unless_others_are_named() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let own = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        for named in [None, Some("SSL_CERT_FILE")] {
+            assert_eq!(trusted(vec![own.der().clone()], named).unwrap().len(), 1);
+        }
+        assert_eq!(trusted(Vec::new(), None).unwrap().len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        let error = trusted(vec![b"no certificate".to_vec().into()], Some("SSL_CERT_FILE")).unwrap_err();
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+    }
 
     #[test]
     fn a_bucket_that_does_not_exist_is_not_an_object_that_does_not_exist() {

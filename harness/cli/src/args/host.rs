@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use super::{Report, Runner};
+use super::{Engine, MODULE, Report};
 
 pub(super) const HOST_EXAMPLES: &str = "\
 It works for as long as it holds the Lease, and gives it back on SIGTERM.
@@ -102,8 +102,11 @@ pub(crate) struct Host {
     /// The MutatingWebhookConfiguration that gets the `caBundle`
     #[arg(long, value_name = "CONFIGURATION", default_value = "volsync-policy")]
     pub(crate) webhook: String,
-    #[command(flatten)]
-    pub(crate) runner: Runner,
+    /// The engine that runs the policy
+    #[arg(long, value_enum, default_value_t = Engine::Wasmi)]
+    pub(crate) engine: Engine,
+    #[arg(long, value_name = "WASM", help = MODULE)]
+    pub(crate) module: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,6 +13,8 @@ mod backups;
 mod criteria;
 #[path = "cluster/host.rs"]
 mod host;
+#[path = "cluster/image.rs"]
+mod image;
 #[path = "cluster/ledger.rs"]
 mod ledger;
 #[path = "cluster/outages.rs"]
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
         admission::TESTS,
         backups::TESTS,
         criteria::TESTS,
+        image::TESTS,
         ledger::TESTS,
         outages::TESTS,
         populator::TESTS,

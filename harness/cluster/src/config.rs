@@ -36,9 +36,8 @@ pub(crate) const ETCD: [&str; 7] = [
     "--unsafe-no-fsync",
 ];
 
-pub(crate) const APISERVER: [&str; 12] = [
+pub(crate) const APISERVER: [&str; 11] = [
     "--etcd-servers=http://127.0.0.1:2379",
-    "--bind-address=127.0.0.1",
     "--advertise-address=10.99.0.1",
     "--cert-dir=/run/state/certificates",
     "--service-account-key-file=/run/state/sa.key",

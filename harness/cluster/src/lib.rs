@@ -99,8 +99,7 @@ impl Cluster {
         spawn("kube-apiserver", &config::APISERVER)?;
         image::write(&self.tools, &state.join("image.tar"))?;
         self.until("containerd", || succeeds(node.command("ctr").args(["--namespace", "k8s.io", "version"])))?;
-        let import = ["--namespace", "k8s.io", "images", "import", "/run/state/image.tar"];
-        node.command("ctr").args(import).stdout(Stdio::null()).succeed()?;
+        self.load(Path::new("/run/state/image.tar"))?;
         self.until("the API server", || {
             let (client, request) = (self.client.clone(), http::Request::get("/readyz").body(Vec::new())?);
             Ok(self.call(async move { client.request_text(request).await }).ok())
@@ -138,6 +137,16 @@ impl Cluster {
     /// The API server refuses it.
     pub fn namespace(&self, name: &str) -> anyhow::Result<Namespace<'_>> {
         Namespace::new(self, name)
+    }
+
+    /// Loads an image that pods can run. `file` is a layout of the Open Container Initiative.
+    ///
+    /// # Errors
+    ///
+    /// The file is not such an image.
+    pub fn load(&self, file: &Path) -> anyhow::Result<()> {
+        let import = ["--namespace", "k8s.io", "images", "import"];
+        self.command("ctr").args(import).arg(file).stdout(Stdio::null()).succeed()
     }
 
     /// A command that runs in the cluster's node. `kubectl` is in its path.

@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod check;
 mod circles;
+mod image;
 mod mutants;
 mod playground;
 mod setup;
@@ -14,7 +15,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
 
 /// The tasks of this repository
@@ -42,6 +43,8 @@ enum Task {
     },
     /// Build the module, as two Kubewarden policies, as an npm package and as a page, into target/wasm
     Wasm,
+    /// Build the command as one static program, and an image with it for a cluster, into target/oci
+    Image,
     /// Build the playground, and serve it on this machine
     Playground {
         /// The port; 0 for a free one
@@ -95,6 +98,13 @@ fn carry_out() -> anyhow::Result<ExitCode> {
             wasm::build()?;
             browser::build()?;
             playground::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Image => {
+            setup::wasm()?;
+            wasm::build()?;
+            ensure!(setup::image()?, "musl-gcc is missing; Debian's package musl-tools contains it");
+            image::build()?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Playground { port } => {

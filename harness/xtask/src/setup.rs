@@ -1,5 +1,5 @@
-//! Installs what a bare machine lacks: the wasm target from rustup; wasm-opt and the page's dependencies from npm;
-//! restic, Chromium and what a cluster needs from the system's packages.
+//! Installs what a bare machine lacks: targets from rustup; wasm-opt and the page's dependencies from npm; restic,
+//! Chromium, a C compiler for musl and what a cluster needs from the system's packages.
 
 use std::process::Command;
 
@@ -12,17 +12,32 @@ pub(crate) const WASM_OPT: &str = "wasm/node_modules/.bin/wasm-opt";
 
 /// Installs what the module is built with.
 pub(crate) fn wasm() -> anyhow::Result<()> {
-    const TARGET: &str = "wasm32-unknown-unknown";
-    let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))
-        .context("the module needs a toolchain from rustup")?;
-    if !String::from_utf8_lossy(&installed).lines().any(|target| target == TARGET) {
-        run(Command::new("rustup").args(["target", "add", TARGET]))?;
-    }
+    target("wasm32-unknown-unknown")?;
     let pinned = std::fs::read_to_string("wasm/package-lock.json")?;
     let unpacked = std::fs::read_to_string("wasm/node_modules/.installed").unwrap_or_default();
     if unpacked != pinned {
         run(Command::new("npm").args(["ci", "--prefix", "wasm", "--no-audit", "--no-fund"]))?;
         std::fs::write("wasm/node_modules/.installed", pinned)?;
+    }
+    Ok(())
+}
+
+/// The target of static programs for this machine.
+pub(crate) const STATIC: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-musl" } else { "x86_64-unknown-linux-musl" };
+
+/// Whether static programs can be built here, after installing the target, and Debian's C compiler for it.
+pub(crate) fn image() -> anyhow::Result<bool> {
+    target(STATIC)?;
+    Ok(package("musl-tools", Command::new("musl-gcc").arg("--version")))
+}
+
+/// Installs a target of the toolchain.
+fn target(target: &str) -> anyhow::Result<()> {
+    let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))
+        .context("a target needs a toolchain from rustup")?;
+    if !String::from_utf8_lossy(&installed).lines().any(|installed| installed == target) {
+        run(Command::new("rustup").args(["target", "add", target]))?;
     }
     Ok(())
 }

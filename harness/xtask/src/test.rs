@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{WORKSPACE, browser, cargo, in_words, output, playground, root, setup, wasm};
+use crate::{WORKSPACE, browser, cargo, image, in_words, output, playground, root, setup, wasm};
 
 /// The exit code if every test that could be run passed, and some could not be run.
 const INCOMPLETE: u8 = 3;
@@ -85,8 +85,10 @@ fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
     browser::build()?;
     playground::build()?;
     let cluster = setup::cluster();
-    if cluster {
+    let image = setup::image()?;
+    if cluster && image {
         crate::run(&mut setup::cluster_command("build")?)?;
+        image::build()?;
     }
     let check = "what `cargo xtask cluster check` names";
     let restic = setup::restic();
@@ -95,6 +97,7 @@ fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
         ("ledger", "restic", restic),
         ("restic", "restic", restic),
         ("cluster", check, cluster),
+        ("cluster", "musl-gcc", image),
         ("fixture", check, cluster),
     ];
     Ok(needy.into_iter().filter(|(_, _, is_there)| !is_there).map(|(suite, program, _)| (suite, program)).collect())

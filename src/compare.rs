@@ -212,9 +212,9 @@ fn comparable<O>(manifests: &ManifestsDocument<'_, O>, read: impl Fn(&O) -> Valu
     comparable
 }
 
-/// The gate says `paused`, and the Secret's name says `repository`.
+/// The gate says `paused`, the Secret's name says `repository`, and the Secret's keys say `customCA`.
 fn without_repetition(mut object: Value) -> Value {
-    for (section, key) in [("/spec", "paused"), ("/spec/restic", "repository")] {
+    for (section, key) in [("/spec", "paused"), ("/spec/restic", "repository"), ("/spec/restic", "customCA")] {
         object.pointer_mut(section).and_then(Value::as_object_mut).and_then(|section| section.remove(key));
     }
     object

@@ -95,6 +95,9 @@ impl Credentials {
             for (name, value) in entries {
                 let value = value.as_str().ok_or(Flaw::Malformed).and_then(decode).and_then(usable);
                 match MoverKey::parse(name) {
+                    Some(key) if key == MoverKey::AUTHORITIES => {
+                        credentials.values.insert(key, value.and_then(certificates));
+                    }
                     Some(key) => credentials.values.insert(key, value),
                     None if credentials.ignored.contains(name) => {}
                     None => credentials.ignored.push(name.clone()),
@@ -148,6 +151,11 @@ impl Credentials {
         self.get(&MoverKey::REPOSITORY).ok().map(|base| SecretBytes(base.reveal().trim_ascii().to_vec()))
     }
 
+    /// Whether there are certificate authorities that cannot be read.
+    pub(crate) fn has_malformed_authorities(&self) -> bool {
+        matches!(self.get(&MoverKey::AUTHORITIES), Err(Flaw::Malformed))
+    }
+
     /// The base password, where it can be read.
     pub(crate) fn password(&self) -> Option<&SecretBytes> {
         self.get(&MoverKey::PASSWORD).ok()
@@ -191,6 +199,22 @@ fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
     }
 }
 
+/// PEM text of certificates, and of nothing else: a private key beside them would be copied into every namespace. Text
+/// before and between certificates is a comment.
+fn certificates(value: SecretBytes) -> Result<SecretBytes, Flaw> {
+    const BEGIN: &str = "-----BEGIN ";
+    let is_certificate = |section: &str| {
+        let body = section.strip_prefix("CERTIFICATE-----").and_then(|it| it.split_once("-----END CERTIFICATE-----"));
+        body.is_some_and(|(body, _)| decode(body).is_ok_and(|der| der.first() == Some(&DER_SEQUENCE)))
+    };
+    let text = str::from_utf8(value.reveal()).map_err(|_| Flaw::Malformed)?;
+    let are_certificates = text.contains(BEGIN) && text.split(BEGIN).skip(1).all(is_certificate);
+    are_certificates.then_some(value).ok_or(Flaw::Malformed)
+}
+
+/// The first byte of a certificate in DER.
+const DER_SEQUENCE: u8 = 0x30;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -218,6 +242,24 @@ mod tests {
                 ("RESTIC_REPOSITORY".to_owned(), Flaw::Malformed),
             ]
         );
+    }
+
+    #[test]
+    fn authorities_are_certificates_and_nothing_else() {
+        let pem = |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
+        let [one, two] = ["MIIBszCCAVm\ngAwIBAgIUQQ==", "MIIB"].map(|body| pem("CERTIFICATE", body));
+        for authorities in [one.clone(), format!("# home\n{one}{two}"), one.replace('\n', "\r\n")] {
+            assert_eq!(needs(with_authorities(&authorities)), [], "{authorities}");
+        }
+        let (key, no_der) = (pem("PRIVATE KEY", "MIIB"), pem("CERTIFICATE", "bm8="));
+        for authorities in ["-", &key, &no_der, &one[..40], &format!("{one}{key}"), &pem("CERTIFICATE", "%")] {
+            let flaw = ("ca.crt".to_owned(), Flaw::Malformed);
+            assert_eq!(needs(with_authorities(authorities)), [flaw], "{authorities}");
+        }
+    }
+
+    fn with_authorities(authorities: &str) -> Value {
+        json!({"stringData": {"RESTIC_REPOSITORY": "b2:bucket", "RESTIC_PASSWORD": "x", "ca.crt": authorities}})
     }
 
     #[test]

@@ -116,9 +116,14 @@ impl BaseRepository {
     ///
     /// # Errors
     ///
-    /// The credentials name no repository on S3.
+    /// The credentials name no repository on S3, or their certificate authorities are malformed.
     pub fn of(shared: Shared) -> Result<Self, Problem> {
-        let base = shared.credentials.as_deref().and_then(Credentials::base);
+        let credentials = shared.credentials.as_deref();
+        if credentials.is_some_and(Credentials::has_malformed_authorities) {
+            let path = keyed("credentials.data", MoverKey::AUTHORITIES.as_str());
+            return Err(Problem::new(path, "not certificates in PEM"));
+        }
+        let base = credentials.and_then(Credentials::base);
         let place = base.as_ref().ok_or(Failure::NotTried).and_then(|base| Place::of(Through::Base, base));
         let place = place.map_err(|failure| {
             let problem = match failure {

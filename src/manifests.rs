@@ -89,10 +89,11 @@ impl Manifests {
         verdict: &Verdict,
         record: Option<&ReleaseRecord>,
     ) -> Self {
-        let others = [destination::render(protection, verdict), Some(source::render(protection, verdict, record))];
+        let destination = destination::render(protection, &secret, verdict);
+        let source = source::render(protection, &secret, verdict, record);
         Manifests {
             secret,
-            others: others.into_iter().flatten().collect(),
+            others: [destination, Some(source)].into_iter().flatten().collect(),
             repository_path: protection.repository_path.clone(),
             restore_mode: protection.restore_mode,
         }

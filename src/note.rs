@@ -9,8 +9,7 @@ use crate::decision::Verdict;
 use crate::evidence::{Evidence, Failure, Ledger, Repository, RestoreEvidence, Slot};
 use crate::history::History;
 use crate::manifests::{Manifests, SecretManifest};
-use crate::mover::restic::Cause;
-use crate::mover::restic::Flaw;
+use crate::mover::restic::{Cause, Flaw, MoverKey};
 use crate::names::{self, PREFIX};
 use crate::protection::Protection;
 use crate::review::Review;
@@ -242,11 +241,12 @@ impl Cause {
 }
 
 fn in_words(needs: &[Need]) -> String {
-    let word = |flaw| match flaw {
+    let word = |need: &Need| match need.flaw {
         Flaw::Missing => "missing",
         Flaw::Empty => "empty",
+        Flaw::Malformed if need.key == MoverKey::AUTHORITIES => "not certificates in PEM",
         Flaw::Malformed => "invalid",
     };
-    let words: Vec<String> = needs.iter().map(|need| format!("{} ({})", need.key.as_str(), word(need.flaw))).collect();
+    let words: Vec<String> = needs.iter().map(|need| format!("{} ({})", need.key.as_str(), word(need))).collect();
     words.join(", ")
 }

@@ -16,6 +16,7 @@ use ureq::http::{Method, Request};
 use volsync_policy::evidence::{Digest, Entry};
 use volsync_policy::ledger::{ConditionalWrites, MARKER, Marker};
 use volsync_policy::ledger::{entry_key, pin_key, read_entry, read_marker, write_entry, write_marker};
+use volsync_policy::mover::restic::MoverKey;
 use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
 use volsync_policy_tests::root;
 
@@ -39,7 +40,11 @@ struct Ended {
 
 impl World {
     fn new() -> Self {
-        let store = Arc::new(Store::start(&root().join("target/cluster")).unwrap());
+        World::with(Store::start(&root().join("target/cluster")).unwrap())
+    }
+
+    fn with(store: Store) -> Self {
+        let store = Arc::new(store);
         let world = World { address: store.address(), store, files: TempDir::new().unwrap() };
         world.settings(&json!({}));
         world.credentials(world.address);
@@ -67,10 +72,19 @@ impl World {
     }
 
     fn credentials(&self, address: SocketAddr) {
-        let secret = json!({"kind": "Secret", "stringData": {
-            "RESTIC_REPOSITORY": format!("s3:http://{address}/{BUCKET}\n"), "RESTIC_PASSWORD": PASSWORD,
+        self.credentials_trusting(address, None);
+    }
+
+    /// Credentials that name the certificate authorities of the store, as PEM text.
+    fn credentials_trusting(&self, address: SocketAddr, authorities: Option<&str>) {
+        let scheme = self.store.scheme();
+        let mut secret = json!({"kind": "Secret", "stringData": {
+            "RESTIC_REPOSITORY": format!("s3:{scheme}://{address}/{BUCKET}\n"), "RESTIC_PASSWORD": PASSWORD,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         }});
+        if let Some(authorities) = authorities {
+            secret["stringData"][MoverKey::AUTHORITIES.as_str()] = json!(authorities);
+        }
         fs::write(self.files.path().join("base.yaml"), secret.to_string()).unwrap();
     }
 
@@ -262,6 +276,26 @@ fn a_ledger_is_begun_once_and_its_id_is_for_settings() {
     world.settings(&json!({"ledger": {"storeId": id}}));
     let verified = world.run(&["ledger", "verify", "--probe"]);
     assert_eq!((verified.code, verified.out.as_str()), (0, "Everything agrees. Entries: 0.\n"), "{}", verified.err);
+}
+
+#[test]
+fn a_store_is_trusted_by_the_certificate_authorities_in_the_credentials_and_by_no_other() {
+    let start = || World::with(Store::start_with_own_authority(&root().join("target/cluster")).unwrap());
+    let (world, other) = (start(), start());
+    let [authority, of_other] = [&world, &other].map(|it| fs::read_to_string(it.store.authority().unwrap()).unwrap());
+    for (authorities, said) in [
+        (None, "unreachable"),
+        (Some(of_other.as_str()), "unreachable"),
+        (Some("made-up-authority"), "credentials.data[\"ca.crt\"]: not certificates in PEM"),
+    ] {
+        world.credentials_trusting(world.address, authorities);
+        let refused = world.run(&["ledger", "init"]);
+        assert!(refused.code == 2 && refused.err.contains(said), "{refused:?}");
+        assert!(!refused.err.contains("made-up-authority"), "{refused:?}");
+    }
+    world.credentials_trusting(world.address, Some(&format!("{of_other}{authority}")));
+    let id = printed_id(&world.run(&["ledger", "init"]));
+    assert!(fs::read_to_string(world.store.bucket().join(MARKER)).unwrap().contains(&id));
 }
 
 #[test]

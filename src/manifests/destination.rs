@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::restic::Restic;
-use super::{Manifest, Metadata, Spec};
+use super::{Manifest, Metadata, SecretManifest, Spec};
 use crate::decision::{Restore, Verdict};
 use crate::names::EXPECTS;
 use crate::part::Part;
@@ -22,7 +22,7 @@ struct Trigger {
 }
 
 /// The ReplicationDestination; `None` where nothing is restored.
-pub(super) fn render(protection: &Protection<'_>, verdict: &Verdict) -> Option<Manifest> {
+pub(super) fn render(protection: &Protection<'_>, secret: &SecretManifest, verdict: &Verdict) -> Option<Manifest> {
     match verdict.restore {
         Restore::Apply => {}
         Restore::Keep | Restore::Consume | Restore::Delete => return None,
@@ -37,7 +37,7 @@ pub(super) fn render(protection: &Protection<'_>, verdict: &Verdict) -> Option<M
             cache_access_modes: settings.cache_access_modes.clone(),
             capacity: Some(protection.request.clone()),
             access_modes: Some(protection.access_modes.clone()),
-            ..Restic::of(protection, settings.copy_method, &protection.restore)
+            ..Restic::of(protection, secret, settings.copy_method, &protection.restore)
         },
     };
     Some(Manifest::new(Part::Destination, metadata, Spec::Destination(spec)))

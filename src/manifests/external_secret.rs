@@ -56,6 +56,13 @@ struct Data {
     remote_ref: RemoteReference,
 }
 
+impl ExternalSecretSpec {
+    /// Whether the Secret contains this key.
+    pub(super) fn has(&self, key: &MoverKey) -> bool {
+        self.data.iter().any(|data| data.secret_key == *key)
+    }
+}
+
 /// The ExternalSecret, in the place of the Secret.
 pub(super) fn render(protection: &Protection<'_>, external: &ExternalSecretSettings) -> Manifest {
     let metadata = Metadata::of(Part::Secret, protection);

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::mover::restic::Retain;
+use super::SecretManifest;
+use crate::mover::restic::{MoverKey, Retain};
 use crate::protection::{Classes, Protection};
 use crate::quantity::Quantity;
 use crate::settings::{AccessMode, CopyMethod, SecurityContext};
@@ -13,6 +14,8 @@ use crate::settings::{AccessMode, CopyMethod, SecurityContext};
 pub(super) struct Restic {
     /// The name of the Secret, not an address.
     pub repository: String,
+    #[serde(rename = "customCA", skip_serializing_if = "Option::is_none")]
+    pub custom_ca: Option<CustomCa>,
     pub copy_method: CopyMethod,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
@@ -38,11 +41,27 @@ pub(super) struct Restic {
     pub retain: Option<Retain>,
 }
 
+/// Where the certificates of the authorities are that the mover trusts. VolSync fails where the Secret lacks the key.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CustomCa {
+    secret_name: String,
+    key: MoverKey,
+}
+
 impl Restic {
     /// The fields that a restore and a backup have in common.
-    pub(super) fn of(protection: &Protection<'_>, copy_method: CopyMethod, classes: &Classes) -> Self {
+    pub(super) fn of(
+        protection: &Protection<'_>,
+        secret: &SecretManifest,
+        copy_method: CopyMethod,
+        classes: &Classes,
+    ) -> Self {
+        let key = MoverKey::AUTHORITIES;
+        let secret_name = protection.names.secret.clone();
         Restic {
-            repository: protection.names.secret.clone(),
+            custom_ca: secret.has(&key).then(|| CustomCa { secret_name: secret_name.clone(), key }),
+            repository: secret_name,
             copy_method,
             storage_class_name: classes.storage_class_name.clone(),
             volume_snapshot_class_name: classes.volume_snapshot_class_name.clone(),

@@ -4,7 +4,7 @@
 use k8s_openapi::ByteString;
 use serde::Serialize;
 
-use super::{Manifest, Metadata, RevealedManifest, external_secret};
+use super::{Manifest, Metadata, RevealedManifest, Spec, external_secret};
 use crate::ask::Ask;
 use crate::credentials::{ClaimCredentials, Credentials, Need, SecretBytes, needs_without_credentials};
 use crate::evidence::{Digest, Evidence, SecretContent, SecretEvidence, ValueMatch};
@@ -118,6 +118,18 @@ impl SecretManifest {
     pub(crate) fn is_rendered(&self) -> bool {
         match self {
             SecretManifest::Secret { .. } | SecretManifest::ExternalSecret(_) => true,
+            SecretManifest::Needs { .. } => false,
+        }
+    }
+
+    /// Whether the Secret contains this key.
+    pub(crate) fn has(&self, key: &MoverKey) -> bool {
+        match self {
+            SecretManifest::Secret { data, .. } => data.iter().any(|(known, _)| known == key),
+            SecretManifest::ExternalSecret(manifest) => match &manifest.spec {
+                Spec::ExternalSecret(spec) => spec.has(key),
+                Spec::Destination(_) | Spec::Source(_) => false,
+            },
             SecretManifest::Needs { .. } => false,
         }
     }

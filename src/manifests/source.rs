@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::restic::Restic;
-use super::{Manifest, Metadata, Spec};
+use super::{Manifest, Metadata, SecretManifest, Spec};
 use crate::decision::{Backup, Verdict};
 use crate::evidence::ReleaseRecord;
 use crate::ledger;
@@ -29,7 +29,12 @@ struct Trigger {
 }
 
 /// The ReplicationSource, which runs only with the proof of a release; `record` is that of a release on evidence.
-pub(super) fn render(protection: &Protection<'_>, verdict: &Verdict, record: Option<&ReleaseRecord>) -> Manifest {
+pub(super) fn render(
+    protection: &Protection<'_>,
+    secret: &SecretManifest,
+    verdict: &Verdict,
+    record: Option<&ReleaseRecord>,
+) -> Manifest {
     let settings = &protection.settings.backup;
     let paused = match &verdict.backup {
         Backup::Release(_released) => false,
@@ -46,7 +51,7 @@ pub(super) fn render(protection: &Protection<'_>, verdict: &Verdict, record: Opt
             cache_access_modes: settings.cache_access_modes.clone(),
             prune_interval_days: Some(settings.prune_interval_days),
             retain: Some(settings.retain.clone()),
-            ..Restic::of(protection, protection.backup_copy_method, &protection.backup)
+            ..Restic::of(protection, secret, protection.backup_copy_method, &protection.backup)
         },
     };
     Manifest::new(Part::Source, metadata, Spec::Source(spec))

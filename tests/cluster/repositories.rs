@@ -119,10 +119,11 @@ pub(crate) fn command(world: &World, path: &str, arguments: &[&str]) -> Command 
     restic
         .args(["--no-cache", "--quiet"])
         .args(arguments)
-        .env("RESTIC_REPOSITORY", format!("s3:http://{}/{BUCKET}/{path}", world.store.address()))
+        .env("RESTIC_REPOSITORY", format!("s3:{}://{}/{BUCKET}/{path}", world.store.scheme(), world.store.address()))
         .env("RESTIC_PASSWORD", PASSWORD)
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .envs(world.store.authority().map(|authority| ("RESTIC_CACERT", authority)));
     restic
 }
 

@@ -1,18 +1,22 @@
 //! What the host does without help: when it is killed, when there are two hosts, when a person accepts a hold or
-//! removes the label, when keys are rotated, when settings are invalid, and when an object belongs to somebody else.
+//! removes the label, when keys are rotated, when settings are invalid, when the store's certificate is from an
+//! authority of its own, and when an object belongs to somebody else.
 
 use std::fs;
+use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy::names::{ATTENTION, PRIORITY};
-use volsync_policy_cluster::{says, text};
+use volsync_policy_cluster::{BUCKET, STORE, Store, says, text};
+use volsync_policy_tests::root;
 
 use crate::admission::kubectl_does;
 use crate::app::{App, CLAIM};
 use crate::repositories::snapshots;
 use crate::volsync::{bound, secret};
-use crate::{World, host, tests};
+use crate::{STORE_ID, World, host, tests};
 
 tests![
     hosts_that_end_between_two_writes_come_to_the_same_end,
@@ -22,6 +26,7 @@ tests![
     an_object_of_somebody_else_is_never_touched,
     claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so,
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
+    a_store_with_a_certificate_of_its_own_authority_is_used_once_the_base_credentials_name_the_authority,
 ];
 
 /// Each host ends after one, two or three writes. The next one continues from what it finds, whatever was written last.
@@ -265,4 +270,48 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     ensure!(!says(&app.source()?, "/spec/paused=true"), "the backup was paused");
     settings.apply(&secret("volsync-policy-base", ""))?;
     third.until("StartedFresh").map(drop)
+}
+
+fn a_store_with_a_certificate_of_its_own_authority_is_used_once_the_base_credentials_name_the_authority(
+    _: &World,
+) -> anyhow::Result<()> {
+    let store = Arc::new(Store::start_with_own_authority(&root().join("target/cluster"))?);
+    let world = &World::without_host(&store)?;
+    let authority = fs::read_to_string(store.authority().context("no authority")?)?;
+    let credentials = |name: &str, address: &str| {
+        let mut secret = secret(name, "");
+        secret["stringData"]["RESTIC_REPOSITORY"] = json!(format!("s3:https://{address}/{BUCKET}"));
+        secret
+    };
+    let base = || credentials("volsync-policy-base", STORE);
+    let trusting = |mut secret: Value| {
+        secret["stringData"]["ca.crt"] = json!(authority);
+        secret
+    };
+    let files = tempfile::tempdir()?;
+    fs::write(files.path().join("settings"), host::settings().to_string())?;
+    fs::write(files.path().join("base"), trusting(credentials("base", &store.address().to_string())).to_string())?;
+    let mut init = Command::new(host::program()?);
+    init.args(["ledger", "init", "--settings", "settings", "--credentials", "base", "--store-id", STORE_ID]);
+    let begun = init.current_dir(files.path()).output()?;
+    ensure!(begun.status.success(), "{}", String::from_utf8_lossy(&begun.stderr));
+
+    host::install(world)?;
+    let settings = world.namespace(host::NAMESPACE)?;
+    settings.apply(&base())?;
+    let _host = host::start(world, "host", 8099)?;
+    let app = App::new(world, "own-authority")?;
+    app.create()?;
+    app.until("LedgerUnread")?;
+    settings.apply(&trusting(base()))?;
+    app.until("StartedFresh")?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.create()?;
+    ensure!(app.namespace.run(CLAIM, "cat file")? == "good\n");
+    app.until("Restored")?;
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use volsync_policy::mover::restic::MoverKey;
 
 use crate::expect::SECRET;
 
@@ -129,12 +130,13 @@ pub(crate) fn decoded(secret: &Value) -> Value {
     secret
 }
 
-/// The keys of base credentials whose values do not look invented.
+/// The keys of base credentials whose values do not look invented. Certificates are random and no secret.
 pub(crate) fn look_real(credentials: &Value) -> Vec<String> {
+    let is_secret = |key: &str| key != MoverKey::AUTHORITIES.as_str();
     let data = entries(credentials, "data").filter_map(|(key, value)| Some((key, decode(value)?)));
     let text = entries(credentials, "stringData").map(|(key, value)| (key, value.to_owned()));
-    let keys: BTreeSet<&String> =
-        data.chain(text).filter(|(_, value)| value.split(is_separator).any(is_random)).map(|(key, _)| key).collect();
+    let random = data.chain(text).filter(|(_, value)| value.split(is_separator).any(is_random));
+    let keys: BTreeSet<&String> = random.map(|(key, _)| key).filter(|key| is_secret(key)).collect();
     keys.into_iter().cloned().collect()
 }
 
@@ -193,7 +195,7 @@ mod tests {
             assert!(keys(made_up).is_empty(), "{made_up}");
         }
         let data = STANDARD.encode("AKIAI44QH8DHBEXAMPLE");
-        assert_eq!(look_real(&json!({"data": {"ID": data, "OTHER": "bm9uZQ=="}})), ["ID"]);
+        assert_eq!(look_real(&json!({"data": {"ID": data, "OTHER": "bm9uZQ==", "ca.crt": data}})), ["ID"]);
     }
 
     #[test]

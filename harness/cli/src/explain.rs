@@ -103,12 +103,17 @@ fn is_bound(Planned { told, json, .. }: &Planned) -> bool {
     is_told || seen().is_some_and(|claim| claim.phase == Phase::Bound)
 }
 
-fn secret(Manifests { secret, .. }: &Manifests) -> Option<String> {
+fn secret(Manifests { secret, source, .. }: &Manifests) -> Option<String> {
     let SecretDocument { action, name, needs, keeps, .. } = secret;
     let keeps: Vec<&str> = keeps.iter().map(MoverKey::as_str).collect();
+    let source = source.object.as_ref().map(Object::read).unwrap_or_default();
+    let trust = match text(&source, "/spec/restic/customCA/key") {
+        "" => String::new(),
+        key => format!("; movers trust the certificate authorities in its `{key}`, and no other"),
+    };
     Some(match action {
-        Restore::Apply if keeps.is_empty() => format!("{name} is applied"),
-        Restore::Apply => format!("{name} is applied, and keeps the {} that it has", keeps.join(", ")),
+        Restore::Apply if keeps.is_empty() => format!("{name} is applied{trust}"),
+        Restore::Apply => format!("{name} is applied, and keeps the {} that it has{trust}", keeps.join(", ")),
         Restore::Keep if !needs.is_empty() => format!("{name} cannot be rendered"),
         Restore::Keep => format!("{name} is not applied"),
         Restore::Consume | Restore::Delete => return None,

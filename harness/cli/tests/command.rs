@@ -428,6 +428,20 @@ fn explain_says_what_evidence_decides() {
 }
 
 #[test]
+fn explain_says_whom_movers_trust() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("credentials.json");
+    let authority = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let credentials =
+        json!({"stringData": {"RESTIC_REPOSITORY": "b2:bucket", "RESTIC_PASSWORD": CANARY, "ca.crt": authority}});
+    std::fs::write(&file, credentials.to_string()).unwrap();
+    let output = run_on(&["explain", "-f", "-", "--credentials", file.to_str().unwrap()], &claim("a").to_string());
+    let trust = "a-volsync-secret is applied; movers trust the certificate authorities in its `ca.crt`, and no other\n";
+    assert!(out(&output).contains(trust), "{}{}", out(&output), err(&output));
+    assert!(!out(&output).contains("MIIB"), "{}", out(&output));
+}
+
+#[test]
 fn explain_covers_an_unlabelled_claim_and_a_kept_password() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("evidence.json");

@@ -72,6 +72,8 @@ fn external(data: Value, interval: &str) -> Value {
 #[test]
 fn dangerous_changes_are_listed_and_end_with_1() {
     let vault = |password: &str| json!({"RESTIC_REPOSITORY": {"key": "base"}, "RESTIC_PASSWORD": {"key": password}});
+    let mut trusting = vault("restic");
+    trusting["ca.crt"] = json!({"key": "ca"});
     for (old, new, difference) in [
         (json!({}), json!({"label": "snapshots"}), r#"Unselected: code "NoEvidence" "NotSelected""#),
         (json!({}), json!({"excludeNamespaces": ["shop"]}), r#"Unselected: code "NoEvidence" "NotSelected""#),
@@ -96,6 +98,11 @@ fn dangerous_changes_are_listed_and_end_with_1() {
             external(vault("restic"), "1h"),
             external(vault("restic-2"), "1h"),
             r#"CredentialsChanged: ExternalSecret.spec.data.RESTIC_PASSWORD.key "restic" "restic-2""#,
+        ),
+        (
+            external(trusting.clone(), "1h"),
+            external(vault("restic"), "1h"),
+            r#"CredentialsChanged: ExternalSecret.spec.data["ca.crt"] {"key":"ca"} null"#,
         ),
         (
             json!({}),

@@ -19,7 +19,8 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::held::Held;
-use crate::tools::Tools;
+use crate::node::ADDRESS;
+use crate::tools::{Succeed, Tools};
 use crate::{INTERVAL, PATIENCE};
 
 /// The access key of every store.
@@ -40,6 +41,15 @@ pub struct Store {
     server: Mutex<Option<Held>>,
     program: PathBuf,
     folder: Folder,
+    tls: Option<Tls>,
+}
+
+/// What a store with TLS has.
+struct Tls {
+    key: PathBuf,
+    certificate: PathBuf,
+    /// The certificate of the authority that has issued `certificate`.
+    authority: PathBuf,
 }
 
 impl Store {
@@ -50,14 +60,28 @@ impl Store {
     /// The program cannot be built, the directory cannot be created, or the server does not start; then the error
     /// contains its output.
     pub fn start(target: &Path) -> anyhow::Result<Self> {
-        let program = Tools::build_one(target, "versitygw")?.program("versitygw");
+        Store::start_in(Folder::new()?, None, target)
+    }
+
+    /// Starts a server that speaks TLS alone, with a certificate of an authority that nobody trusts.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::start`], and that the certificate cannot be created.
+    pub fn start_with_own_authority(target: &Path) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
+        let tls = Tls::create(&folder.path)?;
+        Store::start_in(folder, Some(tls), target)
+    }
+
+    fn start_in(folder: Folder, tls: Option<Tls>, target: &Path) -> anyhow::Result<Self> {
+        let program = Tools::build_one(target, "versitygw")?.program("versitygw");
         fs::create_dir_all(folder.objects().join(BUCKET))?;
         let runtime = Runtime::new()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
         runtime.spawn(pass_on(listener, folder.socket()));
-        let store = Store { address, _runtime: runtime, server: Mutex::default(), program, folder };
+        let store = Store { address, _runtime: runtime, server: Mutex::default(), program, folder, tls };
         store.resume()?;
         Ok(store)
     }
@@ -65,6 +89,16 @@ impl Store {
     /// The address on this machine's loopback.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The scheme of its URLs: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The file with the certificate of the authority that its certificate is from; `None` without TLS.
+    pub fn authority(&self) -> Option<&Path> {
+        self.tls.as_ref().map(|tls| tls.authority.as_path())
     }
 
     /// The directory of the bucket. Each object is a file.
@@ -88,8 +122,15 @@ impl Store {
         drop(fs::remove_file(self.folder.socket()));
         let log = File::create(self.folder.log())?;
         let mut command = Command::new("bash");
-        command.args(["-c", SERVE, "bash"]).arg(&self.program).arg("--port").arg(self.folder.socket()).arg("posix");
-        command.arg(self.folder.objects()).env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        command.args(["-c", SERVE, "bash"]).arg(&self.program).arg("--port").arg(self.folder.socket());
+        if let Some(Tls { key, certificate, .. }) = &self.tls {
+            command.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        command
+            .arg("posix")
+            .arg(self.folder.objects())
+            .env("ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("ROOT_SECRET_KEY", SECRET_KEY);
         let mut server = Held::start(command.stdout(log.try_clone()?).stderr(log)).context("bash")?;
         let limit = Instant::now() + PATIENCE;
         while net::UnixStream::connect(self.folder.socket()).is_err() {
@@ -105,6 +146,26 @@ impl Store {
     /// Serves the same objects in another network too, until the runtime that this is spawned on ends.
     pub(crate) fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + use<> {
         pass_on(listener, self.folder.socket())
+    }
+}
+
+impl Tls {
+    /// Creates an authority, and a certificate of it for the addresses of a store, in this directory.
+    fn create(folder: &Path) -> anyhow::Result<Self> {
+        let files = ["authority.key", "authority.pem", "store.key", "store.pem"];
+        let [authority_key, authority, key, certificate] = files.map(|name| folder.join(name));
+        let request = |subject: &str, key: &Path, certificate: &Path| {
+            let mut command = Command::new("openssl");
+            command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", subject]);
+            command.arg("-keyout").arg(key).arg("-out").arg(certificate).stderr(Stdio::null());
+            command
+        };
+        request("/CN=authority of a store", &authority_key, &authority).succeed()?;
+        let mut issue = request("/CN=store", &key, &certificate);
+        issue.arg("-CA").arg(&authority).arg("-CAkey").arg(&authority_key);
+        issue.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        issue.args(["-addext", &format!("subjectAltName=IP:127.0.0.1,IP:{ADDRESS}")]).succeed()?;
+        Ok(Tls { key, certificate, authority })
     }
 }
 

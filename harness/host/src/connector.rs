@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::rt::TokioExecutor;
@@ -25,6 +25,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use volsync_policy::evidence::Failure;
+
+use crate::authorities::Authorities;
 
 /// How long an exchange may take, until the last byte of the answer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -65,11 +67,13 @@ impl Exchange {
     }
 }
 
-/// Makes the HTTP clients of all stores, which share their connections.
+/// Makes the HTTP clients of stores whose certificates are from the same authorities. They share their connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector(Client<HttpsConnector<Tcp>, HttpRequestBody>);
 
 impl Connector {
+    /// For stores whose certificates are from an authority that this machine trusts.
+    ///
     /// # Errors
     ///
     /// The certificate authorities that the environment names cannot be read.
@@ -78,8 +82,18 @@ impl Connector {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(authorities()?)
             .with_no_client_auth();
+        Ok(Connector::with(tls))
+    }
+
+    /// For stores whose certificates are from one of these authorities. No other authority is trusted, because restic
+    /// trusts no other either: what the host reads is what a mover can read.
+    pub(crate) fn trusting(authorities: Authorities) -> Self {
+        Connector::with(authorities.client_config())
+    }
+
+    fn with(tls: ClientConfig) -> Self {
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        Ok(Connector(Client::builder(TokioExecutor::new()).build(https)))
+        Connector(Client::builder(TokioExecutor::new()).build(https))
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<http::Response<Bytes>, HttpError> {

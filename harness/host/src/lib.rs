@@ -16,6 +16,7 @@
 
 mod admission;
 mod api;
+mod authorities;
 mod certificate;
 mod claim;
 mod config;

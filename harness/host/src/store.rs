@@ -16,8 +16,9 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig
 use serde_json::{Value, json};
 use volsync_policy::Condition;
 use volsync_policy::evidence::{Digest, Failure};
-use volsync_policy::mover::restic::S3Address;
+use volsync_policy::mover::restic::{MoverKey, S3Address};
 
+use crate::authorities::Authorities;
 use crate::connector::{Connector, Exchange};
 use crate::metrics::{Metrics, Side};
 
@@ -32,6 +33,7 @@ const KEPT: usize = 64;
 
 /// All stores, by their credentials.
 pub(crate) struct Stores {
+    /// That of stores whose credentials name no certificate authority.
     connector: Connector,
     metrics: Metrics,
     pause: Duration,
@@ -83,14 +85,22 @@ impl Stores {
         let token = value(secret, "AWS_SESSION_TOKEN").unwrap_or_default();
         let region = value(secret, "AWS_DEFAULT_REGION").unwrap_or_else(|| REGION.to_owned());
 
-        let parts = json!([address.endpoint, address.bucket, key, secret_key, token, region]);
+        let authorities = value(secret, MoverKey::AUTHORITIES.as_str()).filter(|authorities| !authorities.is_empty());
+
+        let parts = json!([address.endpoint, address.bucket, key, secret_key, token, region, authorities]);
         let id = Digest::of(parts.to_string().as_bytes());
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get(&id) {
             return Ok(bucket.clone());
         }
+        let connector = match authorities {
+            Some(authorities) => {
+                Connector::trusting(Authorities::parse(authorities.as_bytes()).map_err(|_| Failure::Malformed)?)
+            }
+            None => self.connector.clone(),
+        };
         let mut builder = AmazonS3Builder::new()
-            .with_http_connector(self.connector.clone())
+            .with_http_connector(connector)
             .with_endpoint(address.endpoint)
             .with_allow_http(true)
             .with_bucket_name(address.bucket)

@@ -9,7 +9,8 @@ use crate::problem::nearest;
 /// A key that VolSync's restic mover reads from a Secret.
 ///
 /// The list is that of VolSync 0.16 (internal/controller/mover/restic/mover.go, `resticOptionalEnvVars`), with the two
-/// required keys, the Google credentials that it mounts as a file, and every key that begins with `RCLONE_`.
+/// required keys, the Google credentials that it mounts as a file, and every key that begins with `RCLONE_`. Besides,
+/// `ca.crt` contains the certificates of the authorities that the store's certificate may be from, as PEM text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -20,6 +21,10 @@ impl MoverKey {
     pub const REPOSITORY: MoverKey = MoverKey(Cow::Borrowed("RESTIC_REPOSITORY"));
     /// The password with which restic encrypts the repository.
     pub const PASSWORD: MoverKey = MoverKey(Cow::Borrowed("RESTIC_PASSWORD"));
+    /// The certificates of the authorities that the store's certificate may be from, as PEM text. No other authority is
+    /// trusted then: the mover passes them to restic as `--cacert` (mover-restic/entry.sh), which replaces the roots of
+    /// its image. VolSync reads the key that `customCA` of a ReplicationSource or ReplicationDestination names.
+    pub const AUTHORITIES: MoverKey = MoverKey(Cow::Borrowed("ca.crt"));
 
     /// Parses the name of a key; `None` where the mover does not read it.
     pub fn parse(name: &str) -> Option<MoverKey> {
@@ -53,7 +58,7 @@ impl TryFrom<String> for MoverKey {
 /// The mover's S3 access key, which is needed where the repository is on S3.
 pub(crate) const S3_KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
-const KEYS: [&str; 50] = [
+const KEYS: [&str; 51] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
     "AWS_PROFILE",
@@ -104,6 +109,7 @@ const KEYS: [&str; 50] = [
     "ST_AUTH",
     "ST_KEY",
     "ST_USER",
+    "ca.crt",
 ];
 
 /// Why a value of the base credentials is not usable.
@@ -115,6 +121,7 @@ pub enum Flaw {
     Missing,
     /// The value is empty, which VolSync's mover refuses.
     Empty,
-    /// The value is invalid: it is not base64, contains a NUL byte, or is not the address of a repository.
+    /// The value is invalid: it is not base64, contains a NUL byte, is not the address of a repository, or is not PEM
+    /// text of certificates alone.
     Malformed,
 }

@@ -121,7 +121,9 @@ impl<'a> App<'a> {
     pub(crate) fn is_backed_up(&self, name: &str) -> anyhow::Result<()> {
         let ends = format!("/{name}");
         let listed = self.world.cluster.until("a backup of the file", || {
-            let listed = restic(self.world, &self.repository(), &["ls", "latest"]).unwrap_or_default();
+            // With a lock, `forget` of a backup that runs at the same time would fail.
+            let list = ["--no-lock", "ls", "latest"];
+            let listed = restic(self.world, &self.repository(), &list).unwrap_or_default();
             Ok(listed.lines().any(|file| file.ends_with(&ends)).then_some(()))
         });
         listed.with_context(|| self.log())?;

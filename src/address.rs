@@ -43,6 +43,9 @@ pub enum Through {
     Secret,
     /// The base credentials of the review.
     Base,
+    /// The base credentials of the review, but with the S3 access key of the Secret that the setting
+    /// `credentials.hostSecret` names.
+    Host,
 }
 
 impl ObjectRef {

@@ -128,6 +128,11 @@ impl Shared {
         &self.settings.label
     }
 
+    /// The name of the Secret with the host's own S3 access key, in the namespace of its settings.
+    pub fn host_secret(&self) -> Option<&str> {
+        self.settings.credentials.host_secret.as_deref()
+    }
+
     pub(crate) fn of(parts: &mut Parts) -> Result<Shared, ReviewError> {
         let settings = parts.take("settings").map_or_else(|| Ok(Settings::default()), Settings::from_value)?;
         let credentials = parts.take("credentials").map(|given| Credentials::from_value(&given)).transpose()?;

@@ -127,6 +127,10 @@ pub(crate) struct CredentialSettings {
     pub kind: CredentialKind,
     /// The identity that movers use to reach a repository on S3.
     pub s3_identity: S3Identity,
+    /// The name of a Secret with an S3 access key, in the namespace of the host's settings. With that key instead of
+    /// the movers', the host reads and writes the bucket of the base repository. The movers' key then needs no rights
+    /// below `.volsync-policy/`.
+    pub host_secret: Option<String>,
     /// Where External Secrets finds the credentials. Required with `kind: ExternalSecret`, and invalid with
     /// `kind: Secret`.
     pub external_secret: Option<ExternalSecretSettings>,

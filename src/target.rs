@@ -34,6 +34,8 @@ pub(crate) struct Target {
     base: Option<SecretBytes>,
     /// The address of the repository in the rendered Secret, where that is known.
     rendered: Option<SecretBytes>,
+    /// The address of the base repository, where the host has a key of its own for its bucket.
+    of_host: Option<S3Address>,
 }
 
 /// A place in a store: that of a repository, or that of the base repository, below which the ledger and all
@@ -51,10 +53,13 @@ impl Target {
         let claim = request.claim(settings)?;
         let name = claim.name.as_ref()?;
         let repository_path = settings.repository_path.render(&claim.namespace, name);
+        let base = credentials.and_then(Credentials::base);
+        let has_host_key = settings.credentials.host_secret.is_some();
         Some(Target {
             names: protection::names_of(&claim, name, settings),
             is_external: settings.credentials.external_secret.is_some(),
-            base: credentials.and_then(Credentials::base),
+            of_host: base.as_ref().filter(|_| has_host_key).and_then(|base| address(base).ok()),
+            base,
             rendered: credentials.and_then(|base| base.repository(&repository_path)),
             namespace: claim.namespace.clone(),
             name: name.clone(),
@@ -140,8 +145,8 @@ impl Target {
     /// The address is not known, or is not on S3.
     pub(crate) fn repository(&self, seen: &Seen) -> Result<Place, Failure> {
         match (self.live(seen)?, &self.rendered) {
-            (Some(live), _) => Place::of(Through::Secret, &live),
-            (None, Some(rendered)) => Place::of(Through::Base, rendered),
+            (Some(live), _) => self.place(Through::Secret, &live),
+            (None, Some(rendered)) => self.place(Through::Base, rendered),
             (None, None) => Err(Failure::NotTried),
         }
     }
@@ -154,7 +159,7 @@ impl Target {
     /// The address is not known, or is not on S3.
     pub(crate) fn ledger(&self, seen: &Seen) -> Result<Place, Failure> {
         if let Some(base) = &self.base {
-            return Place::of(Through::Base, base);
+            return self.place(Through::Base, base);
         }
         self.repository(seen)?;
         self.beside_repository(seen).ok_or(Failure::NotTried)
@@ -195,6 +200,15 @@ impl Target {
         Some(Place { through, prefix })
     }
 
+    /// The place of the repository with this address. The host's own key is used in the bucket of the base repository
+    /// and in no other, because only there is it known to fit.
+    fn place(&self, through: Through, repository: &SecretBytes) -> Result<Place, Failure> {
+        let address = address(repository)?;
+        let is_of_host = |of_host: &S3Address| of_host.endpoint == address.endpoint && of_host.bucket == address.bucket;
+        let through = if self.of_host.as_ref().is_some_and(is_of_host) { Through::Host } else { through };
+        Ok(Place::at(through, address))
+    }
+
     /// `RESTIC_REPOSITORY` of the live Secret; nothing where that has none.
     ///
     /// # Errors
@@ -218,13 +232,12 @@ impl Place {
     ///
     /// The address is not on S3, or is malformed.
     pub(crate) fn of(through: Through, repository: &SecretBytes) -> Result<Self, Failure> {
-        let repository = str::from_utf8(repository.reveal()).map_err(|_| Failure::Malformed)?;
-        if !repository.starts_with("s3:") {
-            return Err(Failure::Unsupported);
-        }
-        let S3Address { prefix, .. } = S3Address::parse(repository).ok_or(Failure::Malformed)?;
+        Ok(Place::at(through, address(repository)?))
+    }
+
+    fn at(through: Through, S3Address { prefix, .. }: S3Address) -> Self {
         let prefix = if prefix.is_empty() { prefix } else { prefix + "/" };
-        Ok(Place { through, prefix })
+        Place { through, prefix }
     }
 
     /// The prefix of the keys in a folder below this place.
@@ -236,4 +249,13 @@ impl Place {
     pub(crate) fn key(&self, key: &str) -> StoreRef {
         StoreRef { through: self.through, key: format!("{}{key}", self.prefix) }
     }
+}
+
+/// The address of a repository on S3.
+fn address(repository: &SecretBytes) -> Result<S3Address, Failure> {
+    let repository = str::from_utf8(repository.reveal()).map_err(|_| Failure::Malformed)?;
+    if !repository.starts_with("s3:") {
+        return Err(Failure::Unsupported);
+    }
+    S3Address::parse(repository).ok_or(Failure::Malformed)
 }

@@ -799,6 +799,50 @@ fn while_the_secret_points_elsewhere_the_ledger_beside_its_repository_counts() {
     assert!(reads(&released()).iter().all(|(role, _)| !role.starts_with("live")));
 }
 
+/// Through which credentials the store is read, by role, with `credentials.hostSecret` in settings.
+fn through_with_a_host_secret(world: &Value) -> Vec<(String, String)> {
+    let mut inspection = inspection(world);
+    inspection["settings"]["credentials"] = json!({"hostSecret": "store"});
+    for role in ["marker", "entry", "repository", "config", "snapshots"] {
+        inspection["seen"].as_object_mut().unwrap().remove(role);
+    }
+    let mut asked = Vec::new();
+    // The ledger is read first, then the repository.
+    for _ in 0..2 {
+        let reads = crate::reads(&Inspection::from_json(inspection.to_string().as_bytes()).unwrap());
+        for read in serde_json::to_value(reads).unwrap().as_array().unwrap() {
+            let Some(place) = read.get("listing").or(read.get("bytes")) else { continue };
+            let role = read["role"].as_str().unwrap();
+            asked.push((role.to_owned(), place["through"].as_str().unwrap().to_owned()));
+            let marker = json!({"bytes": base64(r#"{"version":1,"storeId":"store-1"}"#), "etag": "m", "date": DATE});
+            let absent = json!({"absent": true, "date": DATE});
+            inspection["seen"][role] = if role.to_lowercase().contains("marker") { marker } else { absent };
+        }
+    }
+    asked
+}
+
+#[test]
+fn the_hosts_own_key_is_used_in_the_bucket_of_the_base_repository_and_in_no_other() {
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let in_base: Vec<(String, String)> = pairs(&[("marker", "host"), ("entry", "host"), ("repository", "host")]);
+    assert_eq!(through_with_a_host_secret(&fresh()), in_base);
+    assert_eq!(through_with_a_host_secret(&restored()), in_base);
+    let elsewhere = |repository: &str| {
+        let data = json!({"data": {"RESTIC_REPOSITORY": base64(repository)}});
+        through_with_a_host_secret(&changed(&released_elsewhere(), json!({"secret": {"object": data}})))
+    };
+    for (repository, through) in [
+        ("s3:http://s3.local:9000/backups/old/shop/data", "host"),
+        ("s3:http://s3.local:9000/other/old/shop/data", "secret"),
+        ("s3:http://other.local/backups/old/shop/data", "secret"),
+    ] {
+        let live = [("liveMarker", through), ("liveEntry", through), ("repository", through)];
+        let expected: Vec<(String, String)> = pairs(&[&[("marker", "host"), ("entry", "host")], &live[..]].concat());
+        assert_eq!(elsewhere(repository), expected, "{repository}");
+    }
+}
+
 #[test]
 fn a_saved_snapshot_counts_as_the_newest_only_if_nothing_else_was_written_since_the_recorded_one() {
     let mut record: Value = serde_json::from_str(RECORD).unwrap();

@@ -73,6 +73,9 @@ impl Settings {
     }
 
     fn check_credentials(&self, found: &mut Vec<Problem>) {
+        if self.credentials.host_secret.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
+            found.push(Problem::new("settings.credentials.hostSecret", "is not a valid name of a Secret"));
+        }
         let path = "settings.credentials.externalSecret";
         match (self.credentials.kind, &self.credentials.external_secret) {
             (CredentialKind::Secret, None) => {}

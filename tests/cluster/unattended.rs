@@ -1,15 +1,17 @@
 //! What the host does without help: when it is killed, when there are two hosts, when a person accepts a hold or
 //! removes the label, when keys are rotated, when settings are invalid, when the store's certificate is from an
-//! authority of its own, and when an object belongs to somebody else.
+//! authority of its own, when the host has a key of its own, and when an object belongs to somebody else.
 
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use volsync_policy::names::{ATTENTION, PRIORITY};
-use volsync_policy_cluster::{BUCKET, STORE, Store, says, text};
+use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, STORE, Store, says, text};
 use volsync_policy_tests::root;
 
 use crate::admission::kubectl_does;
@@ -27,6 +29,7 @@ tests![
     claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so,
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
     a_store_with_a_certificate_of_its_own_authority_is_used_once_the_base_credentials_name_the_authority,
+    the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one,
 ];
 
 /// Each host ends after one, two or three writes. The next one continues from what it finds, whatever was written last.
@@ -270,6 +273,33 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     ensure!(!says(&app.source()?, "/spec/paused=true"), "the backup was paused");
     settings.apply(&secret("volsync-policy-base", ""))?;
     third.until("StartedFresh").map(drop)
+}
+
+fn the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one(world: &World) -> anyhow::Result<()> {
+    let world = &World::start(&world.store)?;
+    let namespace = world.namespace(host::NAMESPACE)?;
+    // The store does not know the key that movers get.
+    let mut of_movers = secret("volsync-policy-base", "");
+    of_movers["stringData"]["AWS_SECRET_ACCESS_KEY"] = json!("another-key");
+    namespace.apply(&of_movers)?;
+    let mut settings = host::settings();
+    settings["credentials"] = json!({"hostSecret": "store"});
+    namespace.apply(&host::config_map(&settings))?;
+    let app = App::new(world, "own-key")?;
+    app.create()?;
+    app.until("LedgerUnread")?;
+
+    let key = json!({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY});
+    namespace
+        .apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": key}))?;
+    app.until("FreshVolume")?;
+    let derived = app.namespace.get("Secret", "data-volsync-secret")?;
+    ensure!(!derived.to_string().contains(&STANDARD.encode(SECRET_KEY)), "a mover gets the host's key");
+
+    namespace.delete("Secret", "store")?;
+    let second = App::new(world, "no-key")?;
+    second.create()?;
+    second.until("LedgerUnread").map(drop)
 }
 
 fn a_store_with_a_certificate_of_its_own_authority_is_used_once_the_base_credentials_name_the_authority(

@@ -315,7 +315,7 @@ fn rendered(review: &Map<String, Value>) -> Option<Map<String, Value>> {
 fn bucket<'a>(place: &StoreRef, base: Option<&'a S3Address>, seen: &Map<String, Value>) -> Option<&'a S3Address> {
     let base = base?;
     let is_same = match place.through {
-        Through::Base => true,
+        Through::Base | Through::Host => true,
         Through::Secret => {
             let secret = seen.get(Role::Secret.as_str()).and_then(|answer| answer.get("object"));
             let named = secret.and_then(repository_of);

@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn in_force(engine: Arc<dyn Engine>) -> Standing {
-        let policy = Policy::new(engine, json!({"schedules": {"minutely": "* * * * *"}}), Value::Null);
+        let policy = Policy::new(engine, json!({"schedules": {"minutely": "* * * * *"}}), Value::Null, None);
         Standing::InForce(Arc::new(policy.unwrap()))
     }
 

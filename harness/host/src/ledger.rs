@@ -83,14 +83,15 @@ impl Ledger {
     /// Settings or credentials cannot be read, are not valid, or name no bucket.
     pub fn open(settings: Option<Value>, credentials: Option<Value>, sources: &Sources) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (settings, credentials) = match (settings, credentials) {
-            (Some(settings), Some(credentials)) => (settings, credentials),
+        let (settings, credentials, host_secret) = match (settings, credentials) {
+            (Some(settings), Some(credentials)) => (settings, credentials, None),
             (settings, credentials) => runtime.block_on(of_cluster(settings, credentials, sources))?,
         };
         let shared = json!({"settings": settings, "credentials": credentials}).to_string();
         let base = BaseRepository::of(Shared::from_json(shared.as_bytes())?).map_err(anyhow::Error::msg)?;
-        let bucket = Stores::of_command()?.bucket(&credentials).map_err(|failure| match failure {
-            Failure::Denied => anyhow!("the base credentials need AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        let key = host_secret.as_ref().unwrap_or(&credentials);
+        let bucket = Stores::of_command()?.bucket(&credentials, key).map_err(|failure| match failure {
+            Failure::Denied => anyhow!("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed"),
             failure => anyhow!("the base credentials name no bucket: {}", failure.as_str()),
         })?;
         Ok(Ledger { runtime, base, bucket })
@@ -327,12 +328,13 @@ impl Ledger {
     }
 }
 
-/// What of settings and base credentials is `None`, from the cluster of the current context.
+/// Settings and base credentials, what of them is `None` from the cluster of the current context. With credentials of
+/// the cluster comes the Secret with the host's own access key, if settings name one.
 async fn of_cluster(
     settings: Option<Value>,
     credentials: Option<Value>,
     sources: &Sources,
-) -> anyhow::Result<(Value, Value)> {
+) -> anyhow::Result<(Value, Value, Option<Value>)> {
     let api = ApiServer::connect(Metrics::new()).await;
     let api = api.context("settings and credentials that no file has are in a cluster")?;
     let get = async |kind: &'static str, name: &str| {
@@ -350,11 +352,17 @@ async fn of_cluster(
             config::read(Some(&config_map))?
         }
     };
-    let credentials = match credentials {
-        Some(credentials) => credentials,
-        None => get("Secret", &sources.credentials).await?,
+    let (credentials, host_secret) = match credentials {
+        Some(credentials) => (credentials, None),
+        None => {
+            let host_secret = match config::host_secret_of(&settings)? {
+                Some(name) => Some(get("Secret", &name).await?),
+                None => None,
+            };
+            (get("Secret", &sources.credentials).await?, host_secret)
+        }
     };
-    Ok((settings, credentials))
+    Ok((settings, credentials, host_secret))
 }
 
 fn unread(path: &str) -> impl Fn(Failure) -> anyhow::Error {

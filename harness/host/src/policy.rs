@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
 use volsync_policy_engine::{CallError, Engine};
 
-/// The policy with one pair of settings and credentials. It contains credentials, so it does not implement `Debug`.
+/// The policy with one set of settings and credentials. It contains credentials, so it does not implement `Debug`.
 pub(crate) struct Policy {
     engine: Arc<dyn Engine>,
     settings: Value,
     credentials: Value,
+    host_secret: Option<Value>,
     label: String,
 }
 
@@ -52,16 +53,22 @@ pub(crate) struct Planned {
 }
 
 impl Policy {
-    /// The policy with these settings and base credentials. The credentials are null if there are none.
+    /// The policy with these settings and base credentials, and with the Secret that contains the host's own access
+    /// key, where that exists. The credentials are null if there are none.
     ///
     /// # Errors
     ///
     /// All problems of the settings and credentials, one per line, without their values.
-    pub(crate) fn new(engine: Arc<dyn Engine>, settings: Value, credentials: Value) -> Result<Self, String> {
+    pub(crate) fn new(
+        engine: Arc<dyn Engine>,
+        settings: Value,
+        credentials: Value,
+        host_secret: Option<Value>,
+    ) -> Result<Self, String> {
         let shared = serde_json::json!({"settings": settings, "credentials": credentials});
         engine.under(&shared).map(drop)?;
         let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Policy { engine, settings, credentials, label: shared.label().to_owned() })
+        Ok(Policy { engine, settings, credentials, host_secret, label: shared.label().to_owned() })
     }
 
     /// The label that selects claims.
@@ -72,6 +79,11 @@ impl Policy {
     /// The Secret with the base credentials; null if there is none.
     pub(crate) fn credentials(&self) -> &Value {
         &self.credentials
+    }
+
+    /// The Secret with the host's own access key, if settings name one and it exists.
+    pub(crate) fn host_secret(&self) -> Option<&Value> {
+        self.host_secret.as_ref()
     }
 
     /// What to read next for a claim.

@@ -175,11 +175,14 @@ impl Round {
 
     /// The bucket of the base credentials, or of the claim's Secret.
     fn bucket(&self, through: Through, policy: &Policy, seen: &Seen) -> Result<Arc<Bucket>, Failure> {
-        let secret = match through {
-            Through::Base => Some(policy.credentials()),
-            Through::Secret => seen.answer(Role::Secret).and_then(|answer| answer.get("object")),
+        let base = Some(policy.credentials());
+        let of_claim = || seen.answer(Role::Secret).and_then(|answer| answer.get("object"));
+        let (secret, key) = match through {
+            Through::Base => (base, base),
+            Through::Host => (base, policy.host_secret()),
+            Through::Secret => (of_claim(), of_claim()),
         };
-        self.stores.bucket(secret.ok_or(Failure::NotTried)?)
+        self.stores.bucket(secret.ok_or(Failure::NotTried)?, key.ok_or(Failure::NotTried)?)
     }
 
     async fn write(

@@ -69,25 +69,25 @@ impl Stores {
         Ok(Stores { pause: Duration::ZERO, ..Stores::new(Metrics::new())? })
     }
 
-    /// The bucket that a Secret names.
+    /// The bucket that a Secret names, with the access key in the Secret `key`, which may be the same.
     ///
     /// # Errors
     ///
-    /// The Secret names no S3 bucket, or has no keys for it.
-    pub(crate) fn bucket(&self, secret: &Value) -> Result<Arc<Bucket>, Failure> {
+    /// The one Secret names no S3 bucket, or the other has no access key.
+    pub(crate) fn bucket(&self, secret: &Value, key: &Value) -> Result<Arc<Bucket>, Failure> {
         let repository = value(secret, "RESTIC_REPOSITORY").ok_or(Failure::NotTried)?;
         if !repository.starts_with("s3:") {
             return Err(Failure::Unsupported);
         }
         let address = S3Address::parse(repository.trim()).ok_or(Failure::Malformed)?;
-        let key = value(secret, "AWS_ACCESS_KEY_ID").ok_or(Failure::Denied)?;
-        let secret_key = value(secret, "AWS_SECRET_ACCESS_KEY").ok_or(Failure::Denied)?;
-        let token = value(secret, "AWS_SESSION_TOKEN").unwrap_or_default();
+        let key_id = value(key, "AWS_ACCESS_KEY_ID").ok_or(Failure::Denied)?;
+        let secret_key = value(key, "AWS_SECRET_ACCESS_KEY").ok_or(Failure::Denied)?;
+        let token = value(key, "AWS_SESSION_TOKEN").unwrap_or_default();
         let region = value(secret, "AWS_DEFAULT_REGION").unwrap_or_else(|| REGION.to_owned());
 
         let authorities = value(secret, MoverKey::AUTHORITIES.as_str()).filter(|authorities| !authorities.is_empty());
 
-        let parts = json!([address.endpoint, address.bucket, key, secret_key, token, region, authorities]);
+        let parts = json!([address.endpoint, address.bucket, key_id, secret_key, token, region, authorities]);
         let id = Digest::of(parts.to_string().as_bytes());
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get(&id) {
@@ -105,7 +105,7 @@ impl Stores {
             .with_allow_http(true)
             .with_bucket_name(address.bucket)
             .with_region(region)
-            .with_access_key_id(key)
+            .with_access_key_id(key_id)
             .with_secret_access_key(secret_key)
             .with_disable_bulk_delete(true)
             // A conditional write that had succeeded would fail when it is retried.

@@ -135,12 +135,13 @@ pub fn decide(asked: &Eligibility<Ask>, evidence: Option<&Evidence>) -> Verdict 
         return keep(11, Code::CredentialsMissing);
     }
     let procedure = Procedure { ask, evidence, objects };
-    match (procedure.objects.claim.phase, evidence.release()) {
-        (Phase::Lost, _) => keep(12, Code::VolumeLost),
+    let verdict = match (procedure.objects.claim.phase, evidence.release()) {
+        (Phase::Lost, _) => return keep(12, Code::VolumeLost),
         (Phase::Bound | Phase::Pending, Some(record)) => procedure.released(&record),
         (Phase::Bound, None) => procedure.bound(),
         (Phase::Pending, None) => procedure.pending(),
-    }
+    };
+    procedure.with_current_key(verdict)
 }
 
 /// Rows 1, 3, 4 and 5.
@@ -301,6 +302,14 @@ impl Procedure<'_> {
 
     fn history(&self) -> History {
         History::of(self.evidence)
+    }
+
+    /// Applies a Secret that points where the rendered one does, while the repository cannot be read or a restore runs:
+    /// it may still have an S3 key that was replaced, with which neither would ever succeed.
+    fn with_current_key(&self, verdict: Verdict) -> Verdict {
+        let may_lack_key = matches!(verdict.code, Code::RepositoryUnread | Code::Restoring | Code::RestoreFailing);
+        let is_as_rendered = matches!(self.objects.secret, SecretEvidence::Ours(_)) && !self.evidence.secret_is_other();
+        Verdict { applies_secret: verdict.applies_secret || may_lack_key && is_as_rendered, ..verdict }
     }
 
     /// Releases the backup, and consumes any image of the restore.

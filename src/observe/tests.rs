@@ -685,6 +685,20 @@ fn a_password_that_is_there_stays() {
 
 /// A host may keep of an object no more than the fields that a read names.
 #[test]
+fn a_key_that_was_replaced_reaches_the_secret_of_a_claim_that_waits_for_the_store() {
+    let denied = json!({"repository": {"listing": null, "prefixes": null, "failed": "denied"}});
+    let old_key = json!({"object": {"data": {"AWS_SECRET_ACCESS_KEY": base64("before")}}});
+    for (mut seen, waits) in [(changed(&restored(), denied), "RepositoryUnread"), (restoring(), "Restoring")] {
+        assert_eq!(code(&seen), waits);
+        let plan = serde_json::from_slice::<Value>(&planned(&seen).to_json()).unwrap();
+        json_patch(&mut seen["secret"]["object"], plan["manifests"]["secret"]["object"].clone());
+        let applies = |seen: &Value| writes(seen).to_string().contains("applySecret");
+        assert!(!applies(&seen), "{waits}: the Secret has the key");
+        assert!(applies(&changed(&seen, json!({ "secret": old_key }))), "{waits}");
+    }
+}
+
+#[test]
 fn the_fields_that_a_read_names_are_all_that_is_looked_at() {
     for world in [fresh(), restoring(), restored(), released()] {
         let mut slim = world.clone();

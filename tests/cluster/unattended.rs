@@ -295,6 +295,11 @@ fn the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one(world: &W
     app.until("FreshVolume")?;
     let derived = app.namespace.get("Secret", "data-volsync-secret")?;
     ensure!(!derived.to_string().contains(&STANDARD.encode(SECRET_KEY)), "a mover gets the host's key");
+    // A key that the store knows reaches the mover of the restore that has failed without it.
+    app.namespace
+        .wait("Job", "volsync-dst-data-restore", "a failed pod", |job| job.pointer("/status/failed").is_some())?;
+    namespace.apply(&secret("volsync-policy-base", ""))?;
+    app.until("StartedFresh")?;
 
     namespace.delete("Secret", "store")?;
     let second = App::new(world, "no-key")?;

@@ -23,17 +23,14 @@ pub type Operation = fn(&[u8]) -> Answer;
 pub const OPERATIONS: [(&str, Operation); 5] = [
     ("plan", plan_review_or_inspection),
     ("reads", reads_of_inspection),
-    PROTOCOL_VERSION,
-    VALIDATE,
+    ("protocol_version", protocol_version),
+    ("validate", validate),
     VALIDATE_SETTINGS,
 ];
 
-/// The operations of a module that serves no host, such as that of a page.
-pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 4] =
-    [("plan", plan_review), PROTOCOL_VERSION, VALIDATE, VALIDATE_SETTINGS];
+/// The operations of a module that serves neither a host nor an API server, such as that of a page.
+pub const OPERATIONS_OF_A_PAGE: [(&str, Operation); 2] = [("plan", plan_review), VALIDATE_SETTINGS];
 
-const PROTOCOL_VERSION: (&str, Operation) = ("protocol_version", protocol_version);
-const VALIDATE: (&str, Operation) = ("validate", validate);
 const VALIDATE_SETTINGS: (&str, Operation) = ("validate_settings", validate_settings);
 
 /// Takes a review, returns its plan.

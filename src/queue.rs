@@ -1,8 +1,8 @@
 //! Queues: how many claims are restored, or run their first backup, at the same time.
 //!
 //! When a cluster is rebuilt, all its claims are to be restored at once, and VolSync would start all of them. So a
-//! claim waits in a queue before its restore starts, and in another before its first backup starts. Here is decided who
-//! waits, and in which order. A host keeps the queues, because only it knows the other claims.
+//! claim waits in a queue before its restore starts, and in another before its first backup starts. This module decides
+//! who waits, and in which order. A host keeps the queues, because only it knows the other claims.
 
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
 //! The queues of claims that wait for their turn: to be restored, or to run their first backup. The policy says who
-//! waits, how many may have their turn, and in which order; here is counted.
+//! waits, how many may have their turn, and in which order; this module counts.
 //!
-//! Nobody has its turn before each claim was planned once since this host began to lead, because until then it is not
+//! No claim has its turn before each claim was planned once since this host began to lead, because until then it is not
 //! known which claims have theirs already, and which should come first.
 
 use std::collections::{HashMap, HashSet};

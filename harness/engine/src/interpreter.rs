@@ -1,7 +1,6 @@
 //! The built module in wasmi, which interprets it: slower than compiled code, but without a compiler in memory. It has
 //! the same limits as the module in wasmtime.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -13,7 +12,7 @@ use wasmi::{
 use wasmi_core::LimiterError;
 
 use crate::limits::{NO_MEMORY, OUTSIDE};
-use crate::{CallError, Engine, Limits, Runtime};
+use crate::{CallError, Engine, Limits, Runtime, from_file};
 
 /// The fuel after which the clock is read. A plan of an ordinary claim takes less.
 const SLICE: u64 = 10_000_000;
@@ -47,8 +46,7 @@ impl Interpreter {
     ///
     /// A sentence: the file cannot be read, is not a module, or imports something that a waPC host does not offer.
     pub fn from_file(path: &Path, limits: Limits) -> Result<Self, String> {
-        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Interpreter::from_bytes(&bytes, limits).map_err(|error| format!("{}: {error}", path.display()))
+        from_file(path, |module| Interpreter::from_bytes(module, limits))
     }
 
     /// Reads a module. Its functions are checked now, and translated when they are first called.

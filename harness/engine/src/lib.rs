@@ -85,6 +85,9 @@ pub trait Engine: Send + Sync {
     }
 }
 
+/// Loads a module with the default limits.
+type Loader = fn(&[u8]) -> Result<Box<dyn Engine>, String>;
+
 /// What runs the built module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
@@ -100,6 +103,18 @@ impl Runtime {
         match self {
             Runtime::Wasmtime => "wasm",
             Runtime::Wasmi => "wasmi",
+        }
+    }
+
+    /// What loads a module; `None` if this build was made without the runtime.
+    fn loader(self) -> Option<Loader> {
+        match self {
+            #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
+            Runtime::Wasmtime => Some(|module| Ok(Box::new(Wasm::from_bytes(module, Limits::default())?))),
+            #[cfg(all(feature = "wasmi", not(target_family = "wasm")))]
+            Runtime::Wasmi => Some(|module| Ok(Box::new(Interpreter::from_bytes(module, Limits::default())?))),
+            #[cfg(not(all(feature = "wasm", feature = "wasmi", not(target_family = "wasm"))))]
+            _ => None,
         }
     }
 }
@@ -121,28 +136,18 @@ pub const EMBEDDED: Option<&[u8]> = None;
 ///
 /// [`LoadError::LeftOut`] in a build without the runtime; [`LoadError::Module`] if there is no module of the policy.
 pub fn load(runtime: Runtime, module: Option<&Path>) -> Result<Box<dyn Engine>, LoadError> {
-    let named = |name: &dyn fmt::Display, error: &dyn fmt::Display| LoadError::Module(format!("{name}: {error}"));
-    if let (None, Some(embedded)) = (module, EMBEDDED) {
-        return load_bytes(runtime, embedded)?.map_err(|error| named(&"the module in this program", &error));
-    }
-    let module = module.unwrap_or(BUILT.as_ref());
-    let bytes = std::fs::read(module).map_err(|error| named(&module.display(), &error))?;
-    load_bytes(runtime, &bytes)?.map_err(|error| named(&module.display(), &error))
+    let load = runtime.loader().ok_or(LoadError::LeftOut(runtime))?;
+    let loaded = match (module, EMBEDDED) {
+        (None, Some(embedded)) => load(embedded).map_err(|error| format!("the module in this program: {error}")),
+        (module, _) => from_file(module.unwrap_or(BUILT.as_ref()), load),
+    };
+    loaded.map_err(LoadError::Module)
 }
 
-/// Loads a module. The inner error is that of the module.
-fn load_bytes(runtime: Runtime, module: &[u8]) -> Result<Result<Box<dyn Engine>, String>, LoadError> {
-    match runtime {
-        #[cfg(all(feature = "wasm", not(target_family = "wasm")))]
-        Runtime::Wasmtime => Ok(Wasm::from_bytes(module, Limits::default()).map(|engine| Box::new(engine) as _)),
-        #[cfg(all(feature = "wasmi", not(target_family = "wasm")))]
-        Runtime::Wasmi => Ok(Interpreter::from_bytes(module, Limits::default()).map(|engine| Box::new(engine) as _)),
-        #[cfg(not(all(feature = "wasm", feature = "wasmi", not(target_family = "wasm"))))]
-        left_out => {
-            let _ = module;
-            Err(LoadError::LeftOut(left_out))
-        }
-    }
+/// Loads a module from a file, whose name is in every error.
+fn from_file<T>(file: &Path, load: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, String> {
+    let loaded = std::fs::read(file).map_err(|error| error.to_string()).and_then(|module| load(&module));
+    loaded.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// The error for a review that contains something shared, with the same wording as [`volsync_policy::Review::under`].

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 use crate::limits::{NO_MEMORY, OUTSIDE};
-use crate::{CallError, Engine, Limits, Runtime};
+use crate::{CallError, Engine, Limits, Runtime, from_file};
 
 /// What one call used of its [`Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,7 @@ impl Wasm {
     ///
     /// A sentence: the file cannot be read, is not a module, or imports something that a waPC host does not offer.
     pub fn from_file(path: &Path, limits: Limits) -> Result<Self, String> {
-        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Wasm::from_bytes(&bytes, limits).map_err(|error| format!("{}: {error}", path.display()))
+        from_file(path, |module| Wasm::from_bytes(module, limits))
     }
 
     /// Compiles a module.

@@ -49,7 +49,8 @@ pub enum Through {
 }
 
 impl ObjectRef {
-    pub(crate) fn new(api_version: &'static str, kind: &'static str, namespace: Option<&str>, name: &str) -> Self {
+    /// The address of an object; `namespace` is `None` for one that is in no namespace.
+    pub fn new(api_version: &'static str, kind: &'static str, namespace: Option<&str>, name: &str) -> Self {
         let namespace = namespace.map(str::to_owned);
         ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.to_owned() }
     }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::document::at;
 use crate::eligibility::Eligibility;
 use crate::names;
 use crate::request::Request;
@@ -17,7 +18,7 @@ pub(crate) const KEPT: &str = "RecordsKept: only the host changes its annotation
 /// The claim of a request with the records that it had before, where somebody other than the host changes them. A claim
 /// that was not labelled before had none: whatever it has was not written by the host for it.
 pub(crate) fn kept(request: &Request, settings: &Settings) -> Option<Value> {
-    let user = request.document.get("userInfo")?.get("username")?.as_str()?;
+    let user = at(&request.document, &["userInfo", "username"])?.as_str()?;
     if settings.host_user.as_deref()? == user {
         return None;
     }
@@ -27,10 +28,7 @@ pub(crate) fn kept(request: &Request, settings: &Settings) -> Option<Value> {
         _ => annotations(request.document.get("oldObject")?),
     };
     let given = annotations(claim);
-    let of = |annotations: Option<&'_ Map<String, Value>>, key: &str| {
-        annotations.and_then(|it| it.get(key)?.as_str()).map(str::to_owned)
-    };
-    if RECORDS.iter().all(|key| of(before, key) == of(given, key)) {
+    if RECORDS.iter().all(|key| record(before, key) == record(given, key)) {
         return None;
     }
     // Copied, not removed from: see `Parts::take`.
@@ -50,5 +48,9 @@ pub(crate) fn kept(request: &Request, settings: &Settings) -> Option<Value> {
 }
 
 fn annotations(claim: &Value) -> Option<&Map<String, Value>> {
-    claim.get("metadata")?.get("annotations")?.as_object()
+    at(claim, &["metadata", "annotations"])?.as_object()
+}
+
+fn record<'a>(annotations: Option<&'a Map<String, Value>>, key: &str) -> Option<&'a str> {
+    annotations?.get(key)?.as_str()
 }

@@ -64,12 +64,7 @@ impl ApiServer {
 
     /// The name of this host as a user of the API server.
     pub(crate) async fn user(&self) -> Result<String, Refusal> {
-        let review = ObjectRef {
-            api_version: "authentication.k8s.io/v1".into(),
-            kind: "SelfSubjectReview".into(),
-            namespace: None,
-            name: String::new(),
-        };
+        let review = ObjectRef::new("authentication.k8s.io/v1", "SelfSubjectReview", None, "");
         let body = serde_json::json!({"apiVersion": review.api_version, "kind": review.kind});
         let answer = self.json(http::Request::post(collection(&review)), bytes(&body)).await?;
         let user = answer.pointer("/status/userInfo/username").and_then(Value::as_str);

@@ -15,12 +15,7 @@ pub(crate) struct ClaimKey {
 impl ClaimKey {
     /// The claim as an object of the API server.
     pub(crate) fn object(&self) -> ObjectRef {
-        ObjectRef {
-            api_version: "v1".into(),
-            kind: "PersistentVolumeClaim".into(),
-            namespace: Some(self.namespace.clone()),
-            name: self.name.clone(),
-        }
+        ObjectRef::new("v1", "PersistentVolumeClaim", Some(&self.namespace), &self.name)
     }
 
     /// The key of an object that is a claim.

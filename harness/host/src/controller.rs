@@ -22,8 +22,8 @@ use volsync_policy::names::{CREATED_BY, MANAGED_BY, MANAGER, VOLSYNC_VERSION};
 
 use crate::api::{Refusal, resource};
 use crate::claim::ClaimKey;
-use crate::policy::{Policy, Standing as Policies};
-use crate::queues::Standing;
+use crate::policy::{Policy, Standing};
+use crate::queues::Ended;
 use crate::round::{Done, Failed, Round};
 use crate::told::Teller;
 
@@ -40,7 +40,7 @@ const CONFLICT: Duration = Duration::from_millis(200);
 pub(crate) struct Controller {
     pub(crate) round: Arc<Round>,
     pub(crate) teller: Arc<Teller>,
-    pub(crate) policies: watch::Receiver<Policies>,
+    pub(crate) policies: watch::Receiver<Standing>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
     /// True once all objects have been listed.
@@ -113,16 +113,14 @@ impl Controller {
                 }
                 Some((claim, result)) = rounds.next() => {
                     running.remove(&claim);
-                    let next = self.round.queues.settle(&claim, &Standing::of(&result));
-                    next.into_iter().for_each(|claim| claims.plan(claim, Duration::ZERO));
+                    claims.at_once(self.round.queues.settle(&claim, &Ended::of(&result)));
                     claims.planned(claim, result);
                 }
                 Some(change) = changes.next() => match change {
                     Change::Listed => {
                         unlisted = unlisted.saturating_sub(1);
                         self.is_ready.send_replace(unlisted == 0);
-                        let next = self.round.queues.set_listed(unlisted == 0);
-                        next.into_iter().for_each(|claim| claims.plan(claim, Duration::ZERO));
+                        claims.at_once(self.round.queues.set_listed(unlisted == 0));
                     }
                     Change::Object(object, claim) => {
                         claim.iter().for_each(|claim| self.round.queues.listed(claim));
@@ -232,9 +230,14 @@ impl Claims {
         drop(self.due.send(ScheduleRequest { message: claim, run_at: Instant::now() + after }));
     }
 
-    /// Schedules all claims at once.
+    /// Schedules claims without a delay.
+    fn at_once(&self, claims: impl IntoIterator<Item = ClaimKey>) {
+        claims.into_iter().for_each(|claim| self.plan(claim, Duration::ZERO));
+    }
+
+    /// Schedules all claims without a delay.
     fn all(&self) {
-        self.known.iter().for_each(|claim| self.plan(claim.clone(), Duration::ZERO));
+        self.at_once(self.known.iter().cloned());
     }
 
     /// Schedules the claims that are affected by a change of an object.

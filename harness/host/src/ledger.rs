@@ -338,8 +338,7 @@ async fn of_cluster(
     let api = ApiServer::connect(Metrics::new()).await;
     let api = api.context("settings and credentials that no file has are in a cluster")?;
     let get = async |kind: &'static str, name: &str| {
-        let namespace = Some(sources.namespace.clone());
-        let object = ObjectRef { api_version: "v1".into(), kind: kind.into(), namespace, name: name.to_owned() };
+        let object = ObjectRef::new("v1", kind, Some(&sources.namespace), name);
         let why = |refusal: Refusal| {
             anyhow!("the {kind} {}/{name} could not be read: {}", sources.namespace, refusal.as_str())
         };

@@ -119,12 +119,7 @@ async fn host(options: Options) -> anyhow::Result<()> {
     };
     let readiness = Readiness { is_listed, policies: policy.clone(), certificate };
     tokio::spawn(probes::serve(listener, metrics.clone(), readiness));
-    let lease = ObjectRef {
-        api_version: "coordination.k8s.io/v1".into(),
-        kind: "Lease".into(),
-        namespace: Some(sources.namespace.clone()),
-        name: lease,
-    };
+    let lease = ObjectRef::new("coordination.k8s.io/v1", "Lease", Some(&sources.namespace), &lease);
     tokio::spawn(config::run(api.clone(), engine, sources, policies, metrics.clone(), teller.clone()));
     let round = Round::new(api.clone(), Stores::new(metrics.clone())?, metrics.clone(), stopped.clone());
     let round = Arc::new(round);
@@ -158,18 +153,8 @@ async fn answer(
     let listener = listen::listen(listen).await?;
     let (certificates, certificate) = watch::channel(None);
     let place = Place {
-        secret: ObjectRef {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: Some(sources.namespace.clone()),
-            name: format!("{service}-ca"),
-        },
-        webhook: ObjectRef {
-            api_version: "admissionregistration.k8s.io/v1".into(),
-            kind: "MutatingWebhookConfiguration".into(),
-            namespace: None,
-            name: webhook,
-        },
+        secret: ObjectRef::new("v1", "Secret", Some(&sources.namespace), &format!("{service}-ca")),
+        webhook: ObjectRef::new("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", None, &webhook),
         host: format!("{service}.{}.svc", sources.namespace),
     };
     tokio::spawn(certificate::run(api.clone(), place, certificates));

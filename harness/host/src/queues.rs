@@ -35,8 +35,8 @@ struct State {
     turns: HashMap<ClaimKey, (Queue, Instant)>,
 }
 
-/// What a round says about the place of its claim in the queues.
-pub(crate) enum Standing {
+/// What the end of a round says about the place of its claim in the queues.
+pub(crate) enum Ended {
     /// Whether the claim asked for its turn, and the queue in which it has it.
     Planned { has_asked: bool, holds: Option<Queue> },
     /// The round failed, so a turn that the claim had may not have ended.
@@ -45,13 +45,13 @@ pub(crate) enum Standing {
     Gone,
 }
 
-impl Standing {
+impl Ended {
     /// What the result of a round says.
     pub(crate) fn of(result: &Result<Option<Done>, Failed>) -> Self {
         match result {
-            Ok(Some(Done { has_asked, holds, .. })) => Standing::Planned { has_asked: *has_asked, holds: *holds },
-            Ok(None) => Standing::Gone,
-            Err(_) => Standing::Failed,
+            Ok(Some(Done { has_asked, holds, .. })) => Ended::Planned { has_asked: *has_asked, holds: *holds },
+            Ok(None) => Ended::Gone,
+            Err(_) => Ended::Failed,
         }
     }
 }
@@ -98,13 +98,13 @@ impl Queues {
     }
 
     /// Notes the result of a round. Returns the claims that have their turn because of it, once they ask.
-    pub(crate) fn settle(&self, claim: &ClaimKey, standing: &Standing) -> Vec<ClaimKey> {
+    pub(crate) fn settle(&self, claim: &ClaimKey, ended: &Ended) -> Vec<ClaimKey> {
         let mut state = self.state();
         state.unplanned.remove(claim);
-        let (has_asked, holds) = match standing {
-            Standing::Planned { has_asked, holds } => (*has_asked, *holds),
-            Standing::Gone => (false, None),
-            Standing::Failed => (false, state.turns.get(claim).map(|(queue, _)| *queue)),
+        let (has_asked, holds) = match ended {
+            Ended::Planned { has_asked, holds } => (*has_asked, *holds),
+            Ended::Gone => (false, None),
+            Ended::Failed => (false, state.turns.get(claim).map(|(queue, _)| *queue)),
         };
         if !has_asked {
             state.waiting.remove(claim);
@@ -177,9 +177,9 @@ fn limit(turn: &Turn) -> usize {
 mod tests {
     use super::*;
 
-    const WAITS: Standing = Standing::Planned { has_asked: true, holds: None };
-    const RESTORING: Standing = Standing::Planned { has_asked: false, holds: Some(Queue::Restores) };
-    const DONE: Standing = Standing::Planned { has_asked: false, holds: None };
+    const WAITS: Ended = Ended::Planned { has_asked: true, holds: None };
+    const RESTORING: Ended = Ended::Planned { has_asked: false, holds: Some(Queue::Restores) };
+    const DONE: Ended = Ended::Planned { has_asked: false, holds: None };
 
     fn claim(name: &str) -> ClaimKey {
         ClaimKey { namespace: "shop".to_owned(), name: name.to_owned() }
@@ -250,10 +250,10 @@ mod tests {
             queues.settle(&claim(name), &RESTORING);
         }
         assert_eq!(queues.ask(&claim("d"), &turn(2, 0, "1")), 2, "`c` is ahead, and one that is restored");
-        assert!(queues.settle(&claim("c"), &Standing::Failed).is_empty());
+        assert!(queues.settle(&claim("c"), &Ended::Failed).is_empty());
         assert_eq!(queues.ask(&claim("d"), &turn(2, 0, "1")), 1, "`c` asks again once it can be planned");
-        assert!(queues.settle(&claim("a"), &Standing::Failed).is_empty(), "its restore may be running");
-        assert_eq!(queues.settle(&claim("a"), &Standing::Gone), [claim("d")]);
+        assert!(queues.settle(&claim("a"), &Ended::Failed).is_empty(), "its restore may be running");
+        assert_eq!(queues.settle(&claim("a"), &Ended::Gone), [claim("d")]);
     }
 
     #[test]

@@ -80,12 +80,7 @@ impl Teller {
 
     /// Publishes that settings or credentials were refused.
     pub(crate) async fn refused(&self, Sources { namespace, settings, .. }: &Sources, problems: &str) {
-        let object = ObjectRef {
-            api_version: "v1".into(),
-            kind: "ConfigMap".into(),
-            namespace: Some(namespace.clone()),
-            name: settings.clone(),
-        };
+        let object = ObjectRef::new("v1", "ConfigMap", Some(namespace), settings);
         self.publish(&Subject { object, uid: "" }, problems, ("Warning", "SettingsRefused"), problems).await;
     }
 
@@ -95,12 +90,7 @@ impl Teller {
         let digest = Digest::of(told.as_bytes());
         let digest = digest.as_str().get(..16).unwrap_or_default();
         let name = format!("{}.{digest}", about.name.get(..200).unwrap_or(&about.name));
-        let event = ObjectRef {
-            api_version: "events.k8s.io/v1".into(),
-            kind: "Event".into(),
-            namespace: about.namespace.clone(),
-            name,
-        };
+        let event = ObjectRef::new("events.k8s.io/v1", "Event", about.namespace.as_deref(), &name);
         let body = json!({
             "apiVersion": event.api_version, "kind": event.kind,
             "metadata": {"namespace": event.namespace, "name": event.name},

@@ -46,6 +46,11 @@ impl<'a> Own<'a> {
         !self.0.repository.is_other()
     }
 
+    /// Whether the entry says what this one would: the same repository, and the same newest snapshot.
+    pub(crate) fn says(&self, entry: &Entry) -> bool {
+        self.is_of_the_place() && self.0.memory == entry.memory
+    }
+
     /// The record of the release that the entry is from.
     fn record(&self, earlier: &ReleaseRecord) -> ReleaseRecord {
         let Entry { writer, memory, .. } = self.0;
@@ -92,8 +97,9 @@ impl Custody {
                 Doubt::DataExpected | Doubt::RepositoryRolledBack => true,
                 // What is left could be recovered, and a backup would prune it; unless the entry knows of none.
                 Doubt::SnapshotsGone => evidence.ledger.memory().is_none(),
-                Doubt::RepositoryDamaged
-                | Doubt::LedgerUninitialised
+                // A person accepted that before the entry was written, which is read back before the release.
+                Doubt::RepositoryDamaged => evidence.unfenced && evidence.knows_the_place_in(doubt),
+                Doubt::LedgerUninitialised
                 | Doubt::LedgerMismatch
                 | Doubt::LedgerUnread
                 | Doubt::RepositoryUnread

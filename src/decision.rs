@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::Ask;
-use crate::code::Code;
-use crate::custody::{Custody, Lapse, Proof};
+use crate::code::{Acceptance, Code};
+use crate::custody::{Custody, Lapse, Own, Proof};
 use crate::eligibility::{Eligibility, Unselected};
 use crate::evidence::{
     BackupEvidence, BackupState, ClaimEvidence, DataSource, Evidence, Expectation, FinishedRestore, Phase, Populator,
@@ -86,6 +86,8 @@ pub struct Verdict {
     pub applies_secret: bool,
     /// Whether `vs-prime-<uid>` is deleted and the claim touched, so that VolSync starts filling the claim over.
     pub restarts_populator: bool,
+    /// The code of the release that follows once the ledger entry, which is written first, was read back.
+    pub enters: Option<Code>,
     /// What is written into the release record besides, where that differs from it.
     pub marks: Option<Marks>,
 }
@@ -102,7 +104,17 @@ pub enum Marks {
 
 impl Verdict {
     /// The numbers of all rows.
-    pub const ROWS: RangeInclusive<u8> = 1..=40;
+    pub const ROWS: RangeInclusive<u8> = 1..=42;
+
+    /// Whether the backup is released, and that has yet to be recorded.
+    fn is_new_release(&self) -> bool {
+        matches!(&self.backup, Backup::Release(released) if released.is_new())
+    }
+
+    /// The code of the release for which the ledger entry is taken over, where it is.
+    pub(crate) fn takes_over(&self) -> Option<Code> {
+        if self.is_new_release() { Some(self.code) } else { self.enters }
+    }
 
     /// Whether the backup is released.
     pub(crate) fn starts_backup(&self) -> bool {
@@ -193,6 +205,7 @@ fn keep(row: u8, code: Code) -> Verdict {
         backup: Backup::Keep,
         applies_secret: false,
         restarts_populator: false,
+        enters: None,
         marks: None,
     }
 }
@@ -284,7 +297,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Rows 13 to 39: every object was read, and is managed by this policy.
+/// Rows 13 to 42: every object was read, and is managed by this policy.
 ///
 /// A hold that a person accepted leads out at once: its id covers everything that the rows below would ask.
 struct Procedure<'a> {
@@ -336,7 +349,7 @@ impl Procedure<'_> {
     /// Rows 13 to 19.
     fn released(&self, record: &ReleaseRecord) -> Verdict {
         if let Some(lapse) = record.lapse(self.evidence) {
-            return self.lapsed(lapse);
+            return self.fenced(self.lapsed(lapse));
         }
         match (self.objects.secret, self.history()) {
             (SecretEvidence::Ours(_), _) if self.evidence.secret_is_other() => return self.moved(),
@@ -395,12 +408,12 @@ impl Procedure<'_> {
         Verdict { applies_secret: true, marks: Some(Marks::Moved), ..withhold(17, Code::AcceptedByOperator) }
     }
 
-    /// Rows 20 to 28, and 40.
+    /// Rows 20 to 28, and 40 to 42.
     fn bound(&self) -> Verdict {
         if self.evidence.secret_is_other() {
             return Verdict { applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
-        let verdict = self.bound_as_rendered();
+        let verdict = self.fenced(self.bound_as_rendered());
         let verdict = match self.evidence.slot {
             Slot::Queued(_) if verdict.starts_backup() => self.hold_bound(40, Code::BackupQueued),
             Slot::Queued(_) | Slot::Free => verdict,
@@ -415,8 +428,11 @@ impl Procedure<'_> {
         let is_active = || self.evidence.is_active(self.ask.interval);
         match custody {
             // The Secret is not created while it is in doubt which repository it points at: the next plan asks (18).
+            // A numbered entry was written for this release, after anything that was in doubt had been accepted.
             Custody::Own => {
-                let applies_secret = matches!(self.history(), History::Data | History::Fresh);
+                let is_read_back =
+                    self.evidence.unfenced && Own::of(self.evidence).is_some_and(|own| own.is_of_the_place());
+                let applies_secret = is_read_back || matches!(self.history(), History::Data | History::Fresh);
                 Verdict { applies_secret, ..self.release(21, Code::SameVolume) }
             }
             Custody::InDoubt(doubt) => self.release_or_hold(22, doubt.code()),
@@ -426,6 +442,27 @@ impl Procedure<'_> {
             Custody::OtherImage => self.release_or_hold(26, Code::PopulatedFromOtherImage),
             Custody::Unproven(code) => self.release_or_hold(27, code),
             Custody::Restored => self.release(28, Code::Restored),
+        }
+    }
+
+    /// Rows 41 and 42: in a store without conditional writes, two clusters could write the claim's ledger entry at the
+    /// same time. So the entry is read back before the release, and that of another cluster is never followed by an own
+    /// one. Of two that write at the same time, at least one then sees the other.
+    fn fenced(&self, verdict: Verdict) -> Verdict {
+        let Evidence { cluster, ledger, unfenced, .. } = self.evidence;
+        let may_release = verdict.is_new_release() || verdict.code.acceptance() == Acceptance::Possible;
+        if !unfenced || !may_release {
+            return verdict;
+        }
+        match ledger.living_entry() {
+            // What a person would accept covers the writer, so it is asked once that is retired.
+            Some(entry) if Some(&entry.writer.cluster) != cluster.as_ref() => {
+                Verdict { marks: verdict.marks, ..self.hold_bound(41, Code::EntryNotRetired) }
+            }
+            _ if verdict.is_new_release() && Own::of(self.evidence).is_none() => {
+                Verdict { enters: Some(verdict.code), ..keep(42, Code::EntryUnconfirmed) }
+            }
+            Some(_) | None => verdict,
         }
     }
 

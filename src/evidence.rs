@@ -48,6 +48,10 @@ pub struct Evidence {
     pub repository: Repository,
     /// The claim's entry in the ledger.
     pub ledger: Ledger,
+    /// Whether the ledger marker says that the store does not honour conditional writes, so that they do not keep two
+    /// clusters from taking over the same entry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unfenced: bool,
     /// Whether the claim has its turn, if a restore or its first backup is to start.
     pub slot: Slot,
 }

@@ -6,9 +6,15 @@
 //! ```text
 //! .volsync-policy/store.json                   the ledger marker: {"version":1,"storeId":"…"}
 //! .volsync-policy/entries/<path>.json          a claim's entry, by the path of its repository
+//! .volsync-policy/numbered/<path>/<name>       one of a claim's entries, in a store without conditional writes
 //! .volsync-policy/pins/<path>/<snapshot>       a copy of an object under `<path>/snapshots/`
 //! .volsync-policy/probe/<random>/              objects of a probe, which removes them
 //! ```
+//!
+//! Without conditional writes, two writers could both overwrite an entry and believe that it is theirs. So each entry is
+//! an object of its own, with the name `<number>.<writer>.<sha256>.json`: one more than the highest number that its
+//! writer saw, in 20 digits; the writer's cluster, or `retired`; the SHA-256 of its text. Those with the highest number
+//! count. Whoever writes lists the folder afterwards, so of two that write the same number, at least one sees both.
 //!
 //! The release record is in the annotation `volsync-policy.io/released` of the claim and of its ReplicationSource. None
 //! of these contains a credential: a repository is named by the SHA-256 of its address.
@@ -48,6 +54,8 @@ pub struct Marker {
 pub enum ConditionalWrites {
     /// A probe showed that the store honours `If-Match` and `If-None-Match`, also if many write at the same time.
     Proven,
+    /// A probe showed that the store does not honour them, so ledger entries are numbered.
+    None,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -65,11 +73,17 @@ struct StoredEntry {
 /// The prefix of the keys of all ledger entries, below the base repository.
 pub(crate) const ENTRIES: &str = ".volsync-policy/entries/";
 
+/// The prefix of the keys of all numbered ledger entries, below the base repository.
+pub(crate) const NUMBERED: &str = ".volsync-policy/numbered/";
+
 /// The prefix of the keys of all pins, below the base repository.
 const PINS: &str = ".volsync-policy/pins/";
 
 /// The prefix of the keys of all probes, below the base repository.
 const PROBES: &str = ".volsync-policy/probe/";
+
+/// The number of digits in the name of a numbered ledger entry, which are those of the highest number.
+const DIGITS: usize = 20;
 
 /// The extension of the key of a ledger entry.
 const JSON: &str = ".json";
@@ -82,6 +96,12 @@ pub fn entry_key(path: &str) -> String {
 /// The path of the repository whose ledger entry has this key, below the base repository; `None` for another key.
 pub(crate) fn path_of_entry(key: &str) -> Option<&str> {
     key.strip_prefix(ENTRIES)?.strip_suffix(JSON)
+}
+
+/// The prefix of the keys of a claim's numbered entries, below the base repository; `path` is the path of the claim's
+/// repository.
+pub(crate) fn numbered(path: &str) -> String {
+    format!("{NUMBERED}{path}/")
 }
 
 /// The prefix of the keys of a repository's pins, below the base repository.
@@ -99,7 +119,84 @@ pub fn pin_key(path: &str, snapshot: &str) -> String {
     format!("{}{snapshot}", pins(path))
 }
 
+/// The writer in the name of a numbered entry that is retired.
+const RETIRED: &str = "retired";
+
+/// The name of a numbered ledger entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbered<'a> {
+    number: u64,
+    writer: &'a str,
+    /// The whole name.
+    pub name: &'a str,
+}
+
+impl<'a> Numbered<'a> {
+    fn parse(name: &'a str) -> Option<Self> {
+        let (number, rest) = name.strip_suffix(JSON)?.split_once('.')?;
+        let (writer, digest) = rest.rsplit_once('.')?;
+        let is_number = number.len() == DIGITS && number.bytes().all(|digit| digit.is_ascii_digit());
+        Digest::parse(digest)?;
+        Some(Numbered { number: number.parse().ok().filter(|_| is_number)?, writer, name })
+    }
+}
+
+/// A claim's numbered entries.
+pub(crate) struct Numbers<'a>(Vec<Numbered<'a>>);
+
+impl<'a> Numbers<'a> {
+    /// Reads the names of all objects in the folder of a claim's numbered entries.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not the name of a numbered entry.
+    pub(crate) fn of(names: impl Iterator<Item = &'a str>) -> Result<Self, Unreadable> {
+        let mut all = Vec::new();
+        for name in names {
+            all.push(Numbered::parse(name).ok_or(Unreadable)?);
+        }
+        Ok(Numbers(all))
+    }
+
+    /// The highest number; zero where there is no entry.
+    fn highest(&self) -> u64 {
+        self.0.iter().fold(0, |highest, it| highest.max(it.number))
+    }
+
+    /// The entries with the highest number: one, or those of writers that did not see each other.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Numbered<'a>> {
+        let highest = self.highest();
+        self.0.iter().filter(move |it| it.number == highest)
+    }
+
+    /// The entries that do not count any more. Those just below the highest number are left out: a writer that has not
+    /// yet seen the newest may be about to read them.
+    pub(crate) fn obsolete(&self) -> impl Iterator<Item = &Numbered<'a>> {
+        let highest = self.highest();
+        self.0.iter().filter(move |it| it.number.saturating_add(1) < highest)
+    }
+
+    /// The entry that counts for this cluster. If several have the highest number, that of another cluster counts, so
+    /// that none of the writers believes that the entry is its own.
+    pub(crate) fn entry_for(&self, cluster: &str) -> Option<&Numbered<'a>> {
+        self.newest().max_by_key(|it| (it.writer != cluster && it.writer != RETIRED, it.name))
+    }
+
+    /// The name of the next entry, which has this text. `cluster` is the cluster of its writer; `None` if the entry is
+    /// retired.
+    pub(crate) fn next(&self, cluster: Option<&str>, text: &str) -> String {
+        let number = self.highest().saturating_add(1);
+        let digest = Digest::of(text.as_bytes());
+        format!("{number:0DIGITS$}.{}.{}{JSON}", cluster.unwrap_or(RETIRED), digest.as_str())
+    }
+}
+
 impl Marker {
+    /// Whether the store's ledger entries are numbered.
+    pub fn is_numbered(&self) -> bool {
+        self.conditional_writes == Some(ConditionalWrites::None)
+    }
+
     /// The marker of the store with this id, whose conditional writes were not probed.
     pub fn new(store_id: &str) -> Self {
         Marker { store_id: store_id.to_owned(), conditional_writes: None }
@@ -184,6 +281,7 @@ mod tests {
 
     const MARKER: &str = include_str!("../tests/stored/store.json");
     const PROVEN: &str = include_str!("../tests/stored/store-proven.json");
+    const NUMBERED: &str = include_str!("../tests/stored/store-numbered.json");
     const ENTRY: &str = include_str!("../tests/stored/entry.json");
     const RECORD: &str = include_str!("../tests/stored/record.json");
 
@@ -230,7 +328,8 @@ mod tests {
     fn the_stored_formats_are_written_as_they_were_and_read_back() {
         let marker = Marker::new("b9f1c0de-8a5b-4c55-9a0e-2f6d2a4f7c11");
         let proven = Marker { conditional_writes: Some(ConditionalWrites::Proven), ..marker.clone() };
-        for (marker, stored) in [(marker, MARKER), (proven, PROVEN)] {
+        let numbered = Marker { conditional_writes: Some(ConditionalWrites::None), ..marker.clone() };
+        for (marker, stored) in [(marker, MARKER), (proven, PROVEN), (numbered, NUMBERED)] {
             assert_eq!(write_marker(&marker), stored.trim_end());
             assert_eq!(read_marker(stored.as_bytes()), Ok(marker));
         }
@@ -256,6 +355,51 @@ mod tests {
         );
         assert_eq!(retire(retired.as_bytes()), Ok(None));
         assert_eq!(retire(RECORD.as_bytes()), Err(Unreadable));
+    }
+
+    #[test]
+    fn of_entries_with_the_same_number_that_of_another_cluster_counts() {
+        let name = |number: u64, writer: &str| format!("{number:020}.{writer}.{}.json", "0".repeat(64));
+        let all = [name(2, "c-1"), name(2, "c-2"), name(1, "c-3"), name(0, "c-3")];
+        let numbers = Numbers::of(all.iter().map(String::as_str)).unwrap();
+        let entry_for = |cluster| numbers.entry_for(cluster).unwrap().name;
+        assert_eq!([entry_for("c-1"), entry_for("c-2")], [&all[1], &all[0]]);
+        let obsolete: Vec<&str> = numbers.obsolete().map(|it| it.name).collect();
+        assert_eq!(obsolete, [&all[3]]);
+        assert_eq!(
+            numbers.next(Some("c-1"), "text"),
+            name(3, "c-1").replace(&"0".repeat(64), Digest::of(b"text").as_str())
+        );
+
+        // A retired entry is nobody's.
+        let with = |writer| [name(7, "retired"), name(7, writer)];
+        let entry_for = |all: &[String; 2]| {
+            let numbers = Numbers::of(all.iter().map(String::as_str)).unwrap();
+            numbers.entry_for("c-1").unwrap().name.to_owned()
+        };
+        assert_eq!(entry_for(&with("c-1")), name(7, "retired"));
+        assert_eq!(entry_for(&with("c-2")), name(7, "c-2"));
+    }
+
+    #[test]
+    fn what_is_not_the_name_of_a_numbered_entry_is_unreadable() {
+        let digest = "0".repeat(64);
+        for name in [
+            String::new(),
+            "x".to_owned(),
+            format!("1.c-1.{digest}.json"),
+            format!("+0000000000000000001.c-1.{digest}.json"),
+            format!("99999999999999999999.c-1.{digest}.json"),
+            format!("{:020}.c-1.{digest}", 1),
+            format!("{:020}.c-1.00.json", 1),
+            format!("{:020}.{digest}.json", 1),
+        ] {
+            assert!(Numbers::of([name.as_str()].into_iter()).is_err(), "{name}");
+        }
+        let last = format!("{}.c-1.{digest}.json", u64::MAX);
+        let numbers = Numbers::of([last.as_str()].into_iter()).unwrap();
+        assert!(numbers.next(None, "").starts_with(&u64::MAX.to_string()));
+        assert!(Numbers::of([].into_iter()).is_ok_and(|numbers| numbers.entry_for("c-1").is_none()));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Here is what they look at, what they find and what they write. A caller makes the requests; it passes each answer of
 //! the store as a host does in `seen`, see `docs/hosts.md`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use crate::address::{StoreRef, Through};
 use crate::credentials::{Credentials, SecretBytes};
 use crate::evidence::{Digest, Entry, Failure, Timestamp};
-use crate::ledger::{self, Marker, Unreadable};
+use crate::ledger::{self, Marker, Numbers, Unreadable};
 use crate::mover::restic::{MoverKey, layout};
 use crate::problem::{Problem, keyed};
 use crate::review::Shared;
@@ -66,6 +67,17 @@ pub enum Deviation {
     OtherFingerprint,
     /// The repository does not have the snapshot that the entry remembers as the newest.
     NewestGone(Digest),
+    /// Several writers have written an entry with the same number, so none of them backs up.
+    Contested,
+}
+
+/// Where a ledger entry is that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// The path of the repository that it is for, below the base repository.
+    pub path: String,
+    /// The key, in the bucket.
+    pub key: String,
 }
 
 /// The listings from which it follows which snapshots can be put back, each as an answer of the store.
@@ -152,8 +164,8 @@ impl BaseRepository {
     }
 
     /// The prefix of the keys of all ledger entries, in the bucket. Between it and an entry's name are folders.
-    pub fn entries_prefix(&self) -> String {
-        self.key(ledger::ENTRIES)
+    pub fn entries_prefix(&self, is_numbered: bool) -> String {
+        self.key(if is_numbered { ledger::NUMBERED } else { ledger::ENTRIES })
     }
 
     /// The key of the ledger entry for the repository at `path`, in the bucket.
@@ -161,14 +173,55 @@ impl BaseRepository {
         self.key(&ledger::entry_key(path))
     }
 
+    /// The prefix of the keys of the numbered ledger entries for the repository at `path`, in the bucket.
+    pub fn numbered_prefix(&self, path: &str) -> String {
+        self.key(&ledger::numbered(path))
+    }
+
+    /// The key of the next numbered ledger entry for the repository at `path`, which is retired and has this text.
+    /// `keys` are those of all entries for it.
+    ///
+    /// # Errors
+    ///
+    /// One of the keys is not that of a numbered entry.
+    pub fn retired_key(&self, path: &str, keys: &[String], text: &str) -> Result<String, Unreadable> {
+        let prefix = self.numbered_prefix(path);
+        let numbers = Numbers::of(keys.iter().filter_map(|key| key.strip_prefix(&prefix)))?;
+        Ok(format!("{prefix}{}", numbers.next(None, text)))
+    }
+
     /// The prefix of the keys of the probe with this name, in the bucket.
     pub fn probe_prefix(&self, name: &str) -> String {
         self.key(&ledger::probe(name))
     }
 
-    /// The path of the repository whose ledger entry has this key in the bucket; `None` for another key.
-    pub fn path_of_entry<'a>(&self, key: &'a str) -> Option<&'a str> {
-        ledger::path_of_entry(key.strip_prefix(&self.key(""))?)
+    /// The entries that count, in the order of their paths. `keys` are all keys below [`Self::entries_prefix`], or
+    /// below [`Self::numbered_prefix`]. There are several for a path if they have the same number, or if the name of
+    /// one cannot be parsed.
+    pub fn entries(&self, is_numbered: bool, keys: &[String]) -> Vec<EntryPlace> {
+        let below = keys.iter().filter_map(|key| key.strip_prefix(&self.key("")));
+        if !is_numbered {
+            let mut paths: Vec<&str> = below.filter_map(ledger::path_of_entry).collect();
+            paths.sort_unstable();
+            let place = |path: &str| EntryPlace { path: path.to_owned(), key: self.entry_key(path) };
+            return paths.into_iter().map(place).collect();
+        }
+        let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (path, name) in below.filter_map(|key| key.strip_prefix(ledger::NUMBERED)?.rsplit_once('/')) {
+            names.entry(path).or_default().push(name);
+        }
+        let mut places = Vec::new();
+        for (path, names) in names {
+            let newest = match Numbers::of(names.iter().copied()) {
+                Ok(numbers) => numbers.newest().map(|it| it.name).collect(),
+                Err(Unreadable) => names,
+            };
+            for name in newest {
+                let key = format!("{}{name}", self.numbered_prefix(path));
+                places.push(EntryPlace { path: path.to_owned(), key });
+            }
+        }
+        places
     }
 
     /// The keys of the repository at `path`.
@@ -308,6 +361,10 @@ impl fmt::Display for Deviation {
             Deviation::NewestGone(snapshot) => {
                 write!(f, "the newest snapshot that the entry remembers is gone: {}", snapshot.as_str())
             }
+            Deviation::Contested => f.write_str(
+                "several clusters have written the entry at the same time, so none of them backs up; decide which one \
+                 may, stop the others, and retire the entry",
+            ),
         }
     }
 }
@@ -360,16 +417,44 @@ mod tests {
     }
 
     #[test]
+    fn of_numbered_entries_those_with_the_highest_number_count() {
+        let base = at("s3:https://s3.local/bucket/here", &json!({})).unwrap();
+        let key = |path: &str, number: u64, writer: &str| {
+            format!("here/.volsync-policy/numbered/{path}/{number:020}.{writer}.{}.json", id('a'))
+        };
+        let place = |path: &str, key: String| EntryPlace { path: path.to_owned(), key };
+        let all = [
+            key("shop/data", 9, "c-2"),
+            key("shop/data", 10, "c-1"),
+            key("shop/cache", 1, "c-1"),
+            key("shop/data", 10, "c-2"),
+        ];
+        let of_data = ["c-1", "c-2"].map(|writer| place("shop/data", key("shop/data", 10, writer)));
+        let cache = place("shop/cache", key("shop/cache", 1, "c-1"));
+        assert_eq!(base.entries(true, &all), [vec![cache], of_data.to_vec()].concat());
+
+        let retired = base.retired_key("shop/data", &all[..2], "text").unwrap();
+        let expected = key("shop/data", 11, "retired").replace(&id('a'), Digest::of(b"text").as_str());
+        assert_eq!(retired, expected);
+        // What cannot be parsed is shown, and hides nothing.
+        let odd = "here/.volsync-policy/numbered/shop/data/odd".to_owned();
+        assert_eq!(base.entries(true, &[all[0].clone(), odd.clone()]).len(), 2);
+        assert_eq!(base.retired_key("shop/data", &[odd], "text"), Err(Unreadable));
+    }
+
+    #[test]
     fn everything_is_below_the_base_repository_however_its_address_ends() {
         for end in ["", "/", "\n", "//\n"] {
             let base = at(&format!("s3:https://s3.local/bucket/deep/er{end}"), &json!({})).unwrap();
             assert_eq!(base.marker_key(), "deep/er/.volsync-policy/store.json");
-            assert_eq!(base.entries_prefix(), "deep/er/.volsync-policy/entries/");
+            assert_eq!(base.entries_prefix(false), "deep/er/.volsync-policy/entries/");
+            assert_eq!(base.entries_prefix(true), "deep/er/.volsync-policy/numbered/");
             assert_eq!(base.probe_prefix("a"), "deep/er/.volsync-policy/probe/a/");
             let key = base.entry_key(&base.path("shop", "data"));
             assert_eq!(key, "deep/er/.volsync-policy/entries/shop/data.json");
-            assert_eq!(base.path_of_entry(&key), Some("shop/data"));
-            assert_eq!(base.path_of_entry(".volsync-policy/entries/shop/data.json"), None);
+            let keys = [".volsync-policy/entries/shop/data.json".to_owned(), key.clone()];
+            let place = EntryPlace { path: "shop/data".to_owned(), key };
+            assert_eq!(base.entries(false, &keys), [place]);
             let keys = base.repository("shop/data");
             assert_eq!((keys.root.as_str(), keys.config.as_str()), ("deep/er/shop/data/", "deep/er/shop/data/config"));
             assert_eq!(keys.keys, "deep/er/shop/data/keys/");

@@ -17,7 +17,7 @@ use crate::review::Review;
 use crate::role::Role;
 use crate::seen::Seen;
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{Target, is_numbered};
 
 /// The time between the two listings that must be empty before a repository counts as absent, in seconds.
 pub(crate) const TWICE_APART: u32 = 30;
@@ -60,6 +60,7 @@ impl<'a> Observer<'a> {
             populator: self.populator(),
             repository: Repository::default(),
             ledger: self.ledger(),
+            unfenced: is_numbered(Role::Marker, self.seen).unwrap_or_default(),
             slot: self.seen.ahead().map_or(Slot::Free, Slot::Queued),
             claim,
             restore,

@@ -25,7 +25,7 @@ use crate::queue::Turn;
 use crate::role::Role;
 use crate::seen::{Found, Seen};
 use crate::settings::RestoreMode;
-use crate::target::Target;
+use crate::target::{Target, is_numbered};
 
 /// Something that a host must read next.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -131,9 +131,12 @@ impl Target {
     fn read_target(&self, role: Role, seen: &Seen) -> Option<ReadTarget> {
         match role {
             Role::DestinationLog => self.object(role, seen).map(ReadTarget::Log),
-            Role::Repository | Role::RepositoryAgain | Role::Snapshots | Role::Locks => {
-                self.key(role, seen).ok().map(ReadTarget::Listing)
-            }
+            Role::Entries
+            | Role::LiveEntries
+            | Role::Repository
+            | Role::RepositoryAgain
+            | Role::Snapshots
+            | Role::Locks => self.key(role, seen).ok().map(ReadTarget::Listing),
             Role::Marker | Role::Entry | Role::LiveMarker | Role::LiveEntry | Role::Config => {
                 self.key(role, seen).ok().map(ReadTarget::Bytes)
             }
@@ -193,9 +196,18 @@ impl Target {
         [Role::DestinationJob].into_iter().chain(log).collect()
     }
 
+    /// The marker says where the entry is.
     fn wanted_of_ledger(&self, seen: &Seen) -> Vec<Role> {
-        let roles = [Role::Marker, Role::Entry, Role::LiveMarker, Role::LiveEntry];
-        roles.into_iter().filter(|role| self.key(*role, seen).is_ok()).collect()
+        let mut roles = Vec::new();
+        for (marker, entries, entry) in
+            [(Role::Marker, Role::Entries, Role::Entry), (Role::LiveMarker, Role::LiveEntries, Role::LiveEntry)]
+        {
+            roles.push(marker);
+            roles.extend(is_numbered(marker, seen).unwrap_or_default().then_some(entries));
+            roles.push(entry);
+        }
+        roles.retain(|role| self.key(*role, seen).is_ok());
+        roles
     }
 
     /// The parts of the repository that exist.

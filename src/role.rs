@@ -54,10 +54,15 @@ roles! {
     Image = "image";
     /// The ledger marker, which holds the id of the store.
     Marker = "marker";
+    /// The claim's numbered ledger entries, where the marker says that entries are numbered.
+    Entries = "entries";
     /// The claim's ledger entry.
     Entry = "entry";
     /// The ledger marker beside the repository that the Secret names, where that is not the rendered one.
     LiveMarker = "liveMarker";
+    /// The claim's numbered ledger entries beside the repository that the Secret names, where that is not the rendered
+    /// one.
+    LiveEntries = "liveEntries";
     /// The claim's ledger entry beside the repository that the Secret names, where that is not the rendered one.
     LiveEntry = "liveEntry";
     /// The objects and folders directly below the repository's address.
@@ -104,8 +109,10 @@ impl Role {
             Role::Image => &["metadata.uid", "metadata.ownerReferences"],
             Role::DestinationLog
             | Role::Marker
+            | Role::Entries
             | Role::Entry
             | Role::LiveMarker
+            | Role::LiveEntries
             | Role::LiveEntry
             | Role::Repository
             | Role::RepositoryAgain

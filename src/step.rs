@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::acceptance::HoldId;
 use crate::ask::Ask;
 use crate::code::Code;
+use crate::custody::Own;
 use crate::decision::{Backup, Marks, Restore, Verdict, decide};
 use crate::eligibility::Eligibility;
 use crate::evidence::{
@@ -34,7 +35,10 @@ pub enum Step {
     DeletePopulator,
     /// Change an annotation of the claim, so that VolSync reconciles it again.
     TouchClaim,
-    /// Take over the ledger entry by compare-and-swap, with the address of the rendered Secret's repository added; then
+    /// Write a numbered ledger entry for the claim, with the address of the rendered Secret's repository added, and plan
+    /// again. The release follows if the entry is then the only one with the highest number.
+    EnterLedger(Box<Entry>),
+    /// Take over the ledger entry by compare-and-swap, unless it is a numbered one, with the address of the rendered Secret's repository added; then
     /// write the release record into the claim's annotation, then into the ReplicationSource's. If another writer was
     /// faster, plan again.
     RecordRelease(Box<LedgerWrite>),
@@ -105,6 +109,7 @@ impl Step {
             Step::DeleteDestination => "deleteDestination",
             Step::DeletePopulator => "deletePopulator",
             Step::TouchClaim => "touchClaim",
+            Step::EnterLedger(_) => "enterLedger",
             Step::RecordRelease(_) => "recordRelease",
             Step::PinSnapshots => "pinSnapshots",
             Step::ApplySecret => "applySecret",
@@ -126,6 +131,7 @@ impl Step {
             Step::DeleteDestination => "delete the ReplicationDestination",
             Step::DeletePopulator => "delete the claim from which VolSync fills this one",
             Step::TouchClaim => "change an annotation of the claim, so that VolSync reconciles it again",
+            Step::EnterLedger(_) => "write a ledger entry for the claim, to be read back before the release",
             Step::RecordRelease(_) => "record the release, in the ledger and on the claim",
             Step::PinSnapshots => "copy the repository's snapshot objects to the ledger's pins",
             Step::ApplySecret => "apply the Secret",
@@ -150,6 +156,7 @@ impl Step {
             | Step::DeleteDestination
             | Step::DeletePopulator
             | Step::TouchClaim
+            | Step::EnterLedger(_)
             | Step::RecordRelease(_)
             | Step::PinSnapshots
             | Step::UnpauseSource
@@ -176,8 +183,14 @@ impl Step {
             steps.extend([Step::DeletePopulator, Step::TouchClaim]);
         }
         if let Some(write) = LedgerWrite::of_release(verdict, asked, evidence) {
-            steps.push(Step::RecordRelease(Box::new(write)));
-            steps.extend(evidence.repository.listing().map(|_| Step::PinSnapshots));
+            let is_entered = evidence.unfenced && Own::of(evidence).is_some_and(|own| own.says(&write.entry));
+            steps.push(match verdict.enters {
+                Some(_) => Step::EnterLedger(Box::new(write.entry)),
+                None if is_entered => Step::MarkRelease(write.record),
+                None => Step::RecordRelease(Box::new(write)),
+            });
+            let is_pinned = verdict.enters.is_none() && evidence.repository.listing().is_some();
+            steps.extend(is_pinned.then_some(Step::PinSnapshots));
         }
         // The Secret comes before the movers, which fail without it.
         steps.extend(
@@ -262,18 +275,11 @@ fn has_dead_lock(verdict: &Verdict, evidence: &Evidence) -> bool {
 }
 
 impl LedgerWrite {
-    /// What a new release writes: the claim takes over the ledger entry, with what was just read.
+    /// What a new release writes, or what is to be read back before it: the claim takes over the ledger entry, with
+    /// what was just read.
     fn of_release(verdict: &Verdict, asked: &Eligibility<Ask>, evidence: &Evidence) -> Option<LedgerWrite> {
         let ask = asked.eligible()?;
-        match &verdict.backup {
-            Backup::Release(released) if released.is_new() => {}
-            Backup::Release(_)
-            | Backup::Pause
-            | Backup::Keep
-            | Backup::Withhold
-            | Backup::Delete
-            | Backup::DeleteWhenIdle => return None,
-        }
+        let code = verdict.takes_over()?;
         let Evidence { cluster, claim, repository, ledger, .. } = evidence;
         let (claim, entry) = (claim.as_ref()?, ledger.entry());
         let Some(Volume::Of(volume)) = &claim.volume else { return None };
@@ -287,13 +293,13 @@ impl LedgerWrite {
             since: repository.as_of()?,
             term,
         };
-        let remembered = || entry.and_then(|entry| entry.memory.clone());
+        let remembered = || ledger.living_entry().and_then(|entry| entry.memory.clone());
         let memory = match repository {
             Repository::Holds(listing) => Some(Memory::of(listing)),
             // What was known is not forgotten, unless a person accepted that it is gone.
             Repository::Damaged(_) | Repository::Unread(_) => remembered(),
             Repository::Absent(_) | Repository::Initialised(_) | Repository::Emptied(_) => {
-                remembered().filter(|_| verdict.code != Code::AcceptedByOperator)
+                remembered().filter(|_| code != Code::AcceptedByOperator)
             }
         };
         let record = ReleaseRecord {
@@ -305,7 +311,7 @@ impl LedgerWrite {
             overtaken: false,
             elsewhere: false,
             moved: false,
-            reason: ask.reason.clone().filter(|_| verdict.code == Code::AcceptedByOperator),
+            reason: ask.reason.clone().filter(|_| code == Code::AcceptedByOperator),
         };
         let entry = Entry { repository: Address::Same, writer, memory, capacity: ask.request.clone(), retired: false };
         Some(LedgerWrite { entry, record })
@@ -370,9 +376,10 @@ impl LedgerWrite {
     /// else the one that is already there.
     fn record(verdict: &Verdict, steps: &[Step], evidence: Option<&Evidence>) -> Option<ReleaseRecord> {
         let evidence = evidence.filter(|_| matches!(verdict.backup, Backup::Release(_)))?;
-        let written = steps.iter().find_map(|step| {
-            let (Step::RecordRelease(write) | Step::WriteLedger(write)) = step else { return None };
-            Some(write.record.clone())
+        let written = steps.iter().find_map(|step| match step {
+            Step::RecordRelease(write) | Step::WriteLedger(write) => Some(write.record.clone()),
+            Step::MarkRelease(record) if verdict.takes_over().is_some() => Some(record.clone()),
+            _ => None,
         });
         written.or_else(|| {
             let record = evidence.release()?;

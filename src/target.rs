@@ -6,9 +6,10 @@ use crate::address::{ObjectRef, StoreRef, Through};
 use crate::credentials::{Credentials, SecretBytes};
 use crate::document::text;
 use crate::evidence::{Digest, Failure};
-use crate::ledger;
+use crate::ledger::{self, Numbers};
 use crate::mover::restic::{MoverKey, S3Address, layout};
 use crate::names::{EXTERNAL_SECRETS_VERSION, SNAPSHOT_VERSION, destination_job, populator};
+use crate::observe::objects::uid;
 use crate::part::{Names, Part};
 use crate::protection;
 use crate::request::Request;
@@ -94,8 +95,10 @@ impl Target {
                 of(SNAPSHOT_VERSION, "VolumeSnapshot", named(Role::Destination, &["status", "latestImage", "name"])?)
             }
             Role::Marker
+            | Role::Entries
             | Role::Entry
             | Role::LiveMarker
+            | Role::LiveEntries
             | Role::LiveEntry
             | Role::Repository
             | Role::RepositoryAgain
@@ -127,15 +130,33 @@ impl Target {
     pub(crate) fn key(&self, role: Role, seen: &Seen) -> Result<StoreRef, Failure> {
         let key = match role {
             Role::Marker => self.ledger(seen)?.key(ledger::MARKER),
-            Role::Entry => self.ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
+            Role::Entries => self.ledger(seen)?.key(&ledger::numbered(&self.repository_path)),
+            Role::Entry => self.entry(Role::Marker, Role::Entries, &self.ledger(seen)?, seen)?,
             Role::LiveMarker => self.live_ledger(seen)?.key(ledger::MARKER),
-            Role::LiveEntry => self.live_ledger(seen)?.key(&ledger::entry_key(&self.repository_path)),
+            Role::LiveEntries => self.live_ledger(seen)?.key(&ledger::numbered(&self.repository_path)),
+            Role::LiveEntry => self.entry(Role::LiveMarker, Role::LiveEntries, &self.live_ledger(seen)?, seen)?,
             Role::Config => self.repository(seen)?.key(layout::CONFIG),
             Role::Snapshots => self.repository(seen)?.folder(layout::SNAPSHOTS),
             Role::Locks => self.repository(seen)?.folder(layout::LOCKS),
             _ => self.repository(seen)?.key(""),
         };
         Ok(key)
+    }
+
+    /// The key of the claim's entry in the ledger at `place`, as the marker says how entries are stored there.
+    ///
+    /// # Errors
+    ///
+    /// The marker was not read, or entries are numbered and there is none, or they could not be listed.
+    fn entry(&self, marker: Role, entries: Role, place: &Place, seen: &Seen) -> Result<StoreRef, Failure> {
+        if !is_numbered(marker, seen).ok_or(Failure::NotTried)? {
+            return Ok(place.key(&ledger::entry_key(&self.repository_path)));
+        }
+        let folder = place.key(&ledger::numbered(&self.repository_path));
+        let cluster = self.found(Role::Cluster, seen).map(uid).unwrap_or_default();
+        let numbers = numbers(entries, &folder, seen)?;
+        let entry = numbers.entry_for(cluster).ok_or(Failure::NotTried)?;
+        Ok(StoreRef { key: format!("{}{}", folder.key, entry.name), ..folder })
     }
 
     /// The place of the repository in the claim's Secret: the Secret in the cluster, or else the rendered one.
@@ -248,6 +269,27 @@ impl Place {
     /// A key below this place.
     pub(crate) fn key(&self, key: &str) -> StoreRef {
         StoreRef { through: self.through, key: format!("{}{key}", self.prefix) }
+    }
+}
+
+/// Whether a ledger's entries are numbered, where its marker was read.
+pub(crate) fn is_numbered(marker: Role, seen: &Seen) -> Option<bool> {
+    let marker = seen.bytes(marker).found()?;
+    ledger::read_marker(&marker.data).ok().map(|marker| marker.is_numbered())
+}
+
+/// The numbered entries in a folder.
+///
+/// # Errors
+///
+/// They could not be listed, or the folder contains something else.
+pub(crate) fn numbers<'a>(entries: Role, folder: &StoreRef, seen: &'a Seen) -> Result<Numbers<'a>, Failure> {
+    match seen.listing(entries, &folder.key) {
+        Found::Is(listing) => {
+            Numbers::of(listing.objects.into_iter().map(|(name, _)| name)).map_err(|_| Failure::Malformed)
+        }
+        Found::Absent => Err(Failure::Malformed),
+        Found::Unread(failure) => Err(failure),
     }
 }
 

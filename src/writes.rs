@@ -7,7 +7,8 @@
 //!   force safe. Fields that its manifest has no more are removed by a merge patch.
 //! - Release records are merge patches by a field manager of their own; otherwise the next apply would remove them.
 //! - An object is deleted with its uid as a precondition.
-//! - The ledger entry is put on condition that it is still what was read.
+//! - The ledger entry is put on condition that it is still what was read. In a store without conditional writes, each
+//!   entry is an object of its own, and is read back before anything else follows from it.
 //!
 //! After a write whose answer was lost, the host reads and plans again. It never repeats the write blindly.
 
@@ -20,7 +21,7 @@ use crate::acceptance::Spent;
 use crate::address::{ObjectRef, StoreRef};
 use crate::document::{at, text};
 use crate::evidence::{Digest, Entry, ReleaseRecord, Timestamp};
-use crate::ledger;
+use crate::ledger::{self, Numbers};
 use crate::manifests::Manifests;
 use crate::mover::restic::layout::DEAD_LOCK;
 use crate::names::{CONSUMED, FIELD_MANAGER, RECORD_MANAGER, RELEASED, SPENT, TOUCHED};
@@ -29,7 +30,7 @@ use crate::part::Part;
 use crate::role::Role;
 use crate::seen::{Found, Seen};
 use crate::step::Step;
-use crate::target::Target;
+use crate::target::{Target, is_numbered, numbers};
 
 /// One request to the API server or to the store.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -129,9 +130,10 @@ pub struct Put {
     pub at: StoreRef,
     /// The content, as UTF-8 text.
     pub text: String,
-    /// The condition of the request.
+    /// The condition of the request; left out where the key is that of a numbered ledger entry, which contains the
+    /// SHA-256 of the content, so that nothing else is written over.
     #[serde(flatten)]
-    pub condition: Condition,
+    pub condition: Option<Condition>,
 }
 
 /// The condition on which an object of the store is written.
@@ -197,9 +199,12 @@ impl Scribe<'_> {
             Step::DeleteDestination => self.delete(Role::Destination),
             Step::DeletePopulator => self.delete(Role::Populator),
             Step::TouchClaim => self.touch().map(|verb| vec![verb]),
+            Step::EnterLedger(entry) => Ok(vec![self.put(entry)?]),
             Step::RecordRelease(write) | Step::WriteLedger(write) => {
-                let put = self.put(&write.entry)?;
-                Ok([put].into_iter().chain(self.record(&write.record, recorded)).collect())
+                let mut verbs = vec![self.put(&write.entry)?];
+                verbs.extend(self.record(&write.record, recorded));
+                self.remove_obsolete(&mut verbs)?;
+                Ok(verbs)
             }
             Step::PinSnapshots => self.pin(),
             Step::ApplySecret => self.apply(Part::Secret),
@@ -281,13 +286,39 @@ impl Scribe<'_> {
     fn put(&self, entry: &Entry) -> Result<Verb, Impossible> {
         let repository: Digest =
             (self.target.rendered_address()).or_else(|| self.target.judged_address(self.seen)).ok_or(Impossible)?;
+        let text = ledger::write_entry(entry, &repository);
+        if self.has_numbers() {
+            let folder = self.target.key(Role::Entries, self.seen).map_err(|_| Impossible)?;
+            let name = self.numbers(&folder)?.next(Some(&entry.writer.cluster), &text);
+            let at = StoreRef { key: format!("{}{name}", folder.key), ..folder };
+            return Ok(Verb::Put(Put { at, text, condition: None }));
+        }
         let condition = match self.seen.bytes(Role::Entry) {
             Found::Absent => Condition::IfNoneMatch("*".into()),
             Found::Is(stored) => Condition::IfMatch(stored.etag.ok_or(Impossible)?.to_owned()),
             Found::Unread(_) => return Err(Impossible),
         };
         let at = self.target.key(Role::Entry, self.seen).map_err(|_| Impossible)?;
-        Ok(Verb::Put(Put { at, text: ledger::write_entry(entry, &repository), condition }))
+        Ok(Verb::Put(Put { at, text, condition: Some(condition) }))
+    }
+
+    /// Removes numbered entries that do not count any more.
+    fn remove_obsolete(&self, verbs: &mut Vec<Verb>) -> Result<(), Impossible> {
+        if self.has_numbers() {
+            let folder = self.target.key(Role::Entries, self.seen).map_err(|_| Impossible)?;
+            for entry in self.numbers(&folder)?.obsolete() {
+                verbs.push(Verb::Remove(StoreRef { key: format!("{}{}", folder.key, entry.name), ..folder.clone() }));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_numbers(&self) -> bool {
+        is_numbered(Role::Marker, self.seen).unwrap_or_default()
+    }
+
+    fn numbers(&self, folder: &StoreRef) -> Result<Numbers<'_>, Impossible> {
+        numbers(Role::Entries, folder, self.seen).map_err(|_| Impossible)
     }
 
     /// Copies each snapshot to the ledger's pins. There is no place for pins where the repository's address does not

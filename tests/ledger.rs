@@ -155,7 +155,8 @@ fn id(last: char) -> String {
     format!("{}{last}", "0".repeat(63))
 }
 
-/// Makes a request to the store, under a condition if there is one: the status, the ETag and the body of the answer.
+/// Makes a request to the store, under a condition if there is one: the status, the ETag and the body of the answer. A
+/// key that begins with `?` is the query of a listing.
 fn ask(
     store: &Store,
     method: &Method,
@@ -170,6 +171,13 @@ fn ask(
     let url = match *method {
         Method::PUT => bucket.put_object(Some(&credentials), key).sign(PATIENCE),
         Method::DELETE => bucket.delete_object(Some(&credentials), key).sign(PATIENCE),
+        _ if key.starts_with('?') => {
+            let mut list = bucket.list_objects_v2(Some(&credentials));
+            for (name, value) in bucket.base_url().join(key).unwrap().query_pairs() {
+                list.query_mut().insert(name.into_owned(), value.into_owned());
+            }
+            list.sign(PATIENCE)
+        }
         _ => bucket.get_object(Some(&credentials), key).sign(PATIENCE),
     };
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -193,6 +201,8 @@ enum Fault {
     IgnoresConditions,
     /// It does not implement conditional writes, as Backblaze B2.
     RefusesConditions,
+    /// It does not pass conditions on, and its listings are late, as those of Amazon S3 were until 2020.
+    ListsNothing,
     /// It passes the ledger marker on, and then no answer back.
     LosesTheAnswer,
 }
@@ -230,13 +240,19 @@ fn pass_on(mut client: &TcpStream, store: &Store, fault: Fault) {
     let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
     reader.read_exact(&mut body).unwrap();
 
-    let key = target.strip_prefix(&format!("/{BUCKET}/")).unwrap().split('?').next().unwrap();
+    let key = target.strip_prefix(&format!("/{BUCKET}")).unwrap();
+    let key = key.strip_prefix('/').map_or(key, |key| key.split('?').next().unwrap());
     let condition = ["if-match", "if-none-match"].into_iter().find_map(|name| Some((name, header(name)?)));
     let (status, etag, body) = match fault {
         Fault::RefusesConditions if condition.is_some() => {
             (501, None, b"<Error><Code>NotImplemented</Code></Error>".to_vec())
         }
-        Fault::IgnoresConditions | Fault::RefusesConditions => ask(store, &method.parse().unwrap(), key, None, &body),
+        Fault::ListsNothing if key.starts_with('?') => {
+            (200, None, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".to_vec())
+        }
+        Fault::IgnoresConditions | Fault::RefusesConditions | Fault::ListsNothing => {
+            ask(store, &method.parse().unwrap(), key, None, &body)
+        }
         Fault::LosesTheAnswer => ask(store, &method.parse().unwrap(), key, condition, &body),
     };
     if fault == Fault::LosesTheAnswer && method == "PUT" && key == MARKER {
@@ -334,31 +350,95 @@ fn a_store_without_the_ledger_that_settings_name_gets_none_unless_a_person_repea
 }
 
 #[test]
-fn a_store_that_ignores_conditions_gets_no_ledger() {
+fn a_store_that_ignores_conditions_gets_a_ledger_with_numbered_entries() {
     let world = World::behind(Fault::IgnoresConditions);
-    let refused = world.run(&["ledger", "init"]);
-    assert_eq!(refused.code, 1, "{refused:?}");
-    for fault in [
+    let begun = world.run(&["ledger", "init"]);
+    let id = printed_id(&begun);
+    assert!(begun.out.starts_with("The store has a ledger with numbered entries now."), "{}", begun.out);
+    for warning in [
         "a write with `If-None-Match: *` where there is an object is carried out",
         "a write with `If-Match` where the object has another ETag by now is carried out",
         "a write with `If-Match` where there is no object is carried out",
         "an object has changed although the write was refused",
         "of 16 writes with `If-None-Match: *` at the same time, 16 are carried out",
         "of 16 writes with `If-Match` at the same time, 16 are carried out",
+        "is not taken over until that entry is retired",
+    ] {
+        assert!(begun.err.contains(warning), "{warning}: {}", begun.err);
+    }
+    let marker = Marker { store_id: id.clone(), conditional_writes: Some(ConditionalWrites::None) };
+    assert_eq!(read_marker(world.get(MARKER).as_bytes()), Ok(marker));
+    assert_eq!(world.objects(".volsync-policy/probe"), Vec::<PathBuf>::new());
+    world.settings(&json!({"ledger": {"storeId": id}}));
+    let verified = world.run(&["ledger", "verify", "--probe"]);
+    assert_eq!((verified.code, verified.out.as_str()), (0, "Everything agrees. Entries: 0.\n"), "{}", verified.err);
+}
+
+#[test]
+fn a_store_that_does_not_implement_conditional_writes_gets_numbered_entries_too() {
+    let world = World::behind(Fault::RefusesConditions);
+    let begun = world.run(&["ledger", "init"]);
+    printed_id(&begun);
+    assert!(begun.err.contains("does not implement a write with"), "{begun:?}");
+    assert!(read_marker(world.get(MARKER).as_bytes()).unwrap().is_numbered());
+}
+
+#[test]
+fn a_store_that_does_not_list_what_was_written_either_gets_no_ledger() {
+    let world = World::behind(Fault::ListsNothing);
+    let refused = world.run(&["ledger", "init"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for fault in [
+        "a write with `If-None-Match: *` where there is an object is carried out",
+        "of 16 writers that listed their objects after they had written them, 16 did not see their own",
         "could both believe that a repository is theirs",
     ] {
         assert!(refused.err.contains(fault), "{fault}: {}", refused.err);
     }
     assert!(!world.has(MARKER));
-    assert_eq!(world.objects(".volsync-policy/probe"), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_store_that_does_not_implement_conditional_writes_gets_no_ledger() {
-    let world = World::behind(Fault::RefusesConditions);
-    let refused = world.run(&["ledger", "init"]);
-    assert!(refused.code == 1 && refused.err.contains("does not implement a write with"), "{refused:?}");
-    assert!(!world.has(MARKER));
+fn of_numbered_entries_the_newest_are_shown_compared_and_retired() {
+    let world = World::new();
+    let marker = Marker { conditional_writes: Some(ConditionalWrites::None), ..Marker::new("store-1") };
+    world.put(MARKER, &write_marker(&marker));
+    world.settings(&json!({"ledger": {"storeId": "store-1"}}));
+    // Two clusters have written the second entry of `data` at the same time.
+    for (claim, number, cluster) in
+        [("data", 1, "blue"), ("data", 2, "blue"), ("data", 2, "green"), ("cache", 10, "blue"), ("cache", 9, "green")]
+    {
+        world.enter(claim, cluster, &Value::Null);
+        let text = world.get(&entry_key(&format!("shop/{claim}")));
+        let digest = Digest::of(text.as_bytes());
+        let name = format!("{number:020}.{cluster}.{}.json", digest.as_str());
+        world.put(&format!(".volsync-policy/numbered/shop/{claim}/{name}"), &text);
+    }
+    let shown = world.run(&["ledger", "show"]);
+    let rows: Vec<Vec<&str>> = shown.out.lines().skip(1).map(|row| row.split_whitespace().take(2).collect()).collect();
+    assert_eq!(rows, [["shop/cache", "blue"], ["shop/data", "blue"], ["shop/data", "green"]], "{}", shown.out);
+    let verified = world.run(&["ledger", "verify"]);
+    let contested = "shop/data: several clusters have written the entry at the same time";
+    assert!(verified.code == 1 && verified.out.starts_with(contested), "{verified:?}");
+    assert_eq!(verified.out.lines().count(), 1, "{}", verified.out);
+
+    let retired = world.run(&["ledger", "retire", "shop/data", "--yes"]);
+    assert_eq!((retired.code, retired.out.lines().next()), (0, Some("shop/data: retired")), "{retired:?}");
+    let entries = world.objects(".volsync-policy/numbered/shop/data");
+    let names = entries.iter().map(|path| path.file_name().unwrap().to_str().unwrap());
+    let newest = names.max().unwrap();
+    assert!(newest.starts_with("00000000000000000003.retired."), "{newest}");
+    let text = world.get(&format!(".volsync-policy/numbered/shop/data/{newest}"));
+    assert!(
+        read_entry(text.as_bytes(), None).unwrap().retired && newest.contains(Digest::of(text.as_bytes()).as_str())
+    );
+    let shown = world.run(&["ledger", "show", "shop/data"]);
+    assert!(shown.out.lines().count() == 2 && shown.out.ends_with(" yes\n"), "{}", shown.out);
+    assert_eq!(world.run(&["ledger", "verify"]).code, 0);
+    let others = world.run(&["ledger", "retire", "--cluster", "green", "--yes"]);
+    assert_eq!(others.code, 2, "the entries of green count no more: {others:?}");
+    let again = world.run(&["ledger", "retire", "shop/data", "--yes"]);
+    assert_eq!((again.code, again.out.as_str()), (0, "shop/data: has been retired before\n"));
 }
 
 #[test]

@@ -14,34 +14,41 @@ use crate::seen::{self, Found};
 impl Observer<'_> {
     /// The claim's ledger entry. While the Secret points elsewhere, one beside the repository that it names counts.
     pub(super) fn ledger(&self) -> Ledger {
-        let live = self.target.key(Role::LiveEntry, self.seen).ok();
-        match live.map(|_| self.ledger_at(Role::LiveMarker, Role::LiveEntry)) {
+        let live = self.target.key(Role::LiveMarker, self.seen).ok();
+        match live.map(|_| self.ledger_at(Role::LiveMarker, Role::LiveEntries, Role::LiveEntry)) {
             Some(read @ (Ledger::Entry(_) | Ledger::Unread(_))) => read,
             Some(Ledger::Uninitialised | Ledger::OtherStore | Ledger::None) | None => {
-                self.ledger_at(Role::Marker, Role::Entry)
+                self.ledger_at(Role::Marker, Role::Entries, Role::Entry)
             }
         }
     }
 
-    fn ledger_at(&self, marker: Role, entry: Role) -> Ledger {
-        let unread = |Unreadable| Ledger::Unread(Failure::Malformed);
-        match self.bytes(marker) {
-            Found::Unread(failure) => return Ledger::Unread(failure),
-            Found::Absent => return Ledger::Uninitialised,
-            Found::Is(marker) => match ledger::read_marker(&marker.data) {
-                Ok(marker) if Some(&marker.store_id) == self.settings.ledger.store_id.as_ref() => {}
-                Ok(_) => return Ledger::OtherStore,
-                Err(unreadable) => return unread(unreadable),
-            },
+    fn ledger_at(&self, marker: Role, entries: Role, entry: Role) -> Ledger {
+        self.read_ledger(marker, entries, entry).unwrap_or_else(Ledger::Unread)
+    }
+
+    fn read_ledger(&self, marker: Role, entries: Role, entry: Role) -> Result<Ledger, Failure> {
+        let unreadable = |Unreadable| Failure::Malformed;
+        let marker = match self.bytes(marker) {
+            Found::Is(marker) => ledger::read_marker(&marker.data).map_err(unreadable)?,
+            Found::Absent => return Ok(Ledger::Uninitialised),
+            Found::Unread(failure) => return Err(failure),
+        };
+        if Some(&marker.store_id) != self.settings.ledger.store_id.as_ref() {
+            return Ok(Ledger::OtherStore);
         }
-        match self.bytes(entry) {
-            Found::Unread(failure) => Ledger::Unread(failure),
-            Found::Absent => Ledger::None,
-            Found::Is(entry) => match ledger::read_entry(&entry.data, self.target.judged_address(self.seen).as_ref()) {
-                Ok(entry) => Ledger::Entry(Box::new(entry)),
-                Err(unreadable) => unread(unreadable),
-            },
+        if marker.is_numbered() && self.listing(entries)?.objects.is_empty() {
+            return Ok(Ledger::None);
         }
+        let entry = match self.bytes(entry) {
+            Found::Is(entry) => entry,
+            // A numbered entry was listed, so a newer one has been written since.
+            Found::Absent if marker.is_numbered() => return Err(Failure::Malformed),
+            Found::Absent => return Ok(Ledger::None),
+            Found::Unread(failure) => return Err(failure),
+        };
+        let entry = ledger::read_entry(&entry.data, self.target.judged_address(self.seen).as_ref());
+        Ok(Ledger::Entry(Box::new(entry.map_err(unreadable)?)))
     }
 
     /// The state of the repository; `evidence` is what was read before it.

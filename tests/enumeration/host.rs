@@ -5,7 +5,7 @@ use volsync_policy::evidence::{
     OurBackup, Phase, Populator, ReleaseRecord, Repository, RestoreEvidence, SecretContent, SecretEvidence, ValueMatch,
     Volume, Writer,
 };
-use volsync_policy::{Backup, Eligibility, Marks, Outcome, Quantity, Restore, RestoreMode, SnapshotId, Verdict};
+use volsync_policy::{Backup, Code, Eligibility, Marks, Outcome, Quantity, Restore, RestoreMode, SnapshotId, Verdict};
 
 use crate::ways::Way;
 use crate::{HERE, HOUR, NOW, digest, volume};
@@ -38,7 +38,10 @@ impl Way {
         match &verdict.backup {
             Backup::Keep | Backup::Withhold | Backup::Pause => {}
             Backup::Delete | Backup::DeleteWhenIdle => self.evidence.backup = Some(BackupEvidence::Absent),
-            Backup::Release(released) => self.run_backup(released.is_new()),
+            Backup::Release(released) => self.run_backup(released.is_new().then_some(verdict.code)),
+        }
+        if let Some(code) = verdict.enters {
+            self.enter_ledger(code);
         }
     }
 
@@ -69,12 +72,12 @@ impl Way {
         evidence.restore = Some(RestoreEvidence::Done(FinishedRestore { image, consumed: false, outcome, expects }));
     }
 
-    fn run_backup(&mut self, is_new: bool) {
-        let interval = HOUR;
+    /// `newly` is the code of a release that has yet to be recorded.
+    fn run_backup(&mut self, newly: Option<Code>) {
         let evidence = &mut self.evidence;
         let claim = evidence.claim.as_mut().expect("a claim is released");
         let Some(Volume::Of(volume)) = claim.volume.clone() else { panic!("a volume is released") };
-        if is_new {
+        if let Some(code) = newly {
             let term = evidence.ledger.entry().map_or(0, |entry| entry.writer.term).max(2) + 1;
             let listing = evidence.repository.listing();
             claim.released = Some(ReleaseRecord {
@@ -88,27 +91,42 @@ impl Way {
                 moved: false,
                 reason: None,
             });
-            let memory = listing.map(|listing| Memory {
+            self.enter_ledger(code);
+        }
+        let claim = self.evidence.claim.as_ref().expect("a claim is released");
+        let uid = Some(claim.uid.clone());
+        let state = BackupState::Running;
+        self.evidence.backup = Some(BackupEvidence::Ours(OurBackup { uid, state, syncing: false, released: None }));
+    }
+
+    /// The claim takes over the ledger entry, for a release with this code.
+    fn enter_ledger(&mut self, code: Code) {
+        let evidence = &mut self.evidence;
+        let claim = evidence.claim.as_ref().expect("a claim is released");
+        let Some(Volume::Of(volume)) = claim.volume.clone() else { panic!("a volume is released") };
+        let term = evidence.ledger.entry().map_or(0, |entry| entry.writer.term).max(2) + 1;
+        let living = evidence.ledger.entry().filter(|entry| !entry.retired);
+        let remembered = living.and_then(|entry| entry.memory.clone());
+        let memory = match &evidence.repository {
+            Repository::Holds(listing) => Some(Memory {
                 fingerprint: listing.fingerprint.clone(),
                 newest_key: listing.newest_key.clone(),
                 newest_at: listing.newest_at,
-            });
-            let (cluster, uid) = (HERE.to_owned(), claim.uid.clone());
-            evidence.ledger = Ledger::Entry(Box::new(Entry {
-                repository: Address::Same,
-                writer: Writer { cluster, uid, volume, interval, since: NOW, term },
-                memory,
-                capacity: Quantity::parse("1Gi").expect("a quantity"),
-                retired: false,
-            }));
-            // A snapshot that the entry remembers is not suspected of being another writer's.
-            if let Repository::Holds(listing) = &mut evidence.repository {
-                listing.suspicion = None;
-            }
+            }),
+            _ => remembered.filter(|_| code != Code::AcceptedByOperator),
+        };
+        let (cluster, uid) = (HERE.to_owned(), claim.uid.clone());
+        evidence.ledger = Ledger::Entry(Box::new(Entry {
+            repository: Address::Same,
+            writer: Writer { cluster, uid, volume, interval: HOUR, since: NOW, term },
+            memory,
+            capacity: Quantity::parse("1Gi").expect("a quantity"),
+            retired: false,
+        }));
+        // A snapshot that the entry remembers is not suspected of being another writer's.
+        if let Repository::Holds(listing) = &mut evidence.repository {
+            listing.suspicion = None;
         }
-        let uid = Some(claim.uid.clone());
-        let state = BackupState::Running;
-        evidence.backup = Some(BackupEvidence::Ours(OurBackup { uid, state, syncing: false, released: None }));
     }
 
     /// The claim is bound to a volume, which was populated from the image, if there is one.

@@ -116,6 +116,7 @@ impl Walk {
             let others = [
                 Evidence { cluster: None, ..evidence.clone() },
                 Evidence { slot: Slot::Queued(3), ..evidence.clone() },
+                Evidence { unfenced: true, ..evidence.clone() },
                 Evidence { claim: terminating, ..evidence.clone() },
             ];
             others.iter().for_each(|other| self.visit(&asked, other));

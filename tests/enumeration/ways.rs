@@ -103,6 +103,10 @@ impl Way {
             },
             Code::Restoring | Code::RestoreFailing => self.finish_restore(Expectation::Data),
             Code::RestoreQueued | Code::BackupQueued => evidence.slot = Slot::Free,
+            Code::EntryNotRetired => match &mut evidence.ledger {
+                Ledger::Entry(entry) => entry.retired = true,
+                other => panic!("{other:?} is retired"),
+            },
             // The host has done everything.
             _ => {}
         }

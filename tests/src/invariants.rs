@@ -24,8 +24,9 @@ pub struct Decided<'a> {
 pub type Invariant = fn(&Decided<'_>) -> bool;
 
 /// The invariants, each with its name.
-pub const INVARIANTS: [(&str, Invariant); 7] = [
+pub const INVARIANTS: [(&str, Invariant); 8] = [
     ("1 gate", gate),
+    ("1 gate, in a store without conditional writes", gate_without_a_fence),
     ("2 unknown is not fresh", unknown_is_not_fresh),
     ("3 memory", memory),
     ("4 no flapping", no_flapping),
@@ -39,6 +40,15 @@ pub const INVARIANTS: [(&str, Invariant); 7] = [
 /// person accepted this very hold.
 fn gate(d: &Decided<'_>) -> bool {
     !d.releases() || d.is_released() || d.was_restored() || d.never_held_data() || d.is_backed_up() || d.is_accepted()
+}
+
+/// Where conditional writes do not keep two clusters apart, a backup is released only once the claim's own ledger entry
+/// was read back, and that of another cluster is never replaced.
+fn gate_without_a_fence(d: &Decided<'_>) -> bool {
+    let is_new = matches!(&d.verdict.backup, Backup::Release(released) if released.is_new());
+    let is_of_another = d.living_entry().is_some_and(|entry| d.seen.cluster.as_ref() != Some(&entry.writer.cluster));
+    !d.seen.unfenced
+        || (!is_new || d.is_released() || d.own_entry().is_some()) && (d.verdict.enters.is_none() || !is_of_another)
 }
 
 /// Evidence that could not be read never releases a backup, and never lets a claim bind to an empty volume.

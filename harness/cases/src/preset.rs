@@ -176,6 +176,7 @@ impl Preset {
             })),
             repository: store.repository(is_restored),
             ledger: store.ledger(is_released.then_some(uid), claim.request.as_ref()),
+            unfenced: false,
             slot: Slot::Free,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail};
+use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 use volsync_policy::evidence::Entry;
 use volsync_policy::ledger::{ConditionalWrites, Marker};
@@ -16,6 +16,11 @@ use crate::outcome::{Outcome, complain, warn};
 
 /// The heads of the columns of `ledger show`.
 const HEADS: [&str; 6] = ["REPOSITORY", "CLUSTER", "CLAIM UID", "NEWEST SNAPSHOT", "CAPACITY", "RETIRED"];
+
+/// What follows if entries are numbered.
+const NUMBERED: &str = "the store does not honour conditional writes. So that two clusters cannot both believe that a \
+    repository is theirs, a claim that another cluster backed up is not taken over until that entry is retired, with \
+    `volsync-policy ledger retire`";
 
 /// What follows if a store does not honour conditions.
 const UNSAFE: &str = "without conditional writes, two clusters could both believe that a repository is theirs, and age \
@@ -48,8 +53,14 @@ pub(crate) fn must_be_the_store(ledger: &Ledger) -> anyhow::Result<()> {
 fn init(ledger: &Ledger, store_id: Option<&str>) -> anyhow::Result<Outcome> {
     let mut out = anstream::stdout().lock();
     let Marker { store_id, .. } = match ledger.init(store_id)? {
-        Init::Written { marker, left } => {
-            writeln!(out, "The store honours conditional writes, and has a ledger now.")?;
+        Init::Written { marker, faults, left } => {
+            if faults.is_empty() {
+                writeln!(out, "The store honours conditional writes, and has a ledger now.")?;
+            } else {
+                writeln!(out, "The store has a ledger with numbered entries now.")?;
+                warn(NUMBERED);
+                faults.iter().for_each(|fault| warn(fault));
+            }
             warn_of_leftovers(&left);
             marker
         }
@@ -58,7 +69,9 @@ fn init(ledger: &Ledger, store_id: Option<&str>) -> anyhow::Result<Outcome> {
             marker
         }
         Init::Refused(probe) => {
-            complain("the store cannot have a ledger, because it does not honour conditional writes");
+            complain(
+                "the store cannot have a ledger: it neither honours conditional writes, nor lists what was written",
+            );
             complain_of(&probe);
             return Ok(Outcome::Unsound);
         }
@@ -76,7 +89,7 @@ fn show(ledger: &Ledger, claim: Option<&ClaimName>, output: Report) -> anyhow::R
         warn(&fault.to_string());
     }
     let entries = match claim {
-        Some(claim) => vec![entry_of(ledger, claim)?],
+        Some(claim) => entries_of(ledger, claim)?,
         None => ledger.entries()?,
     };
     let mut out = anstream::stdout().lock();
@@ -95,7 +108,7 @@ fn show(ledger: &Ledger, claim: Option<&ClaimName>, output: Report) -> anyhow::R
 fn retire(ledger: &Ledger, claim: Option<&ClaimName>, cluster: Option<&str>, yes: bool) -> anyhow::Result<Outcome> {
     must_be_the_store(ledger)?;
     let entries = match claim {
-        Some(claim) => vec![entry_of(ledger, claim)?],
+        Some(claim) => entries_of(ledger, claim)?,
         None => ledger.entries()?,
     };
     let is_meant = |entry: &Entry| cluster.is_none_or(|cluster| entry.writer.cluster == cluster);
@@ -134,7 +147,7 @@ fn retire(ledger: &Ledger, claim: Option<&ClaimName>, cluster: Option<&str>, yes
 
 fn verify(ledger: &Ledger, probe: bool) -> anyhow::Result<Outcome> {
     let mut out = anstream::stdout().lock();
-    let mut differs = 0;
+    let (mut differs, mut is_numbered) = (0, false);
     match ledger.marker() {
         Err(fault) => {
             writeln!(out, "{fault}")?;
@@ -149,14 +162,22 @@ fn verify(ledger: &Ledger, probe: bool) -> anyhow::Result<Outcome> {
                 writeln!(out, "settings have no `ledger.storeId`; that of the store is {}", json!(store_id))?;
                 differs += 1;
             }
-            if !probe && conditional_writes != Some(ConditionalWrites::Proven) {
-                warn("the marker does not say that the store honours conditional writes: --probe finds out");
+            is_numbered = conditional_writes == Some(ConditionalWrites::None);
+            if !probe && conditional_writes.is_none() {
+                warn("the marker does not say whether the store honours conditional writes: --probe finds out");
             }
         }
     }
     if probe {
-        let probe = ledger.probe()?;
-        if !probe.faults.is_empty() {
+        let mut probe = ledger.probe()?;
+        if is_numbered {
+            probe.faults = std::mem::take(&mut probe.unlisted);
+        }
+        if !probe.faults.is_empty() && is_numbered {
+            complain("the store does not list what was written");
+            complain_of(&probe);
+            differs += 1;
+        } else if !probe.faults.is_empty() {
             complain("the store does not honour conditional writes");
             complain_of(&probe);
             differs += 1;
@@ -174,14 +195,15 @@ fn verify(ledger: &Ledger, probe: bool) -> anyhow::Result<Outcome> {
     Ok(Outcome::Planned)
 }
 
-/// The entry of a claim, which must exist.
-fn entry_of(ledger: &Ledger, ClaimName { namespace, name }: &ClaimName) -> anyhow::Result<Stored> {
-    let path = ledger.base().path(namespace, name);
-    ledger.entry(&path)?.with_context(|| format!("{namespace}/{name}: the ledger has no entry for the claim"))
+/// The entries of a claim, which must have one.
+fn entries_of(ledger: &Ledger, ClaimName { namespace, name }: &ClaimName) -> anyhow::Result<Vec<Stored>> {
+    let entries = ledger.entries_of(&ledger.base().path(namespace, name))?;
+    ensure!(!entries.is_empty(), "{namespace}/{name}: the ledger has no entry for the claim");
+    Ok(entries)
 }
 
 fn complain_of(probe: &Probe) {
-    for fault in &probe.faults {
+    for fault in probe.faults.iter().chain(&probe.unlisted) {
         complain(fault);
     }
     complain(UNSAFE);

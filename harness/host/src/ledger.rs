@@ -11,7 +11,9 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 use volsync_policy::evidence::{Entry, Failure};
 use volsync_policy::ledger::{ConditionalWrites, Marker, retire, write_marker};
-use volsync_policy::maintenance::{BaseRepository, MarkerFault, PutBack, RepositoryKeys, Undo, UndoSeen};
+use volsync_policy::maintenance::{
+    BaseRepository, Deviation, EntryPlace, MarkerFault, PutBack, RepositoryKeys, Undo, UndoSeen,
+};
 use volsync_policy::{Condition, ObjectRef, Shared};
 
 use crate::api::{ApiServer, Refusal};
@@ -45,12 +47,14 @@ pub enum Init {
     Written {
         /// The marker.
         marker: Marker,
+        /// The conditions of writes that the store does not honour, so that its entries are numbered.
+        faults: Vec<String>,
         /// The keys of objects that the probe could not remove.
         left: Vec<String>,
     },
     /// The store has had the marker with this id before.
     Present(Marker),
-    /// The store does not honour the conditions of writes, and has no marker.
+    /// The store can have no ledger: it neither honours the conditions of writes, nor lists what was just written.
     Refused(Probe),
 }
 
@@ -124,18 +128,20 @@ impl Ledger {
                 );
             }
             let probe = self.run_probe().await?;
-            if !probe.faults.is_empty() {
+            if !probe.unlisted.is_empty() {
                 return Ok(Init::Refused(probe));
             }
+            let Probe { faults, left, .. } = probe;
             let store_id = store_id.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
-            let marker = Marker { store_id, conditional_writes: Some(ConditionalWrites::Proven) };
-            let condition = Condition::IfNoneMatch("*".into());
-            let written = self.bucket.put(&self.base.marker_key(), &write_marker(&marker), &condition).await;
-            if written != Ok(Written::Done) {
+            let found = if faults.is_empty() { ConditionalWrites::Proven } else { ConditionalWrites::None };
+            let marker = Marker { store_id, conditional_writes: Some(found) };
+            let condition = faults.is_empty().then(|| Condition::IfNoneMatch("*".into()));
+            let written = self.bucket.put(&self.base.marker_key(), &write_marker(&marker), condition.as_ref()).await;
+            if written != Ok(Written::Done) || !faults.is_empty() {
                 // The answer may be lost although the marker was written, and it may be another's.
                 self.must_have(&marker).await?;
             }
-            Ok(Init::Written { marker, left: probe.left })
+            Ok(Init::Written { marker, faults, left })
         })
     }
 
@@ -166,13 +172,19 @@ impl Ledger {
         self.runtime.block_on(self.read_entries())
     }
 
-    /// The entry of a repository; `None` where there is none.
+    /// The entries of a repository that count: none, one, or several that were written at the same time.
     ///
     /// # Errors
     ///
     /// The store cannot be read.
-    pub fn entry(&self, path: &str) -> anyhow::Result<Option<Stored>> {
-        self.runtime.block_on(self.read_entry(path)).map_err(unread(path))
+    pub fn entries_of(&self, path: &str) -> anyhow::Result<Vec<Stored>> {
+        self.runtime.block_on(async {
+            let mut entries = Vec::new();
+            for place in self.places_of(path).await.map_err(unread(path))? {
+                entries.extend(self.read_entry(place).await.map_err(unread(path))?);
+            }
+            Ok(entries)
+        })
     }
 
     /// Retires the entry of a repository, if it is still one that is `meant`.
@@ -182,23 +194,37 @@ impl Ledger {
     /// The entry cannot be read or written, or it is unknown whether it was.
     pub fn retire(&self, path: &str, meant: impl Fn(&Entry) -> bool) -> anyhow::Result<Retired> {
         self.runtime.block_on(async {
-            let key = self.base.entry_key(path);
+            let is_numbered = self.is_numbered().await.map_err(unread(path))?;
             let mut is_tried = false;
             for _ in 0..ATTEMPTS {
-                let Some((bytes, etag)) = self.bucket.read(&key).await.map_err(unread(path))? else {
-                    return Ok(Retired::Changed);
-                };
-                let entry = self.base.entry(path, &bytes).map_err(|_| unreadable(path))?;
-                if !meant(&entry) {
+                let mut found = Vec::new();
+                for EntryPlace { key, .. } in self.places_of(path).await.map_err(unread(path))? {
+                    let Some((bytes, etag)) = self.bucket.read(&key).await.map_err(unread(path))? else {
+                        return Ok(Retired::Changed);
+                    };
+                    let entry = self.base.entry(path, &bytes).map_err(|_| unreadable(path))?;
+                    if meant(&entry) {
+                        found.push((key, etag, retire(&bytes).map_err(|_| unreadable(path))?));
+                    }
+                }
+                if found.is_empty() {
                     return Ok(Retired::Changed);
                 }
-                let Some(text) = retire(&bytes).map_err(|_| unreadable(path))? else {
+                let living = found.into_iter().find_map(|(key, etag, retired)| Some((key, etag, retired?)));
+                let Some((key, etag, text)) = living else {
                     return Ok(if is_tried { Retired::Now } else { Retired::Before });
                 };
-                let etag = etag.with_context(|| format!("{path}: the store gave no ETag for the entry"))?;
-                // Without an answer, the entry is read again: this write may have been carried out.
-                if self.bucket.put(&key, &text, &Condition::IfMatch(etag)).await == Ok(Written::Done) {
-                    return Ok(Retired::Now);
+                // Without an answer, the entry is read again: this write may have been carried out. A numbered entry is
+                // always read again, because others may write the same number.
+                if is_numbered {
+                    let keys = self.bucket.keys(&self.base.numbered_prefix(path)).await.map_err(unread(path))?;
+                    let key = self.base.retired_key(path, &keys, &text).map_err(|_| unreadable(path))?;
+                    let _is_read_back = self.bucket.put(&key, &text, None).await;
+                } else {
+                    let etag = etag.with_context(|| format!("{path}: the store gave no ETag for the entry"))?;
+                    if self.bucket.put(&key, &text, Some(&Condition::IfMatch(etag))).await == Ok(Written::Done) {
+                        return Ok(Retired::Now);
+                    }
                 }
                 is_tried = true;
             }
@@ -216,8 +242,16 @@ impl Ledger {
         self.runtime.block_on(async {
             let entries = self.read_entries().await?;
             let count = entries.len();
+            let mut contested: Vec<String> = Vec::new();
+            for (one, other) in entries.iter().zip(entries.iter().skip(1)) {
+                if one.path == other.path && !contested.contains(&one.path) {
+                    contested.push(one.path.clone());
+                }
+            }
+            let contested = contested.into_iter().map(|path| (path, Deviation::Contested.to_string()));
             let deviations = stream::iter(entries).map(|stored| self.deviations(stored)).buffered(AT_ONCE);
-            Ok((deviations.flat_map(stream::iter).collect().await, count))
+            let deviations: Vec<_> = deviations.flat_map(stream::iter).collect().await;
+            Ok((contested.chain(deviations).collect(), count))
         })
     }
 
@@ -284,26 +318,49 @@ impl Ledger {
         }
     }
 
+    /// Whether entries are numbered, by the marker. Without a marker that can be read, they are not.
+    async fn is_numbered(&self) -> Result<bool, Failure> {
+        match self.any_marker().await {
+            Ok(marker) => Ok(marker.is_some_and(|marker| marker.is_numbered())),
+            Err(MarkerFault::Unread(failure)) => Err(failure),
+            Err(MarkerFault::Absent | MarkerFault::Unreadable | MarkerFault::OtherStore(_)) => Ok(false),
+        }
+    }
+
+    /// Where the entries of a repository are that count.
+    async fn places_of(&self, path: &str) -> Result<Vec<EntryPlace>, Failure> {
+        if !self.is_numbered().await? {
+            return Ok(vec![EntryPlace { path: path.to_owned(), key: self.base.entry_key(path) }]);
+        }
+        let keys = self.bucket.keys(&self.base.numbered_prefix(path)).await?;
+        let places = self.base.entries(true, &keys);
+        Ok(places.into_iter().filter(|place| place.path == path).collect())
+    }
+
     async fn read_entries(&self) -> anyhow::Result<Vec<Stored>> {
-        let keys = self.bucket.keys(&self.base.entries_prefix()).await;
-        let keys = keys.map_err(|failure| anyhow!("the ledger entries could not be listed: {}", failure.as_str()))?;
-        let mut paths: Vec<&str> = keys.iter().filter_map(|key| self.base.path_of_entry(key)).collect();
-        paths.sort_unstable();
-        let read = stream::iter(paths).map(|path| async move {
-            self.read_entry(path).await.unwrap_or_else(|failure| {
-                let unread = format!("the entry could not be read: {}", failure.as_str());
-                Some(Stored { path: path.to_owned(), entry: Err(unread) })
+        let listed = async {
+            let is_numbered = self.is_numbered().await?;
+            let keys = self.bucket.keys(&self.base.entries_prefix(is_numbered)).await?;
+            Ok(self.base.entries(is_numbered, &keys))
+        };
+        let places = listed
+            .await
+            .map_err(|failure: Failure| anyhow!("the ledger entries could not be listed: {}", failure.as_str()))?;
+        let read = stream::iter(places).map(|place| async move {
+            let path = place.path.clone();
+            self.read_entry(place).await.unwrap_or_else(|failure| {
+                Some(Stored { path, entry: Err(format!("the entry could not be read: {}", failure.as_str())) })
             })
         });
         let stored: Vec<Option<Stored>> = read.buffered(AT_ONCE).collect().await;
         Ok(stored.into_iter().flatten().collect())
     }
 
-    async fn read_entry(&self, path: &str) -> Result<Option<Stored>, Failure> {
-        let read = self.bucket.read(&self.base.entry_key(path)).await?;
+    async fn read_entry(&self, EntryPlace { path, key }: EntryPlace) -> Result<Option<Stored>, Failure> {
+        let read = self.bucket.read(&key).await?;
         Ok(read.map(|(bytes, _)| {
-            let entry = self.base.entry(path, &bytes).map_err(|_| UNREADABLE.to_owned());
-            Stored { path: path.to_owned(), entry }
+            let entry = self.base.entry(&path, &bytes).map_err(|_| UNREADABLE.to_owned());
+            Stored { path, entry }
         }))
     }
 

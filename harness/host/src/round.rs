@@ -217,7 +217,7 @@ impl Round {
                 Ok(_) | Err(Refusal::Absent) => Ok(()),
                 Err(refusal) => Err(refusal),
             },
-            Verb::Put(Put { at, text, condition }) => written(bucket(at)?.put(&at.key, text, condition).await),
+            Verb::Put(Put { at, text, condition }) => written(bucket(at)?.put(&at.key, text, condition.as_ref()).await),
             Verb::Copy(Copy { from, to }) => written(bucket(to)?.copy(&from.key, &to.key).await),
             Verb::Remove(at) => written(bucket(at)?.remove(&at.key).await),
         }

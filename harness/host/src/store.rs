@@ -173,11 +173,14 @@ impl Bucket {
         self.ask(read).await
     }
 
-    /// Writes an object under a condition.
-    pub(crate) async fn put(&self, key: &str, text: &str, condition: &Condition) -> Result<Written, Failure> {
+    /// Writes an object, under a condition if there is one.
+    pub(crate) async fn put(&self, key: &str, text: &str, condition: Option<&Condition>) -> Result<Written, Failure> {
         let mode = match condition {
-            Condition::IfNoneMatch(_) => PutMode::Create,
-            Condition::IfMatch(etag) => PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None }),
+            None => PutMode::Overwrite,
+            Some(Condition::IfNoneMatch(_)) => PutMode::Create,
+            Some(Condition::IfMatch(etag)) => {
+                PutMode::Update(UpdateVersion { e_tag: Some(etag.clone()), version: None })
+            }
         };
         let options = PutOptions { mode, ..PutOptions::default() };
         let written = self.ask(self.store.put_opts(&path(key)?, text.to_owned().into(), options)).await?;

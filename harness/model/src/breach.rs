@@ -227,7 +227,7 @@ impl View {
         }
         // If a host has seen backups of a claim, the claim is not treated as new, unless a person has accepted that
         // there is no snapshot, or that nothing was restored.
-        let is_current = self.shelf.entry == world.ledger(self.base).entry && !is_unknown;
+        let is_current = self.shelf == world.ledger(self.base).seen_by(self.cluster) && !is_unknown;
         let is_known = world.ledger(self.base).is_known || self.claim.is_known;
         let goes_on = self.was_released() || self.has_entry();
         let starts_anew = expects_nothing || runs && self.shown.snapshots.is_empty() && !goes_on;

@@ -123,7 +123,26 @@ impl World {
         let covers = cluster.host.covers;
         let objects = &mut cluster.objects;
         match task {
-            Task::PutEntry { base, tag, entry } => {
+            Task::PutEntry { base, number: Some(number), entry, .. } => {
+                let place = if self.is_renamed { 0 } else { base as usize };
+                let shelf = &mut self.ledgers[place];
+                if self.outage {
+                    return None;
+                }
+                let numbered = shelf.numbered.as_mut()?;
+                if !numbered.contains(&(number, entry.clone())) {
+                    numbered.push((number, entry));
+                }
+                // The host removes entries that no longer count.
+                numbered.retain(|(other, _)| other + 1 >= number);
+                shelf.is_known &= !cluster.host.forgets;
+                // Whoever has written the same number has to notice.
+                let newest: Vec<usize> = shelf.newest().iter().map(|(_, entry)| entry.cluster as usize).collect();
+                for other in (0..self.clusters.len()).filter(|other| *other != at && newest.contains(other)) {
+                    self.changed(other);
+                }
+            }
+            Task::PutEntry { base, tag, number: None, entry } => {
                 let place = if self.is_renamed { 0 } else { base as usize };
                 let shelf = &mut self.ledgers[place];
                 if self.outage || shelf.entry.as_ref().map(|it| it.tag()) != tag {

@@ -27,6 +27,15 @@ use crate::objects::{Log, Repository, Secret, Source};
 use crate::view::{Blind, Parts, View};
 use crate::world::{Broken, Kept, World};
 
+/// A claim was restored from a backup, and its backup was released.
+pub const RESTORED: &str = "a claim is restored and released";
+/// A claim started empty, and its backup was released.
+pub const FRESH: &str = "a claim starts empty and is released";
+/// A Bound claim is held.
+pub const HELD: &str = "a claim is held";
+/// A cluster has taken over the ledger entry from another.
+pub const TAKEN_OVER: &str = "a ledger entry is taken over";
+
 /// What people and accidents do. Each counts against a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mishap {
@@ -78,6 +87,8 @@ pub enum Mishap {
     ForeignSource,
     /// Someone else's Secret is created.
     ForeignSecret,
+    /// A person retires the ledger entry, if what it names does not run.
+    Retire,
 }
 
 /// One move. The number is that of the cluster.
@@ -272,6 +283,10 @@ impl World {
                 cluster.objects.secret.as_mut()?.path = path;
                 self.repoint_base(at);
             }
+            Mishap::Retire => {
+                let base = cluster.base;
+                self.retire(base)?;
+            }
             Mishap::LoseLogs => cluster.is_logless = true,
             Mishap::LongBackup => self.upload(at)?,
             Mishap::ForeignSource => {
@@ -445,10 +460,10 @@ impl Model for Trial {
             Property::always("no cluster takes over from an active writer", |_, world: &World| {
                 world.broken != Some(Broken::Writer)
             }),
-            Property::sometimes("a claim is restored and released", |_, world: &World| world.has_restored()),
-            Property::sometimes("a claim starts empty and is released", |_, world: &World| world.has_started_fresh()),
-            Property::sometimes("a claim is held", |_, world: &World| world.has_held()),
-            Property::sometimes("a ledger entry is taken over", |_, world: &World| world.has_taken_over()),
+            Property::sometimes(RESTORED, |_, world: &World| world.has_restored()),
+            Property::sometimes(FRESH, |_, world: &World| world.has_started_fresh()),
+            Property::sometimes(HELD, |_, world: &World| world.has_held()),
+            Property::sometimes(TAKEN_OVER, |_, world: &World| world.has_taken_over()),
         ]
     }
 }

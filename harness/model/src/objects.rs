@@ -3,6 +3,8 @@
 use volsync_policy::evidence::Expectation;
 use volsync_policy::{Code, HoldId};
 
+use crate::stored::name_of_entry;
+
 /// A number that names an object, a volume, an image, a snapshot or a repository, each counted from 1.
 pub type Id = u8;
 
@@ -116,6 +118,8 @@ pub struct Entry {
     pub term: u8,
     /// The repository's `config`, the newest snapshot, and its time.
     pub memory: Option<(Id, Id, Tick)>,
+    /// Whether it is retired.
+    pub is_retired: bool,
 }
 
 /// The ledger below one base.
@@ -123,11 +127,40 @@ pub struct Entry {
 pub struct Shelf {
     /// Whether it is the ledger that settings pin.
     pub is_initialised: bool,
-    /// The claim's entry.
+    /// The claim's entry; in a store without conditional writes, none.
     pub entry: Option<Entry>,
+    /// The claim's numbered entries, in a store without conditional writes.
+    pub numbered: Option<Vec<(u8, Entry)>>,
     /// Whether a host has seen backups of the claim, and had the time to write that down. It goes where the entry goes.
     /// Not an object's field: what the properties ask for.
     pub is_known: bool,
+}
+
+impl Shelf {
+    /// The numbered entries with the highest number.
+    pub fn newest(&self) -> Vec<&(u8, Entry)> {
+        let numbered = self.numbered.iter().flatten();
+        let highest = numbered.clone().map(|(number, _)| number).max();
+        numbered.filter(|(number, _)| Some(number) == highest).collect()
+    }
+
+    /// The ledger as the host of a cluster sees it. If several entries have the highest number, it sees that of another
+    /// cluster.
+    pub(crate) fn seen_by(&self, cluster: Id) -> Shelf {
+        if self.numbered.is_none() {
+            return self.clone();
+        }
+        let mut newest = self.newest();
+        newest.sort_by_key(|(number, entry)| {
+            (!entry.is_retired && entry.cluster != cluster, name_of_entry(*number, entry))
+        });
+        Shelf { entry: newest.last().map(|(_, entry)| entry.clone()), ..self.clone() }
+    }
+
+    /// Whether there is no entry.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.entry.is_none() && self.newest().is_empty()
+    }
 }
 
 /// What a host showed to a person, and what was true of it.

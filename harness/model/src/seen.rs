@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use volsync_policy::Role;
-use volsync_policy::ledger::{self, Marker};
+use volsync_policy::ledger::{self, ConditionalWrites, Marker};
 
 use crate::naming::{CLAIM, NAMESPACE, config, date, folder, snapshot, time, uid};
-use crate::objects::{Claim, Destination, Entry, Id, Image, Prime, Secret, Source, Tick};
+use crate::objects::{Claim, Destination, Entry, Id, Image, Path, Prime, Secret, Source, Tick};
 use crate::raw;
-use crate::stored::{STORE, write_entry};
+use crate::stored::{STORE, name_of_entry, write_entry};
 use crate::view::{NO_LEDGER, NO_MARKER, NO_OBJECTS, NO_REPOSITORY, NO_SECOND_LOOK, NO_SOURCE, NO_VOLUME, Shown, View};
 
 /// The seconds between the first and the second listing of a repository.
@@ -41,9 +41,11 @@ enum Sight {
     Destination(Option<Destination>, Option<Image>),
     Source(Option<Source>),
     Secret(Option<Secret>),
-    Marker(bool, Tick),
+    Marker(bool, bool, Tick),
+    Entries(Option<Vec<(u8, Entry)>>, Path, Tick),
     Entry(Option<Entry>, Tick),
-    LiveMarker(bool, Tick),
+    LiveMarker(bool, bool, Tick),
+    LiveEntries(Option<Vec<(u8, Entry)>>, Path, Tick),
     LiveEntry(Option<Entry>, Tick),
     Repository(Shown, Tick),
     SourceAgain(Option<Source>),
@@ -65,9 +67,20 @@ fn bytes(found: Option<(&str, u64)>, at: Tick) -> Value {
 }
 
 /// The answer to a question for a ledger marker.
-fn marker(is_there: bool, at: Tick) -> Value {
-    let marker = is_there.then(|| ledger::write_marker(&Marker::new(STORE)));
+fn marker(is_there: bool, is_numbered: bool, at: Tick) -> Value {
+    let conditional_writes = is_numbered.then_some(ConditionalWrites::None);
+    let marker = is_there.then(|| ledger::write_marker(&Marker { conditional_writes, ..Marker::new(STORE) }));
     bytes(marker.as_ref().map(|marker| (marker.as_str(), 1)), at)
+}
+
+/// The answer to a question for the numbered entries below a base.
+fn entries(numbered: &[(u8, Entry)], base: Path, at: Tick) -> Value {
+    let file = |(number, entry): &(u8, Entry)| {
+        let name = name_of_entry(*number, entry);
+        let key = format!("{}/.volsync-policy/numbered/{NAMESPACE}/{CLAIM}/{name}", folder(base));
+        json!({"key": key, "lastModified": time(at)})
+    };
+    listing(numbered.iter().map(file).collect(), &[], at, 0)
 }
 
 /// The answer to a question for a ledger entry.
@@ -105,9 +118,17 @@ impl Sight {
             }
             Sight::Source(source) => vec![(Role::Source, object(source.as_ref().map(raw::source)))],
             Sight::Secret(secret) => vec![(Role::Secret, object(secret.as_ref().map(raw::secret)))],
-            Sight::Marker(is_there, at) => vec![(Role::Marker, marker(*is_there, *at))],
+            Sight::Marker(is_there, is_numbered, at) => vec![(Role::Marker, marker(*is_there, *is_numbered, *at))],
+            Sight::Entries(numbered, base, at) => {
+                numbered.iter().map(|numbered| (Role::Entries, entries(numbered, *base, *at))).collect()
+            }
             Sight::Entry(found, at) => vec![(Role::Entry, entry(found.as_ref(), *at))],
-            Sight::LiveMarker(is_there, at) => vec![(Role::LiveMarker, marker(*is_there, *at))],
+            Sight::LiveMarker(is_there, is_numbered, at) => {
+                vec![(Role::LiveMarker, marker(*is_there, *is_numbered, *at))]
+            }
+            Sight::LiveEntries(numbered, base, at) => {
+                numbered.iter().map(|numbered| (Role::LiveEntries, entries(numbered, *base, *at))).collect()
+            }
             Sight::LiveEntry(found, at) => vec![(Role::LiveEntry, entry(found.as_ref(), *at))],
             Sight::Repository(shown, at) => repository(shown, *at),
             Sight::SourceAgain(source) => vec![(Role::SourceAgain, object(source.as_ref().map(raw::source)))],
@@ -159,7 +180,7 @@ impl Texts {
 
 /// Everything that a host saw of a claim, as the numbers of texts: equal texts have equal numbers.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Seen([usize; 13]);
+pub(crate) struct Seen([usize; 15]);
 
 /// A repository's listings: two if there is nothing.
 fn repository(shown: &Shown, at: Tick) -> Vec<(Role, Value)> {
@@ -207,9 +228,11 @@ impl View {
             (Sight::Destination(self.destination.clone(), self.image.clone()), NO_OBJECTS),
             (Sight::Source(self.source.clone()), NO_SOURCE),
             (Sight::Secret(self.secret.clone()), NO_OBJECTS),
-            (Sight::Marker(self.shelf.is_initialised, self.now), NO_MARKER),
+            (Sight::Marker(self.shelf.is_initialised, self.shelf.numbered.is_some(), self.now), NO_MARKER),
+            (Sight::Entries(self.shelf.numbered.clone(), self.base, self.now), NO_LEDGER),
             (Sight::Entry(self.shelf.entry.clone(), self.now), NO_LEDGER),
-            (Sight::LiveMarker(live.is_initialised, self.now), NO_MARKER),
+            (Sight::LiveMarker(live.is_initialised, live.numbered.is_some(), self.now), NO_MARKER),
+            (Sight::LiveEntries(live.numbered.clone(), self.shown.path, self.now), NO_LEDGER),
             (Sight::LiveEntry(live.entry.clone(), self.now), NO_LEDGER),
             (Sight::Repository(self.shown.clone(), self.now), NO_REPOSITORY),
             (Sight::SourceAgain(self.source_again.clone()), NO_SOURCE | NO_SECOND_LOOK),

@@ -1,6 +1,6 @@
 //! Stored formats: the ledger entry and the release record, as the core writes and reads them.
 
-use volsync_policy::evidence::{Address, Entry as LedgerEntry, Memory, ReleaseRecord, Writer};
+use volsync_policy::evidence::{Address, Digest, Entry as LedgerEntry, Memory, ReleaseRecord, Writer};
 use volsync_policy::{Quantity, ledger};
 
 use crate::naming::{
@@ -71,9 +71,16 @@ pub(crate) fn write_entry(entry: &Entry) -> String {
             newest_at: timestamp(at),
         }),
         capacity: Quantity::parse(CAPACITY).expect("a quantity"),
-        retired: false,
+        retired: entry.is_retired,
     };
     ledger::write_entry(&stored, &address(entry.path))
+}
+
+/// The name of a numbered entry.
+pub(crate) fn name_of_entry(number: u8, entry: &Entry) -> String {
+    let writer = if entry.is_retired { "retired".to_owned() } else { uid(entry.cluster) };
+    let digest = Digest::of(write_entry(entry).as_bytes());
+    format!("{number:020}.{writer}.{}.json", digest.as_str())
 }
 
 /// The entry in the bucket.
@@ -88,6 +95,7 @@ pub(crate) fn read_entry(text: &str) -> Entry {
         since: tick(stored.writer.since),
         term: u8::try_from(stored.writer.term).expect("a small term"),
         memory: stored.memory.map(remembered),
+        is_retired: stored.retired,
     };
     assert_eq!(write_entry(&entry), text, "nothing of it is lost");
     entry

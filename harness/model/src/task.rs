@@ -8,7 +8,7 @@ use volsync_policy::{Condition, Deletion, HoldId, ObjectRef, Part, Patch, Plan, 
 use crate::naming::{CLAIM, NAMESPACE, folder, number, path_where, prime_of};
 use crate::objects::{Entry, Id, Path, Prime, Record};
 use crate::raw::{destination_in, manifest, manifests, secret_in, source_in};
-use crate::stored::{read_entry, read_record};
+use crate::stored::{name_of_entry, read_entry, read_record};
 use crate::version::{Expected, Version};
 
 /// A request of the host to the API server or to the store. The first that fails ends the round.
@@ -20,6 +20,8 @@ pub enum Task {
         base: Path,
         /// The tag of the entry that was read.
         tag: Option<Version>,
+        /// The number of a numbered entry, which has no condition.
+        number: Option<u8>,
         /// The entry.
         entry: Entry,
     },
@@ -165,13 +167,24 @@ fn delete(Deletion { object, uid }: &Deletion) -> Task {
 }
 
 fn put(Put { at, text, condition }: &Put) -> Task {
-    let key = |base| format!("{}/.volsync-policy/entries/{NAMESPACE}/{CLAIM}.json", folder(base));
-    Task::PutEntry {
-        base: path_where(|base| at.key == key(base)),
-        tag: match condition {
-            Condition::IfNoneMatch(_) => None,
-            Condition::IfMatch(tag) => Some(version(tag.trim_matches('"'))),
-        },
-        entry: read_entry(text),
+    let entry = read_entry(text);
+    let ledger = |base| format!("{}/.volsync-policy/", folder(base));
+    let base = path_where(|base| at.key.starts_with(&ledger(base)));
+    let key = at.key.strip_prefix(&ledger(base)).expect("a key of the ledger");
+    match condition {
+        None => {
+            let name = key.strip_prefix(&format!("numbered/{NAMESPACE}/{CLAIM}/")).expect("a numbered entry");
+            let number = name.split('.').next().and_then(|number| number.parse().ok()).expect("a small number");
+            assert_eq!(name, name_of_entry(number, &entry));
+            Task::PutEntry { base, tag: None, number: Some(number), entry }
+        }
+        Some(condition) => {
+            assert_eq!(key, format!("entries/{NAMESPACE}/{CLAIM}.json"));
+            let tag = match condition {
+                Condition::IfNoneMatch(_) => None,
+                Condition::IfMatch(tag) => Some(version(tag.trim_matches('"'))),
+            };
+            Task::PutEntry { base, tag, number: None, entry }
+        }
     }
 }

@@ -129,8 +129,8 @@ impl View {
             source: objects.source.clone().map(Source::shown),
             source_again: objects.source.clone().map(Source::shown),
             shown: Shown::of(world, path),
-            shelf: world.ledger(cluster.base).clone(),
-            live: (path != cluster.base).then(|| world.ledger(path).clone()),
+            shelf: world.ledger(cluster.base).seen_by(at as Id),
+            live: (path != cluster.base).then(|| world.ledger(path).seen_by(at as Id)),
         })
     }
 
@@ -167,10 +167,10 @@ impl View {
         self
     }
 
-    /// The entry that counts: the one beside the repository that the Secret names, if that is another.
+    /// The entry that counts, unless it is retired: the one beside the repository that the Secret names, if that is another.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         let live = self.live.as_ref().filter(|it| it.is_initialised).and_then(|it| it.entry.as_ref());
-        live.or(self.shelf.entry.as_ref())
+        live.or(self.shelf.entry.as_ref()).filter(|it| !it.is_retired)
     }
 
     /// What a person is shown, and what is true of it.

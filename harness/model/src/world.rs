@@ -186,9 +186,36 @@ impl World {
         world.repositories[0] = Repository { config: 1, snapshots: vec![snapshot(1), snapshot(2)], is_emptied: false };
         world.made = Made { uids: 1, volumes: 1, images: 0, snapshots: 2, configs: 1, mishaps: 0 };
         let memory = Some((1, 2, 1));
-        let entry = Entry { path: Path::Right, cluster: 9, uid: 1, volume: 1, since: 0, term: 1, memory };
+        let entry =
+            Entry { path: Path::Right, cluster: 9, uid: 1, volume: 1, since: 0, term: 1, memory, is_retired: false };
         world.ledgers[0] = Shelf { entry: Some(entry), is_known: true, ..world.ledgers[0].clone() };
         world
+    }
+
+    /// The same, in a store without conditional writes.
+    pub fn without_conditional_writes(mut self) -> Self {
+        for ledger in &mut self.ledgers {
+            ledger.numbered = Some(ledger.entry.take().into_iter().map(|entry| (1, entry)).collect());
+        }
+        self
+    }
+
+    /// A person retires the entries below the base that settings name, if nothing runs of what they name.
+    pub(crate) fn retire(&mut self, base: Path) -> Option<()> {
+        let newest: Vec<(u8, Entry)> = self.ledger(base).newest().into_iter().cloned().collect();
+        let runs = |entry: &Entry| {
+            self.clusters.get(entry.cluster as usize).is_some_and(|cluster| cluster.objects.source.is_some())
+        };
+        if newest.iter().any(|(_, entry)| runs(entry)) {
+            return None;
+        }
+        let (number, entry) = newest.into_iter().find(|(_, entry)| !entry.is_retired)?;
+        let ledger = self.ledger_mut(base);
+        ledger.numbered.as_mut()?.push((number + 1, Entry { is_retired: true, ..entry }));
+        ledger.is_known = false;
+        // The claim that it names may be about to run.
+        self.all_changed();
+        Some(())
     }
 
     /// The same, with storage that keeps the volume of a deleted claim.
@@ -500,7 +527,7 @@ impl World {
         let is_over = newest.is_some_and(|newest| is_missed(newest, content));
         let excused = repository.snapshots.iter().filter(|it| cut.excuse.covers(it));
         let ancestry = excused.fold(content, |all, it| all | it.ancestry | 1 << it.id) | 1 << id;
-        self.is_forked |= is_stray && self.ledger(path).entry.is_none();
+        self.is_forked |= is_stray && self.ledger(path).is_blank();
         let is_put_back = self.is_put_back;
         let repository = self.repository_mut(path);
         let by = Some(Mover { cluster: at as Id, volume: cut.volume });

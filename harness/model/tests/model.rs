@@ -11,12 +11,7 @@ use volsync_policy_model::view::{
 };
 use volsync_policy_model::walk::{Story, replay};
 use volsync_policy_model::world::World;
-use volsync_policy_model::{Action, Limits, Mishap, Trial};
-
-const RESTORED: &str = "a claim is restored and released";
-const FRESH: &str = "a claim starts fresh and is released";
-const HELD: &str = "a claim is held";
-const TAKEN_OVER: &str = "an entry is taken over";
+use volsync_policy_model::{Action, FRESH, HELD, Limits, Mishap, RESTORED, TAKEN_OVER, Trial};
 
 /// The moves that restore a claim, release it, and start its backup.
 fn restored(at: usize) -> Vec<Action> {
@@ -343,6 +338,22 @@ fn a_long_first_backup() {
     let mishaps = vec![Mishap::LongBackup];
     let trial = Trial { starts: vec![bound, both, first], blind: vec![0], earlier: vec![], mishaps, limits };
     try_all("a long first backup", trial, STATES, &[FRESH]);
+}
+
+/// In a store without conditional writes, two clusters write the entry at the same time, or one after the other.
+#[test]
+fn two_clusters_without_conditional_writes() {
+    let empty = World::new(2).without_conditional_writes();
+    let backups = World::with_backups(2).without_conditional_writes();
+    let retired = [mishap(0, Mishap::Retire), bound(0), bound(1)].concat();
+    // Both are about to write the first entry, or the one after that which was retired.
+    let both = [bound(0), bound(1), vec![Action::Plan(0, 0), Action::Plan(1, 0)]].concat();
+    let both_again = [retired.clone(), vec![Action::Plan(0, 0), Action::Plan(1, 0)]].concat();
+    let starts = [(&empty, both), (&backups, both_again), (&backups, retired), (&empty, vec![])];
+    let starts = starts.map(|(start, moves)| played(start, &[moves])).to_vec();
+    let limits = Limits { uids: 8, images: 2, snapshots: 6, clock: 5, mishaps: 4 };
+    let trial = Trial { starts, blind: vec![0], earlier: vec![], mishaps: vec![Mishap::Retire], limits };
+    try_all("two clusters without conditional writes", trial, STATES, &[RESTORED, FRESH, HELD]);
 }
 
 /// Two clusters number their volumes independently, so handles can be equal.

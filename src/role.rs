@@ -96,15 +96,27 @@ impl Role {
                 "metadata.resourceVersion",
                 "metadata.labels",
                 "metadata.annotations",
+                "metadata.ownerReferences",
                 "spec",
                 "status",
             ],
-            Role::Secret => {
-                &["metadata.uid", "metadata.resourceVersion", "metadata.labels", "metadata.annotations", "data"]
-            }
-            Role::ExternalSecret => {
-                &["metadata.uid", "metadata.resourceVersion", "metadata.labels", "metadata.annotations", "spec"]
-            }
+            Role::Secret => &[
+                "metadata.uid",
+                "metadata.resourceVersion",
+                "metadata.labels",
+                "metadata.annotations",
+                "metadata.ownerReferences",
+                "type",
+                "data",
+            ],
+            Role::ExternalSecret => &[
+                "metadata.uid",
+                "metadata.resourceVersion",
+                "metadata.labels",
+                "metadata.annotations",
+                "metadata.ownerReferences",
+                "spec",
+            ],
             Role::DestinationJob => &["metadata.uid", "status.failed"],
             Role::Image => &["metadata.uid", "metadata.ownerReferences"],
             Role::DestinationLog

@@ -69,6 +69,15 @@ impl Accepted {
     }
 }
 
+/// The annotation with which a claim accepts this hold for that reason, besides those that its annotation accepts so
+/// far.
+pub fn accepting(annotation: Option<&str>, hold: &HoldId, reason: &str) -> String {
+    let earlier = annotation.and_then(Accepted::parse).map(|accepted| accepted.holds).unwrap_or_default();
+    let holds = earlier.iter().filter(|earlier| *earlier != hold).chain([hold]);
+    let holds: Vec<&str> = holds.map(|hold| hold.0.as_str()).collect();
+    format!("{} {}", holds.join(","), reason.trim())
+}
+
 /// The annotation `volsync-policy.io/spent: <hold-id>[,<hold-id>]`: the acceptances that no longer count.
 pub(crate) struct Spent;
 
@@ -115,6 +124,17 @@ mod tests {
         for text in ["", "0000000", "00000000,", "00000000 00000001"] {
             assert_eq!(Spent::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn one_more_hold_is_accepted_besides_the_others() {
+        let hold = |id: &str| HoldId::parse(id).unwrap();
+        let accepting = |annotation, id| super::accepting(annotation, &hold(id), " lost in a fire ");
+        assert_eq!(accepting(None, "00000001"), "00000001 lost in a fire");
+        assert_eq!(accepting(Some("not in that form"), "00000001"), "00000001 lost in a fire");
+        let both = accepting(Some("00000001,00000002 as planned"), "00000001");
+        assert_eq!(both, "00000002,00000001 lost in a fire");
+        assert_eq!(Accepted::parse(&both).unwrap().holds, [hold("00000002"), hold("00000001")]);
     }
 
     #[test]

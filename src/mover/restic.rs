@@ -11,5 +11,5 @@ pub use address::S3Address;
 pub(crate) use address::join;
 pub(crate) use keys::S3_KEYS;
 pub use keys::{Flaw, MoverKey};
-pub use log::{Cause, Outcome, SnapshotId, saved};
+pub use log::{Cause, Outcome, SnapshotId, saved, was_empty};
 pub use retain::Retain;

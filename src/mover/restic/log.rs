@@ -83,6 +83,12 @@ pub fn saved(log: &str) -> Option<SnapshotId> {
     last_finished(log, |line| SnapshotId::parse(line.strip_prefix("snapshot ")?.strip_suffix(" saved")?))
 }
 
+/// Whether a run of a ReplicationSource found the volume empty: nothing is saved then, although VolSync reports
+/// `Successful` (entry.sh:84-86).
+pub fn was_empty(log: &str) -> bool {
+    log.contains("Directory is empty skipping backup")
+}
+
 /// The last snapshot that is named before the line with which the mover reports its completion.
 fn last_finished(log: &str, name: impl Fn(&str) -> Option<SnapshotId>) -> Option<SnapshotId> {
     log.lines().rev().skip_while(|line| !line.starts_with("Restic completed in ")).find_map(name)
@@ -217,6 +223,11 @@ snapshot de5770e6 saved
 Restic completed in 3s";
 
     const EMPTY_VOLUME: &str = "== Directory is empty skipping backup ===";
+
+    #[test]
+    fn an_empty_volume_is_told_from_one_that_was_saved() {
+        assert_eq!(EVERY_LOG.map(was_empty), [false, false, false, false, true]);
+    }
 
     const EVERY_LOG: [&str; 5] = [RESTORED, NO_REPOSITORY, NO_SNAPSHOT, SAVED, EMPTY_VOLUME];
 

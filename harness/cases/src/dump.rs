@@ -9,6 +9,7 @@
 //! | an object | this object only |
 //! | what `aws s3api list-objects-v2 --output json` prints | the keys of the store |
 //! | a `StoreListing` | the same with its date, and the content of objects |
+//! | an inspection, as `volsync-policy look` prints it | everything about one claim, with settings |
 //!
 //! ```yaml
 //! kind: StoreListing
@@ -27,6 +28,7 @@
 //! What is not in a dump is unread, never absent. A `List` of objects from one namespace says nothing about other
 //! namespaces. The value of a key of a Secret may be null, and `data` may be null or missing: these values are unknown.
 
+mod look;
 mod redact;
 mod store;
 
@@ -40,9 +42,11 @@ use serde_json::{Map, Value, json};
 use volsync_policy::mover::restic::S3Address;
 use volsync_policy::{Inspection, ObjectRef, ReadTarget, Review, Role, StoreRef, Through, plan, reads};
 
+pub use look::take_out;
 pub use redact::redact;
 
 use self::store::Store;
+use crate::preset::claim_of;
 
 const REPOSITORY: &str = "RESTIC_REPOSITORY";
 const PASSWORD: &str = "RESTIC_PASSWORD";
@@ -54,6 +58,8 @@ pub struct Dump {
     /// The kinds whose lists are complete, and in which scope.
     complete: BTreeMap<Kind, Scope>,
     store: Store,
+    /// The inspections in it, by namespace and name of their claims.
+    looks: BTreeMap<(String, String), Map<String, Value>>,
 }
 
 /// What a dump says about one claim.
@@ -126,6 +132,7 @@ impl Dump {
         match text(&document, "/kind") {
             "StoreListing" => return self.store.add_listing(document),
             "" if Store::is_of_aws(&document) => return self.store.add_output_of_aws(document),
+            "" if document.get("seen").is_some() => return self.add_look(document),
             "" => bail!("is neither an object of Kubernetes, a List of them nor a listing of a store"),
             _ => {}
         }
@@ -146,7 +153,17 @@ impl Dump {
     /// The claims in the dump, by namespace and name.
     pub fn claims(&self) -> impl Iterator<Item = &Value> {
         let is_claim = |((group, kind), ..): &Address| group.is_empty() && kind == "PersistentVolumeClaim";
-        self.objects.iter().filter(move |(address, _)| is_claim(address)).map(|(_, claim)| claim)
+        let objects = self.objects.iter().filter(move |(address, _)| is_claim(address));
+        let objects = objects.map(|((_, namespace, name), claim)| ((namespace, name), claim));
+        let looks =
+            self.looks.iter().filter_map(|((namespace, name), look)| Some(((namespace, name), look.get("request")?)));
+        // An inspection is newer than a list of all claims, or tells more.
+        objects.chain(looks).collect::<BTreeMap<_, _>>().into_values()
+    }
+
+    /// Whether the dump has an inspection of the claim that `request` is about, with settings of its own.
+    pub fn has_look(&self, request: &Value) -> bool {
+        self.look(request).is_some()
     }
 
     /// What the dump says about the claim of `review`, an object of `request`, `credentials` and `settings`. It says
@@ -194,13 +211,17 @@ impl Dump {
     }
 
     /// The inspection of the claim that `request` is about, and what the dump does not say about it. `shared` contains
-    /// settings and credentials; see [`Dump::observe`] for `assumes_values`.
+    /// settings and credentials; see [`Dump::observe`] for `assumes_values`. An inspection in the dump has settings of
+    /// its own, and is returned as it is.
     pub fn inspection(
         &self,
         request: &Value,
         shared: &Map<String, Value>,
         assumes_values: bool,
     ) -> (Map<String, Value>, Vec<Missing>) {
+        if let Some(look) = self.look(request) {
+            return (look.clone(), Vec::new());
+        }
         let mut inspection = shared.clone();
         inspection.insert("request".to_owned(), request.clone());
         let Observation { seen, missing } = self.observe(&inspection, assumes_values);
@@ -240,6 +261,21 @@ impl Dump {
             }
         }
         Ok(())
+    }
+
+    fn add_look(&mut self, document: Value) -> anyhow::Result<()> {
+        let claim = document.get("request").map(claim_of).unwrap_or(&Value::Null);
+        let key = (text(claim, "/metadata/namespace").to_owned(), text(claim, "/metadata/name").to_owned());
+        match document {
+            Value::Object(look) if !key.1.is_empty() => drop(self.looks.insert(key, look)),
+            _ => bail!("is no inspection: that has `request`, `settings`, `credentials` and `seen`"),
+        }
+        Ok(())
+    }
+
+    fn look(&self, request: &Value) -> Option<&Map<String, Value>> {
+        let claim = claim_of(request);
+        self.looks.get(&(text(claim, "/metadata/namespace").to_owned(), text(claim, "/metadata/name").to_owned()))
     }
 
     fn add_object(&mut self, object: Value) -> anyhow::Result<(Kind, String)> {

@@ -68,7 +68,7 @@ pub use case::{Case, Operation, Step};
 pub use compare::{Difference, Line};
 pub use coverage::{Coverage, Share};
 pub use documents::{Document, Documents};
-pub use dump::{Dump, Missing, Observation, redact};
+pub use dump::{Dump, Missing, Observation, redact, take_out};
 pub use expect::Expect;
 pub use init::init;
 pub use preset::{Preset, claim_of};

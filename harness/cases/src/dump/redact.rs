@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use super::look::is_taken_out;
+
 /// Annotations in which tools keep a copy of the object that they applied.
-const COPIES: [&str; 4] = [
+pub(super) const COPIES: [&str; 4] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     "banzaicloud.com/last-applied",
     "kapp.k14s.io/original",
@@ -13,11 +15,11 @@ const COPIES: [&str; 4] = [
 ];
 
 /// A shorter value may be in an annotation by chance.
-const SHORTEST_VALUE: usize = 6;
+pub(super) const SHORTEST_VALUE: usize = 6;
 
 /// Removes the values of every Secret in a document, wherever it is: each value in `data` and `stringData` becomes
 /// null. `metadata.managedFields` is removed, and so is each annotation that contains a copy of the object or one of
-/// its values. Nothing else changes.
+/// its values. Nothing else changes. A Secret with stand-ins in place of its values stays as it is.
 pub fn redact(document: &mut Value) {
     redact_as(None, document);
 }
@@ -29,7 +31,7 @@ fn redact_as(kind: Option<&str>, value: &mut Value) {
         Value::Object(fields) => {
             let of_its_own = fields.get("kind").and_then(Value::as_str).map(str::to_owned);
             let kind = of_its_own.as_deref().or(kind);
-            if kind == Some("Secret") {
+            if kind == Some("Secret") && !is_taken_out(fields) {
                 redact_secret(fields);
             }
             let of_items = kind.and_then(|kind| kind.strip_suffix("List")).filter(|kind| !kind.is_empty());

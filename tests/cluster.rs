@@ -9,6 +9,8 @@ mod admission;
 mod app;
 #[path = "cluster/backups.rs"]
 mod backups;
+#[path = "cluster/commands.rs"]
+mod commands;
 #[path = "cluster/criteria.rs"]
 mod criteria;
 #[path = "cluster/host.rs"]
@@ -108,6 +110,7 @@ fn main() -> ExitCode {
     let tests = [
         admission::TESTS,
         backups::TESTS,
+        commands::TESTS,
         criteria::TESTS,
         image::TESTS,
         ledger::TESTS,

@@ -1,6 +1,8 @@
 //! The command line.
 
 #[cfg(feature = "host")]
+mod cluster;
+#[cfg(feature = "host")]
 mod host;
 
 use std::fmt;
@@ -9,6 +11,10 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "host")]
+use cluster::{AUDIT_HELP, LOOK_HELP, STATUS_HELP};
+#[cfg(feature = "host")]
+pub(crate) use cluster::{AcceptHold, ClaimInput, ClaimsInput, ClusterInput, Hold, Look, TableOutput};
 #[cfg(feature = "host")]
 pub(crate) use host::{ClaimName, Host, Ledger, StoreInput, Undo};
 #[cfg(feature = "host")]
@@ -150,6 +156,24 @@ pub(crate) enum Command {
     #[cfg(feature = "host")]
     #[command(after_help = HOST_EXAMPLES)]
     Host(Host),
+    /// Show how the labelled claims stand: code, last backup, and what to do
+    #[cfg(feature = "host")]
+    #[command(after_help = STATUS_HELP)]
+    Status(ClaimsInput),
+    /// Show which claims are not backed up, and why
+    #[cfg(feature = "host")]
+    #[command(after_help = AUDIT_HELP)]
+    Audit(ClaimsInput),
+    /// Accept holds of claims
+    #[cfg(feature = "host")]
+    Hold {
+        #[command(subcommand)]
+        command: Hold,
+    },
+    /// Print everything that the host reads for a claim, without a value of a Secret
+    #[cfg(feature = "host")]
+    #[command(after_help = LOOK_HELP)]
+    Look(Look),
     /// Begin and inspect the ledger, which remembers in the store what was backed up
     #[cfg(feature = "host")]
     #[command(after_help = LEDGER_EXAMPLES)]

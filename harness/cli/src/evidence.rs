@@ -55,6 +55,11 @@ impl DumpFile {
         claims.map(|claim| Document { value: claim.clone(), place: self.name.clone() })
     }
 
+    /// Whether the dump has an inspection of the claim that a request is about, with settings and stand-ins of its own.
+    pub(crate) fn has_look(&self, request: &Value) -> bool {
+        self.dump.has_look(request)
+    }
+
     /// The inspection of the claim that a request is about, and what the dump does not say about it. `shared` are
     /// settings and credentials.
     pub(crate) fn inspection(

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use volsync_policy::{BackupAction, Part, VerdictDocument};
 
@@ -15,6 +15,10 @@ use crate::planner::{Planned, plan_all};
 pub(crate) fn run(arguments: &Generate) -> anyhow::Result<Outcome> {
     let mut out = BufWriter::new(io::stdout().lock());
     plan_all(&arguments.input, |planned| {
+        if planned.has_stand_ins {
+            let name = planned.name();
+            bail!("{name}: in place of its credentials there are stand-ins, so it can only be explained");
+        }
         match arguments.output {
             Output::Plan => {
                 write_plan(&mut out, planned)?;

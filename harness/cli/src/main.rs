@@ -3,41 +3,65 @@
 //! It reads documents, passes them to an engine and prints the result. It contains no rule of the policy.
 
 mod args;
+#[cfg(feature = "host")]
+mod cluster;
 mod diff;
 mod documents;
 mod evidence;
 mod explain;
 mod generate;
 #[cfg(feature = "host")]
+mod hold;
+#[cfg(feature = "host")]
 mod host;
 #[cfg(feature = "host")]
 mod ledger;
+#[cfg(feature = "host")]
+mod look;
 mod object;
 mod outcome;
 mod planner;
 mod progress;
 mod redact;
+#[cfg(feature = "host")]
+mod status;
+#[cfg(feature = "host")]
+mod table;
 mod test;
 #[cfg(feature = "host")]
 mod undo;
 mod watch;
 
+use std::env;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Arguments, Command, Schema};
 use crate::outcome::Outcome;
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    let matches = command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(arguments.command) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             outcome::complain(&format!("{error:#}"));
             Outcome::BadInput.into()
         }
+    }
+}
+
+/// The command line. As a plugin, `kubectl volsync-policy` runs a file with this name.
+fn command() -> clap::Command {
+    let program = env::args_os().next().map(PathBuf::from);
+    let name = program.as_deref().and_then(|program| program.file_stem()?.to_str());
+    match name {
+        Some("kubectl-volsync_policy") => Arguments::command().bin_name("kubectl volsync-policy"),
+        _ => Arguments::command(),
     }
 }
 
@@ -50,6 +74,14 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "host")]
         Command::Host(arguments) => host::run(arguments),
+        #[cfg(feature = "host")]
+        Command::Status(arguments) => status::status(&arguments),
+        #[cfg(feature = "host")]
+        Command::Audit(arguments) => status::audit(&arguments),
+        #[cfg(feature = "host")]
+        Command::Hold { command } => hold::run(&command),
+        #[cfg(feature = "host")]
+        Command::Look(arguments) => look::run(&arguments),
         #[cfg(feature = "host")]
         Command::Ledger { command } => ledger::run(command),
         #[cfg(feature = "host")]

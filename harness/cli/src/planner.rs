@@ -34,6 +34,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// The evidence that somebody told.
     pub(crate) told: Option<Value>,
+    /// Whether it was made from stand-ins for credentials, so that its Secret must not be applied.
+    pub(crate) has_stand_ins: bool,
     /// What a dump does not say about it.
     missing: Vec<Missing>,
 }
@@ -90,7 +92,7 @@ pub(crate) fn plan_all(
 ) -> anyhow::Result<Outcome> {
     let engine = engine(input.runner.engine, input.runner.module.as_deref())?;
     let planner = Planner::of(engine.as_ref(), input)?;
-    let mut seen = Seen::new();
+    let (mut seen, mut looks) = (Seen::new(), 0);
     let namespace = input.claims.namespace.as_deref();
     let of_dump = planner.dump.as_ref().filter(|_| input.files.is_empty());
     let of_dump = of_dump.into_iter().flat_map(|dump| dump.requests(namespace));
@@ -102,6 +104,7 @@ pub(crate) fn plan_all(
             continue;
         }
         seen.planned();
+        looks += usize::from(planned.has_stand_ins);
         seen.outcome = seen.outcome.max(planned.outcome());
         match print(&planned) {
             // The reader has closed the pipe.
@@ -111,6 +114,9 @@ pub(crate) fn plan_all(
     }
     if let Some(Given::Preset(_)) = &planner.evidence {
         warn("the evidence is a preset, made up to show a plan; nobody looked at a cluster or a store");
+    }
+    if looks > 0 && (input.settings.is_some() || input.claims.credentials.is_some()) {
+        warn("a file of `look` has settings of its own; --settings and --credentials do not count for its claim");
     }
     Ok(seen.summary())
 }
@@ -249,7 +255,8 @@ impl<'a> Planner<'a> {
                 // The library's own message could quote the document.
                 let plan = str::from_utf8(&json).ok().and_then(|json| serde_json::from_str(json).ok());
                 let plan = plan.with_context(|| format!("{place}: the engine's answer is no plan"))?;
-                Ok(Planned { request, place, json, plan, told, missing })
+                let has_stand_ins = self.dump.as_ref().is_some_and(|dump| dump.has_look(&request));
+                Ok(Planned { request, place, json, plan, told, has_stand_ins, missing })
             }
             Err(CallError::Refused(problems)) => Err(anyhow::anyhow!(in_words(&problems, &place))),
             Err(error @ CallError::Failed(_)) => Err(anyhow::Error::new(error).context(place)),

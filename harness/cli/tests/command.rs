@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -499,6 +499,18 @@ fn schemas_completions_and_the_manual_page_are_printed() {
     let man = out(&run(&["man"]));
     assert!(man.contains(".TH volsync-policy") && man.contains("\\-\\-credentials"), "{man}");
     assert!(out(&run(&["generate", "--help"])).contains("kubectl apply --server-side"));
+}
+
+#[test]
+fn a_plugin_of_kubectl_is_called_by_the_name_that_people_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kubectl-volsync_policy");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_volsync-policy"), &plugin).unwrap();
+    let run = |arguments: &[&str]| Command::new(&plugin).args(arguments).output().unwrap();
+    let help = out(&run(&["redact", "--help"]));
+    assert!(help.contains("\nUsage: kubectl volsync-policy redact"), "{help}");
+    let wrong = run(&["redact", "--no-such-option"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", err(&wrong));
 }
 
 #[test]

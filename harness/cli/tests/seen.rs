@@ -4,10 +4,12 @@
 mod common;
 
 use std::fs;
+use std::io::Cursor;
 use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use volsync_policy_cases::{Documents, Dump, take_out};
 
 use common::{CANARY, claim, err, out, root, run, run_on};
 
@@ -16,7 +18,7 @@ fn part(name: &str) -> String {
     fs::read_to_string(root().join("harness/cli/tests/dump").join(name)).unwrap()
 }
 
-fn dump(parts: &[&str]) -> String {
+fn dump_of(parts: &[&str]) -> String {
     parts.iter().map(|name| part(name)).collect::<Vec<_>>().join("---\n")
 }
 
@@ -35,7 +37,7 @@ fn codes(explained: &str) -> Vec<(&str, &str)> {
 }
 
 fn redacted(parts: &[&str]) -> String {
-    let output = run_on(&["redact"], &dump(parts));
+    let output = run_on(&["redact"], &dump_of(parts));
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     out(&output)
 }
@@ -49,16 +51,49 @@ const TOLD: [(&str, &str); 4] = [
 
 #[test]
 fn the_labelled_claims_of_a_dump_are_explained() {
-    let output = on("explain", &[], &dump(&["cluster.json", "listed-twice.yaml", "objects.yaml"]));
+    let output = on("explain", &[], &dump_of(&["cluster.json", "listed-twice.yaml", "objects.yaml"]));
     let text = out(&output);
     assert_eq!(codes(&text), TOLD, "{text}");
     assert!(!text.contains("unread") && !text.contains("assumed"), "{text}");
     assert_eq!(err(&output), "note: 1 claims are not selected: they lack the label, or their namespace is excluded\n");
 }
 
+/// A look at the claim that was released, as `volsync-policy look` prints it.
+fn look() -> String {
+    let mut dump = Dump::default();
+    let text = dump_of(&["cluster.json", "listed-twice.yaml", "objects.yaml"]);
+    let documents = Documents::new("dump".to_owned(), Box::new(Cursor::new(text)));
+    documents.for_each(|document| dump.add(document.unwrap().value).unwrap());
+    let read = |file: &str| -> Value {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let mut documents = Documents::new(file.to_owned(), Box::new(Cursor::new(text)));
+        documents.next().unwrap().unwrap().value
+    };
+    let shared = json!({"settings": read("harness/cli/tests/dump/settings.yaml"),
+        "credentials": read("examples/credentials.yaml")});
+    let claim = dump.claims().find(|claim| claim.pointer("/metadata/name") == Some(&json!("released"))).unwrap();
+    let (inspection, _) = dump.inspection(claim, shared.as_object().unwrap(), false);
+    Value::Object(take_out(inspection, &[])).to_string()
+}
+
+#[test]
+fn a_look_is_explained_by_itself_and_nothing_of_it_can_be_applied() {
+    let explained = run_on(&["explain", "--seen", "-"], &look());
+    assert_eq!(codes(&out(&explained)), [("shop/released", "Released")], "{}", err(&explained));
+    assert_eq!((explained.status.code(), err(&explained)), (Some(0), String::new()));
+    // What is in it counts, whatever else is in the dump.
+    let all = format!("{}\n---\n{}", look(), dump_of(&["cluster.json"]));
+    let text = out(&on("explain", &[], &all));
+    assert!(text.contains("shop/released: Released") && text.matches("shop/released: ").count() == 1, "{text}");
+    assert!(err(&on("explain", &[], &all)).contains("--settings and --credentials do not count"));
+    let generated = run_on(&["generate", "--seen", "-"], &look());
+    assert_eq!((generated.status.code(), out(&generated)), (Some(2), String::new()));
+    assert!(err(&generated).contains("shop/released: in place of its credentials there are stand-ins"));
+}
+
 #[test]
 fn the_output_of_the_aws_command_line_suffices_unless_a_repository_is_absent() {
-    let text = out(&on("explain", &[], &dump(&["cluster.json", "aws.json", "objects.yaml"])));
+    let text = out(&on("explain", &[], &dump_of(&["cluster.json", "aws.json", "objects.yaml"])));
     let mut told = TOLD;
     told[0].1 = "RepositoryUnread";
     assert_eq!(codes(&text), told, "{text}");
@@ -85,7 +120,7 @@ fn a_kind_that_is_missing_is_unread_and_named_with_the_command_that_adds_it() {
     let mut cluster: Value = serde_json::from_str(&part("cluster.json")).unwrap();
     let items = cluster["items"].as_array_mut().unwrap();
     items.retain(|item| !["ReplicationDestination", "Secret"].contains(&item["kind"].as_str().unwrap()));
-    let store = dump(&["listed-twice.yaml", "objects.yaml"]);
+    let store = dump_of(&["listed-twice.yaml", "objects.yaml"]);
     let text = out(&on("explain", &[], &format!("{cluster}\n{store}")));
     assert!(codes(&text).iter().all(|(_, code)| *code == "ObjectsUnread"), "{text}");
     for command in [
@@ -152,7 +187,7 @@ fn claims_from_a_file_are_looked_up_in_the_dump() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("claim.yaml");
     fs::write(&file, claim("held").to_string()).unwrap();
-    let dump = dump(&["cluster.json", "listed-twice.yaml", "objects.yaml"]);
+    let dump = dump_of(&["cluster.json", "listed-twice.yaml", "objects.yaml"]);
     let text = out(&on("explain", &["-f", file.to_str().unwrap()], &dump));
     assert_eq!(codes(&text), [TOLD[1]], "{text}");
     assert!(!text.contains("stays Pending until"), "it is Bound: {text}");
@@ -163,7 +198,7 @@ fn claims_from_a_file_are_looked_up_in_the_dump() {
 
 #[test]
 fn generate_accepts_a_dump_and_a_plan_contains_its_evidence_once() {
-    let dump = dump(&["cluster.json", "aws.json", "objects.yaml"]);
+    let dump = dump_of(&["cluster.json", "aws.json", "objects.yaml"]);
     let output = on("generate", &["-o", "plan"], &dump);
     let plans: Vec<Value> = out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(plans.len(), 4);
@@ -194,7 +229,7 @@ fn an_invalid_dump_is_refused_with_its_place() {
 fn a_policy_test_accepts_a_dump_or_raw_answers() {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("dump.yaml", &dump(&["cluster.json", "listed-twice.yaml", "objects.yaml"]));
+    write("dump.yaml", &dump_of(&["cluster.json", "listed-twice.yaml", "objects.yaml"]));
     let cluster: Value = serde_json::from_str(&part("cluster.json")).unwrap();
     let restored = cluster["items"].as_array().unwrap().iter().find(|it| it["metadata"]["name"] == "restored").unwrap();
     write("claim.json", &restored.to_string());

@@ -1,11 +1,14 @@
 //! Requests to the API server. Each has a deadline, and none is retried here. Of a failure, only the class is kept: the
 //! text of an answer may repeat what was sent, which can be a Secret, so it is neither kept nor logged.
 
+use std::path::Path;
 use std::time::Duration;
 
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use volsync_policy::ObjectRef;
 use volsync_policy::evidence::Failure;
@@ -14,6 +17,9 @@ use crate::metrics::{Metrics, Side};
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How many objects a page of a list has.
+const PAGE: usize = 500;
 
 /// The API server of the cluster.
 #[derive(Clone)]
@@ -51,10 +57,31 @@ impl ApiServer {
     ///
     /// No cluster is configured.
     pub(crate) async fn connect(metrics: Metrics) -> anyhow::Result<Self> {
-        let mut config = Config::infer().await?;
+        ApiServer::of(None, None, metrics).await.map(|(api, _)| api)
+    }
+
+    /// The API server of a context in a kubeconfig file, and the namespace that the context names for commands that
+    /// name none. Without a file it is in those that `KUBECONFIG` names, or else in the user's own; without a context
+    /// it is the current one. Without both it is found as by [`ApiServer::connect`].
+    ///
+    /// # Errors
+    ///
+    /// No such cluster is configured.
+    pub(crate) async fn of(
+        kubeconfig: Option<&Path>,
+        context: Option<&str>,
+        metrics: Metrics,
+    ) -> anyhow::Result<(Self, String)> {
+        let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+        let mut config = match (kubeconfig, context) {
+            (Some(file), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?,
+            (None, Some(_)) => Config::from_kubeconfig(&options).await?,
+            (None, None) => Config::infer().await?,
+        };
         // The client would retry a POST up to 15 times. Instead, it is read whether it had an effect.
         config.default_retry = false;
-        Ok(ApiServer { client: Client::try_from(config)?, metrics })
+        let namespace = config.default_namespace.clone();
+        Ok((ApiServer { client: Client::try_from(config)?, metrics }, namespace))
     }
 
     /// The client, for watches.
@@ -74,6 +101,19 @@ impl ApiServer {
     /// Reads an object.
     pub(crate) async fn get(&self, object: &ObjectRef) -> Result<Value, Refusal> {
         self.json(http::Request::get(path(object)), Vec::new()).await
+    }
+
+    /// Reads a page of the objects of a kind, in one namespace or in all; `after` is what the page before it named.
+    pub(crate) async fn page<T: DeserializeOwned>(
+        &self,
+        of: &ObjectRef,
+        selector: Option<&str>,
+        after: &str,
+    ) -> Result<T, Refusal> {
+        let selector = selector.map(|it| format!("&labelSelector={}", it.replace('=', "%3D"))).unwrap_or_default();
+        let path = format!("{}?limit={PAGE}&continue={after}{selector}", collection(of));
+        let text = self.send(http::Request::get(path), Vec::new()).await?;
+        serde_json::from_str(&text).map_err(|_| Refusal::Failed(Failure::Malformed))
     }
 
     /// Reads the newest failed pod of a Job, and the end of its log.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -14,10 +13,11 @@ use volsync_policy::ledger::{ConditionalWrites, Marker, retire, write_marker};
 use volsync_policy::maintenance::{
     BaseRepository, Deviation, EntryPlace, MarkerFault, PutBack, RepositoryKeys, Undo, UndoSeen,
 };
-use volsync_policy::{Condition, ObjectRef, Shared};
+use volsync_policy::{Condition, Shared};
 
-use crate::api::{ApiServer, Refusal};
-use crate::config::{self, Sources};
+use crate::api::ApiServer;
+use crate::cluster::settings_and_credentials;
+use crate::config::Sources;
 use crate::metrics::Metrics;
 use crate::probe::{self, Probe};
 use crate::store::{Bucket, Stores, Written, answer};
@@ -385,8 +385,7 @@ impl Ledger {
     }
 }
 
-/// Settings and base credentials, what of them is `None` from the cluster of the current context. With credentials of
-/// the cluster comes the Secret with the host's own access key, if settings name one.
+/// Settings and base credentials, what of them is `None` from the cluster of the current context.
 async fn of_cluster(
     settings: Option<Value>,
     credentials: Option<Value>,
@@ -394,31 +393,7 @@ async fn of_cluster(
 ) -> anyhow::Result<(Value, Value, Option<Value>)> {
     let api = ApiServer::connect(Metrics::new()).await;
     let api = api.context("settings and credentials that no file has are in a cluster")?;
-    let get = async |kind: &'static str, name: &str| {
-        let object = ObjectRef::new("v1", kind, Some(&sources.namespace), name);
-        let why = |refusal: Refusal| {
-            anyhow!("the {kind} {}/{name} could not be read: {}", sources.namespace, refusal.as_str())
-        };
-        api.get(&object).await.map_err(why)
-    };
-    let settings = match settings {
-        Some(settings) => settings,
-        None => {
-            let config_map: ConfigMap = serde_json::from_value(get("ConfigMap", &sources.settings).await?)?;
-            config::read(Some(&config_map))?
-        }
-    };
-    let (credentials, host_secret) = match credentials {
-        Some(credentials) => (credentials, None),
-        None => {
-            let host_secret = match config::host_secret_of(&settings)? {
-                Some(name) => Some(get("Secret", &name).await?),
-                None => None,
-            };
-            (get("Secret", &sources.credentials).await?, host_secret)
-        }
-    };
-    Ok((settings, credentials, host_secret))
+    settings_and_credentials(&api, settings, credentials, sources).await
 }
 
 fn unread(path: &str) -> impl Fn(Failure) -> anyhow::Error {

@@ -19,9 +19,12 @@ mod api;
 mod authorities;
 mod certificate;
 mod claim;
+mod cluster;
 mod config;
 mod connector;
 mod controller;
+mod health;
+mod hold;
 mod lease;
 mod ledger;
 mod listen;
@@ -32,6 +35,7 @@ mod probes;
 mod queues;
 mod round;
 mod store;
+mod survey;
 mod told;
 
 use std::net::SocketAddr;
@@ -57,9 +61,13 @@ use crate::round::Round;
 use crate::store::Stores;
 use crate::told::Teller;
 
+pub use cluster::{Cluster, Look};
 pub use config::Sources;
+pub use health::{Health, Severity};
+pub use hold::Held;
 pub use ledger::{Init, Ledger, Retired, Stored};
 pub use probe::Probe;
+pub use survey::{Scope, Survey, Surveyed};
 
 /// How a host runs.
 pub struct Options {

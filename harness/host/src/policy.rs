@@ -43,7 +43,7 @@ pub(crate) struct Admitted {
 
 /// What was read for one claim: the raw answers, by role. It contains credentials and text of logs, so it does not
 /// implement `Debug`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Seen(pub(crate) Map<String, Value>);
 
 /// A plan, with its writes. It contains credentials, so it does not implement `Debug`.
@@ -105,6 +105,12 @@ impl Policy {
             settings: &'a Value,
         }
         parsed(&self.call("validate", &Asked { request, settings: &self.settings })?)
+    }
+
+    /// What the policy plans from: the claim, settings, base credentials, and what was seen.
+    pub(crate) fn inspection(&self, claim: &Value, Seen(seen): Seen) -> Value {
+        let Policy { settings, credentials, .. } = self;
+        serde_json::json!({"request": claim, "settings": settings, "credentials": credentials, "seen": seen})
     }
 
     fn inspect(&self, operation: &str, claim: &Value, Seen(seen): &Seen) -> Result<Vec<u8>, CallError> {

@@ -85,12 +85,7 @@ impl Round {
     /// Runs a round. The result is `None` if the claim does not exist.
     pub(crate) async fn run(&self, policy: &Policy, claim: &ClaimKey) -> Result<Option<Done>, Failed> {
         let mut permit = self.permits.acquire().await.ok();
-        let object = match self.api.get(&claim.object()).await {
-            Ok(object) => object,
-            Err(Refusal::Absent) => return Ok(None),
-            Err(refusal) => return Err(Failed::Claim(refusal)),
-        };
-        let seen = self.look(policy, claim, &object, &mut permit).await?;
+        let Some((object, seen)) = self.see(policy, claim, &mut permit).await? else { return Ok(None) };
         let Planned { plan, host } = policy.plan(&object, &seen).map_err(Failed::Policy)?;
         let mut steps: Vec<String> = Vec::new();
         for write in host.writes.iter() {
@@ -120,15 +115,31 @@ impl Round {
         }))
     }
 
-    /// Reads everything that the policy asks for.
-    async fn look<'a>(
+    /// Reads the claim, and everything that the policy asks for. The result is `None` if the claim does not exist.
+    pub(crate) async fn see<'a>(
+        &'a self,
+        policy: &Policy,
+        claim: &ClaimKey,
+        permit: &mut Option<SemaphorePermit<'a>>,
+    ) -> Result<Option<(Value, Seen)>, Failed> {
+        let object = match self.api.get(&claim.object()).await {
+            Ok(object) => object,
+            Err(Refusal::Absent) => return Ok(None),
+            Err(refusal) => return Err(Failed::Claim(refusal)),
+        };
+        let seen = self.complete(policy, claim, &object, Seen::default(), permit).await?;
+        Ok(Some((object, seen)))
+    }
+
+    /// Reads everything that the policy asks for, besides what was seen already.
+    pub(crate) async fn complete<'a>(
         &'a self,
         policy: &Policy,
         claim: &ClaimKey,
         object: &Value,
+        mut seen: Seen,
         permit: &mut Option<SemaphorePermit<'a>>,
     ) -> Result<Seen, Failed> {
-        let mut seen = Seen::default();
         seen.insert(Role::Claim, json!({"object": object}));
         let mut first_listing = None;
         loop {

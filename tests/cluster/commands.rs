@@ -61,6 +61,18 @@ fn people_see_what_the_host_sees_and_accept_the_hold_that_a_claim_has(world: &Wo
     let output = world.cluster.command("sh").env("KUBECONFIG", &reader.config).args(["-c", &plugin]).output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success() && said.contains("\nlooked     data   Protected  "), "{said}");
+    // This cluster is built without a version, no Deployment says which VolSync it has, and nothing was probed.
+    let output = reader.run(&["doctor", "-o", "json"])?;
+    let findings: Value = serde_json::from_slice(&output.stdout)?;
+    let is = |topic: &str| -> Vec<&str> {
+        let findings = findings["findings"].as_array().into_iter().flatten();
+        findings.filter(|finding| text(finding, "/topic") == topic).map(|finding| text(finding, "/is")).collect()
+    };
+    ensure!(is("Kubernetes") == ["unknown"] && is("host") == ["well"] && is("clock") == ["well"], "{findings:#}");
+    ensure!(is("VolSync") == ["unknown"] && is("ledger") == ["unknown"], "{findings:#}");
+    ensure!(is("snapshots").iter().all(|it| *it == "well") && !is("snapshots").is_empty(), "{findings:#}");
+    ensure!(is("your rights") == ["well", "well", "well", "lacking"], "{findings:#}");
+    ensure!(output.status.code() == Some(2), "{findings:#}");
     let silent = reader.list(2, &["status", "--namespace", "looked", "--lease", "of-nobody"])?;
     ensure!(says(&silent[0], "/code=Unknown"), "{silent:?}");
 
@@ -153,7 +165,9 @@ impl<'a> Person<'a> {
                 rule("batch", &["jobs"]),
                 rule("coordination.k8s.io", &["leases"]),
                 rule("volsync.backube", &["replicationsources", "replicationdestinations"]),
-                rule("snapshot.storage.k8s.io", &["volumesnapshots"]),
+                rule("snapshot.storage.k8s.io", &["volumesnapshots", "volumesnapshotclasses"]),
+            rule("storage.k8s.io", &["storageclasses"]),
+            rule("apps", &["deployments"]),
             ]},
             {"apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": name},
              "roleRef": {"apiGroup": roles, "kind": "ClusterRole", "name": name},

@@ -12,9 +12,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "host")]
-use cluster::{AUDIT_HELP, LOOK_HELP, STATUS_HELP};
+use cluster::{AUDIT_HELP, DOCTOR_HELP, LOOK_HELP, STATUS_HELP};
 #[cfg(feature = "host")]
-pub(crate) use cluster::{AcceptHold, ClaimInput, ClaimsInput, ClusterInput, Hold, Look, TableOutput};
+pub(crate) use cluster::{AcceptHold, ClaimInput, ClaimsInput, ClusterInput, Doctor, Hold, Look, TableOutput};
 #[cfg(feature = "host")]
 pub(crate) use host::{ClaimName, Host, Ledger, StoreInput, Undo};
 #[cfg(feature = "host")]
@@ -164,6 +164,10 @@ pub(crate) enum Command {
     #[cfg(feature = "host")]
     #[command(after_help = AUDIT_HELP)]
     Audit(ClaimsInput),
+    /// Show what a cluster and its store lack, and what that costs
+    #[cfg(feature = "host")]
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Doctor),
     /// Accept holds of claims
     #[cfg(feature = "host")]
     Hold {

@@ -6,6 +6,8 @@ mod args;
 #[cfg(feature = "host")]
 mod cluster;
 mod diff;
+#[cfg(feature = "host")]
+mod doctor;
 mod documents;
 mod evidence;
 mod explain;
@@ -78,6 +80,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Status(arguments) => status::status(&arguments),
         #[cfg(feature = "host")]
         Command::Audit(arguments) => status::audit(&arguments),
+        #[cfg(feature = "host")]
+        Command::Doctor(arguments) => doctor::run(&arguments),
         #[cfg(feature = "host")]
         Command::Hold { command } => hold::run(&command),
         #[cfg(feature = "host")]

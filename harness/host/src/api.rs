@@ -103,6 +103,11 @@ impl ApiServer {
         self.json(http::Request::get(path(object)), Vec::new()).await
     }
 
+    /// Reads what is at a path.
+    pub(crate) async fn at(&self, path: &str) -> Result<Value, Refusal> {
+        self.json(http::Request::get(path), Vec::new()).await
+    }
+
     /// Reads a page of the objects of a kind, in one namespace or in all; `after` is what the page before it named.
     pub(crate) async fn page<T: DeserializeOwned>(
         &self,

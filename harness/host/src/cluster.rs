@@ -85,7 +85,7 @@ impl Cluster {
 
     /// Reads everything about a claim.
     pub(crate) async fn see(&self, claim: &ClaimKey) -> anyhow::Result<Sight> {
-        let (settings, credentials, key) = settings_and_credentials(&self.api, None, None, &self.sources).await?;
+        let (settings, credentials, key) = self.settings_and_credentials().await?;
         let policy = Policy::new(Arc::new(Native), settings, credentials, key).map_err(anyhow::Error::msg)?;
         let (stop, stopped) = watch::channel(false);
         let round = Round::new(self.api.clone(), Stores::of_command()?, Metrics::new(), stopped);
@@ -106,6 +106,11 @@ impl Cluster {
     /// The Lease of the hosts.
     pub(crate) fn lease(&self) -> ObjectRef {
         self.lease.clone()
+    }
+
+    /// Settings, base credentials, and the Secret with the host's own access key, if settings name one.
+    pub(crate) async fn settings_and_credentials(&self) -> anyhow::Result<(Value, Value, Option<Value>)> {
+        settings_and_credentials(&self.api, None, None, &self.sources).await
     }
 
     /// The settings of the host.

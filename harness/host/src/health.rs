@@ -8,7 +8,7 @@ use volsync_policy::{Code, Coverage, Eligibility, Unselected};
 
 /// How long a host that works may be silent, in seconds. It renews its Lease every few seconds; this is also the
 /// difference of two clocks that does no harm.
-const LONGEST_SILENCE: u64 = 5 * 60;
+pub(crate) const LONGEST_SILENCE: u64 = 5 * 60;
 
 /// How long a host may need until it has written something about a new claim, in seconds.
 const LONGEST_START: u64 = 10 * 60;

@@ -23,6 +23,7 @@ mod cluster;
 mod config;
 mod connector;
 mod controller;
+mod doctor;
 mod health;
 mod hold;
 mod lease;
@@ -63,6 +64,7 @@ use crate::told::Teller;
 
 pub use cluster::{Cluster, Look};
 pub use config::Sources;
+pub use doctor::Finding;
 pub use health::{Health, Severity};
 pub use hold::Held;
 pub use ledger::{Init, Ledger, Retired, Stored};

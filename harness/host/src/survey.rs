@@ -164,7 +164,7 @@ impl Cluster {
     }
 
     /// When a host last renewed its Lease.
-    async fn sign_of_life(&self) -> anyhow::Result<Option<Timestamp>> {
+    pub(crate) async fn sign_of_life(&self) -> anyhow::Result<Option<Timestamp>> {
         let lease = self.lease();
         match self.api().get(&lease).await {
             Ok(lease) => {
@@ -280,7 +280,8 @@ async fn list<T: DeserializeOwned>(
     }
 }
 
-fn now() -> Timestamp {
+/// The time by the clock of this machine.
+pub(crate) fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(since_1970.as_secs())
 }

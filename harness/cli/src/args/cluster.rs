@@ -50,6 +50,15 @@ Exit codes: 0 every claim is backed up in time, or waits for its first backup
             1 a claim is not
             2 it is unknown of a claim, or a list could not be read";
 
+pub(super) const DOCTOR_HELP: &str = "\
+It looks at the versions of Kubernetes and VolSync, the snapshot classes for the
+storage classes in use, the host, the ledger, clocks, and your own rights, and
+says what each lack costs. It writes nothing.
+
+Exit codes: 0 all is well
+            1 something is lacking
+            2 something is not known";
+
 const ACCEPT_HELP: &str = "\
 Examples:
   # It says what the hold covers and what follows, and asks
@@ -122,6 +131,15 @@ pub(crate) enum TableOutput {
 pub(crate) struct Look {
     #[command(flatten)]
     pub(crate) claim: ClaimInput,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterInput,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Output format: a table for a person, or all findings as one JSON object
+    #[arg(short, long, value_enum, default_value_t = TableOutput::Table)]
+    pub(crate) output: TableOutput,
     #[command(flatten)]
     pub(crate) cluster: ClusterInput,
 }

@@ -152,7 +152,9 @@ impl Controller {
         while rounds.next().await.is_some() {}
     }
 
-    /// The watches. They are for metadata only, because a round reads the objects that it needs.
+    /// The watches. They are for metadata only, because a round reads the objects that it needs. Secrets are not
+    /// watched, because the right to do so is a right to read them all. VolSync reports a missing one in the
+    /// ReplicationSource.
     fn watches(&self, label: &str) -> Vec<BoxStream<'static, Change>> {
         let ours = format!("{MANAGED_BY}={MANAGER}");
         let of_volsync = format!("{CREATED_BY}=volsync");
@@ -165,7 +167,6 @@ impl Controller {
         vec![
             watch("v1", "PersistentVolumeClaim", label, true),
             watch("v1", "PersistentVolumeClaim", &of_volsync, false),
-            watch("v1", "Secret", &ours, false),
             watch(VOLSYNC_VERSION, "ReplicationDestination", &ours, false),
             watch(VOLSYNC_VERSION, "ReplicationSource", &ours, false),
         ]

@@ -159,7 +159,11 @@ impl Round {
                     }
                     *permit = self.permits.acquire().await.ok();
                 }
-                let answer = self.read(claim, &target, policy, &seen).await;
+                let read = self.read(claim, &target, policy, &seen).await;
+                if let (ReadTarget::Object(_) | ReadTarget::Log(_), Err(Failure::Denied)) = (&target, &read) {
+                    tracing::warn!(%claim, read = role.as_str(), "the API server denied a read");
+                }
+                let answer = answer(read);
                 if role == Role::Repository {
                     first_listing = Some(Instant::now());
                 }
@@ -168,20 +172,23 @@ impl Round {
         }
     }
 
-    async fn read(&self, claim: &ClaimKey, target: &ReadTarget, policy: &Policy, seen: &Seen) -> Value {
-        let read = async {
-            let of_api = |refusal: Refusal| refusal.failure().map_or(Ok(json!({"absent": true})), Err);
-            match target {
-                ReadTarget::Object(object) => {
-                    self.api.get(object).await.map(|object| json!({"object": object})).or_else(of_api)
-                }
-                ReadTarget::Log(job) => self.api.log(job, LOG).await.map(|log| json!({"log": log})).or_else(of_api),
-                ReadTarget::Listing(place) => self.bucket(place.through, policy, seen)?.list(&place.key).await,
-                ReadTarget::Bytes(place) => self.bucket(place.through, policy, seen)?.get(&place.key).await,
-                ReadTarget::Turn(turn) => Ok(json!({"ahead": self.queues.ask(claim, turn)})),
+    async fn read(
+        &self,
+        claim: &ClaimKey,
+        target: &ReadTarget,
+        policy: &Policy,
+        seen: &Seen,
+    ) -> Result<Value, Failure> {
+        let of_api = |refusal: Refusal| refusal.failure().map_or(Ok(json!({"absent": true})), Err);
+        match target {
+            ReadTarget::Object(object) => {
+                self.api.get(object).await.map(|object| json!({"object": object})).or_else(of_api)
             }
-        };
-        answer(read.await)
+            ReadTarget::Log(job) => self.api.log(job, LOG).await.map(|log| json!({"log": log})).or_else(of_api),
+            ReadTarget::Listing(place) => self.bucket(place.through, policy, seen)?.list(&place.key).await,
+            ReadTarget::Bytes(place) => self.bucket(place.through, policy, seen)?.get(&place.key).await,
+            ReadTarget::Turn(turn) => Ok(json!({"ahead": self.queues.ask(claim, turn)})),
+        }
     }
 
     /// The bucket of the base credentials, or of the claim's Secret.

@@ -36,7 +36,7 @@ pub(crate) const ETCD: [&str; 7] = [
     "--unsafe-no-fsync",
 ];
 
-pub(crate) const APISERVER: [&str; 11] = [
+pub(crate) const APISERVER: [&str; 14] = [
     "--etcd-servers=http://127.0.0.1:2379",
     "--advertise-address=10.99.0.1",
     "--cert-dir=/run/state/certificates",
@@ -48,6 +48,10 @@ pub(crate) const APISERVER: [&str; 11] = [
     "--service-cluster-ip-range=10.96.0.0/24",
     "--kubelet-preferred-address-types=InternalIP",
     "--allow-privileged",
+    // Webhooks behind a Service are reached at its endpoints, because nothing serves its address.
+    "--enable-aggregator-routing",
+    "--audit-policy-file=/run/state/audit.json",
+    "--audit-log-path=/run/state/audit.log",
 ];
 
 pub(crate) const CONTROLLER_MANAGER: [&str; 6] = [
@@ -97,6 +101,7 @@ pub(crate) fn write(state: &Path) -> anyhow::Result<()> {
         ("kubelet.kubeconfig", text(kubeconfig("kubelet"))),
         ("kubelet.json", text(kubelet(state))),
         ("containerd.toml", containerd()),
+        ("audit.json", text(audit())),
     ];
     for (file, contents) in files {
         fs::write(state.join(file), contents)?;
@@ -133,6 +138,17 @@ fn kubelet(state: &Path) -> Value {
         "podLogsDir": format!("{STATE}/pods"),
         "evictionHard": {"memory.available": "50Mi"},
         "imageGCHighThresholdPercent": 100,
+    })
+}
+
+/// The requests of service accounts, without their content. The programs of the cluster have none.
+fn audit() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "omitManagedFields": true,
+        "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
     })
 }
 

@@ -9,7 +9,7 @@
 //!
 //! Kubernetes, its controllers and its kubelet, etcd, containerd, VolSync, restic and the S3 server are the real ones;
 //! of our own are the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's
-//! script. There is no DNS, no Service and no second node. A cluster is gone without a trace when it is dropped, or
+//! script. There is no DNS, no second node, and no Service but for webhooks. A cluster is gone without a trace when it is dropped, or
 //! when its process ends, however it ends.
 
 mod config;
@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use kube::config::AuthInfo;
 use kube::{Client, Config};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -149,7 +150,19 @@ impl Cluster {
         self.command("ctr").args(import).arg(file).stdout(Stdio::null()).succeed()
     }
 
-    /// A command that runs in the cluster's node. `kubectl` is in its path.
+    /// The requests that service accounts have made so far, as `Event`s of the API server's audit log.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn audit(&self) -> anyhow::Result<Vec<Value>> {
+        let log = fs::read_to_string(self.node.state().join("audit.log"))?;
+        // The last line may not be complete yet.
+        let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        Ok(lines.map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+
+    /// A command that runs in the cluster's node. `kubectl` and `helm` are in its path.
     pub fn command(&self, program: &str) -> Command {
         self.node.command(program)
     }
@@ -187,7 +200,8 @@ impl Cluster {
     }
 }
 
-/// A command that runs its arguments in the namespaces of the process [`Cluster::holder`]. `kubectl` is in its path.
+/// A command that runs its arguments in the namespaces of the process [`Cluster::holder`]. `kubectl` and `helm` are
+/// in its path.
 pub fn enter(holder: u32, tools: &Tools) -> Command {
     node::enter(holder, &node::path(tools))
 }

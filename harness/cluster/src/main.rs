@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
@@ -33,11 +33,18 @@ enum What {
     Build,
     /// Start a cluster, and keep it until it is interrupted or `down` is run
     Up,
-    /// Run a command in the cluster's namespaces, with kubectl at hand; a shell if none is named
+    /// Run a command in the cluster's namespaces, with kubectl and Helm at hand; a shell if none is named
     Sh {
         /// The command
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
+    },
+    /// Run Helm, which is built first if necessary
+    #[command(disable_help_flag = true)]
+    Helm {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Stop the cluster, and remove everything that belongs to it
     Down,
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
         What::Build => Tools::build(&target).map(drop),
         What::Up => up(&target),
         What::Sh { command } => sh(&target, command),
+        What::Helm { arguments } => helm(&target, &arguments),
         What::Down => down(&target),
     };
     match done {
@@ -98,6 +106,11 @@ fn sh(target: &Path, mut command: Vec<String>) -> anyhow::Result<()> {
         command = vec![env::var("SHELL").unwrap_or_else(|_| "bash".to_owned())];
     }
     Err(volsync_policy_cluster::enter(holder, &Tools::build(target)?).args(command).exec().into())
+}
+
+fn helm(target: &Path, arguments: &[String]) -> anyhow::Result<()> {
+    let helm = Tools::build_one(target, "helm")?.program("helm");
+    Err(Command::new(helm).args(arguments).exec().into())
 }
 
 fn down(target: &Path) -> anyhow::Result<()> {

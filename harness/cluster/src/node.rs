@@ -166,8 +166,11 @@ pub(crate) fn enter(holder: u32, path: &OsStr) -> Command {
     let mut command = Command::new("/usr/bin/nsenter");
     command.args(["--target", &holder.to_string(), "--mount", "--net", "--pid", "--"]);
     command.env("PATH", path).env("KUBECONFIG", format!("{STATE}/kubeconfig"));
-    // The files that kubectl would otherwise write in the home directory.
+    // The files that kubectl and Helm would otherwise write in the home directory.
     command.env("KUBECACHEDIR", format!("{STATE}/kubectl"));
+    for kind in ["CACHE", "CONFIG", "DATA"] {
+        command.env(format!("HELM_{kind}_HOME"), format!("{STATE}/helm"));
+    }
     command
 }
 

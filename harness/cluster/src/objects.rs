@@ -1,7 +1,7 @@
 //! Objects of a cluster: create, apply, get, wait, run.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Cluster;
 use crate::image::IMAGE;
+use crate::tools::source;
 
 /// The field manager of everything that is applied here.
 const MANAGER: &str = "volsync-policy";
@@ -218,11 +219,26 @@ impl<'a> Namespace<'a> {
         Ok(self.cluster.call(async move { pods.logs(&pod, &LogParams::default()).await })?)
     }
 
+    /// Creates the CRD in a file of a Go module that `tools/crds` pins, and waits until it is established. No program
+    /// acts on its objects.
+    ///
+    /// # Errors
+    ///
+    /// The module cannot be downloaded, or the API server refuses the CRD.
+    pub fn define_of(&self, module: &str, file: &str) -> anyhow::Result<()> {
+        self.define_all(&[source("crds", module)?.join(file)])
+    }
+
     /// Creates the CRDs in the files of a directory, and waits until they are established.
     pub(crate) fn define(&self, folder: &Path) -> anyhow::Result<()> {
+        let files = fs::read_dir(folder)?.map(|file| Ok(file?.path()));
+        self.define_all(&files.collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    fn define_all(&self, files: &[PathBuf]) -> anyhow::Result<()> {
         let mut names = Vec::new();
-        for file in fs::read_dir(folder)? {
-            let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file?.path())?)?;
+        for file in files {
+            let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file)?)?;
             if says(&definition, "/kind=CustomResourceDefinition") {
                 self.create(&definition)?;
                 names.push(text(&definition, "/metadata/name").to_owned());

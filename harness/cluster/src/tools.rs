@@ -19,7 +19,7 @@ struct Module {
     programs: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 7] = [
+const MODULES: [Module; 8] = [
     Module { name: "csi-driver", tags: "", programs: &[("csi-driver", ".")] },
     Module {
         name: "csi-sanity",
@@ -34,6 +34,7 @@ const MODULES: [Module; 7] = [
     },
     Module { name: "versitygw", tags: "", programs: &[("versitygw", "github.com/versity/versitygw/cmd/versitygw")] },
     Module { name: "etcd", tags: "", programs: &[("etcd", "go.etcd.io/etcd/server/v3")] },
+    Module { name: "helm", tags: "", programs: &[("helm", "helm.sh/helm/v4/cmd/helm")] },
     // VolSync with the restic mover only, which is the one that the policy writes manifests for.
     Module {
         name: "volsync",
@@ -79,7 +80,11 @@ impl Tools {
     }
 
     /// Builds the programs of one module, like [`Tools::build`].
-    pub(crate) fn build_one(target: &Path, name: &str) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The same as those of [`Tools::build`].
+    pub fn build_one(target: &Path, name: &str) -> anyhow::Result<Self> {
         Tools::build_those(target, |module| module.name == name)
     }
 

@@ -9,14 +9,14 @@ mod admission;
 mod app;
 #[path = "cluster/backups.rs"]
 mod backups;
+#[path = "cluster/chart.rs"]
+mod chart;
 #[path = "cluster/commands.rs"]
 mod commands;
 #[path = "cluster/criteria.rs"]
 mod criteria;
 #[path = "cluster/host.rs"]
 mod host;
-#[path = "cluster/image.rs"]
-mod image;
 #[path = "cluster/ledger.rs"]
 mod ledger;
 #[path = "cluster/outages.rs"]
@@ -110,9 +110,9 @@ fn main() -> ExitCode {
     let tests = [
         admission::TESTS,
         backups::TESTS,
+        chart::TESTS,
         commands::TESTS,
         criteria::TESTS,
-        image::TESTS,
         ledger::TESTS,
         outages::TESTS,
         populator::TESTS,

@@ -35,6 +35,16 @@ fn the_schemas_in_docs_are_those_of_the_types() {
 }
 
 #[test]
+fn the_chart_checks_settings_with_their_schema() {
+    let written = std::fs::read(root().join("harness/host/chart/values.schema.json")).unwrap();
+    let mut written: Value = serde_json::from_slice(&written).unwrap();
+    let id = written["$defs"]["settings"].as_object_mut().unwrap().remove("$id").unwrap();
+    assert_eq!(written["properties"]["settings"], json!({"$ref": id}));
+    let (_, settings) = schemas().find(|(name, _)| *name == "settings").unwrap();
+    assert_eq!(&written["$defs"]["settings"], settings.as_value(), "`cargo xtask docs` writes the settings again");
+}
+
+#[test]
 fn the_reason_codes_in_docs_are_those_of_the_policy() {
     let path = root().join("docs/reason-codes.md");
     let written = std::fs::read_to_string(&path).unwrap();

@@ -17,7 +17,7 @@ use volsync_policy_tests::kubewarden::ADMISSION;
 use volsync_policy_tests::{questions, root};
 
 use crate::app::{App, CLAIM};
-use crate::{World, host, tests};
+use crate::{World, chart, host, tests};
 
 tests![
     every_rendered_object_of_the_golden_cases_is_accepted_with_strict_field_validation,
@@ -38,20 +38,26 @@ pub(crate) const UNTOUCHED: &str = "seed";
 /// The namespace in which claims show whether the policy answers.
 const INJECTED: &str = "injected";
 
-/// Lets the host whose metrics are at that port answer for labelled claims, as `examples/webhook.yaml` says.
+/// Lets the host whose metrics are at that port answer for labelled claims, as the chart says.
 ///
-/// The cluster has no network of Services. To one of another name, the API server connects by that name, and still
-/// expects the certificate of the Service.
+/// The host is not a pod, so the Service selects none, and leads to the node.
 pub(crate) fn install(world: &World, port: u16) -> anyhow::Result<()> {
-    let example = fs::read_to_string(root().join("examples/webhook.yaml"))?;
-    let [mut service, mut configuration] = <[Value; 2]>::try_from(serde_saphyr::from_multiple(&example)?)
-        .map_err(|objects: Vec<Value>| anyhow::anyhow!("{} objects", objects.len()))?;
-    service["spec"] = json!({"type": "ExternalName", "externalName": "localhost"});
-    let webhook = &mut configuration["webhooks"][0];
-    webhook["clientConfig"]["service"]["port"] = json!(host::webhook_port(port));
-    let namespaces = webhook["namespaceSelector"]["matchExpressions"][0]["values"].as_array_mut();
-    namespaces.context("no namespaces")?.extend([json!(RECORDED), json!(UNTOUCHED)]);
-    for object in [service, configuration] {
+    let values = json!({"admission": {"excludeNamespaces": ["kube-system", RECORDED, UNTOUCHED]}});
+    let mut objects = chart::rendered(world, &values)?;
+    objects.retain(|it| it["kind"] == "Service" || it["kind"] == "MutatingWebhookConfiguration");
+    ensure!(objects.len() == 2, "{objects:#?}");
+    for spec in objects.iter_mut().filter_map(|object| object.get_mut("spec")?.as_object_mut()) {
+        spec.remove("selector");
+    }
+    objects.push(json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "volsync-policy", "namespace": host::NAMESPACE,
+                     "labels": {"kubernetes.io/service-name": "volsync-policy"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.99.0.1"]}],
+        "ports": [{"name": "admission", "port": host::webhook_port(port), "protocol": "TCP"}],
+    }));
+    for object in objects {
         kubectl_does(world, &["apply", "--server-side", "-f", "-"], &object)?;
     }
     Ok(())
@@ -156,7 +162,8 @@ pub(crate) fn kubectl_does(world: &World, arguments: &[&str], object: &Value) ->
     kubectl(world, arguments, object)?.map_err(|error| anyhow::anyhow!("kubectl {arguments:?}: {error}"))
 }
 
-fn labelled(namespace: &str, name: &str) -> Value {
+/// A claim that is backed up every hour.
+pub(crate) fn labelled(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": name, "namespace": namespace, "labels": {"backup": "hourly"}},

@@ -6,12 +6,12 @@ use std::{env, fs};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use volsync_policy_cluster::Program;
+use volsync_policy_cluster::{Program, text};
 use volsync_policy_tests::root;
 
 use crate::admission::{RECORDED, kubectl_does};
 use crate::volsync::secret;
-use crate::{STORE_ID, World};
+use crate::{STORE_ID, World, chart};
 
 /// The namespace of its settings.
 pub(crate) const NAMESPACE: &str = "volsync-policy";
@@ -29,14 +29,25 @@ pub(crate) fn settings() -> Value {
     json!({"ledger": {"storeId": STORE_ID}, "schedules": schedules(), "excludeNamespaces": EXCLUDED})
 }
 
-/// Creates the service account, the settings and the base credentials.
+/// The kinds of the chart's objects that give the host its rights.
+const RIGHTS: [&str; 5] = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+
+/// Creates the settings and the base credentials, and the service account with the rights of the chart.
 pub(crate) fn install(world: &World) -> anyhow::Result<()> {
     let namespace = world.namespace(NAMESPACE)?;
     namespace.apply(&secret("volsync-policy-base", ""))?;
     namespace.apply(&config_map(&settings()))?;
-    let rules = root().join("examples/rbac.yaml");
-    let rules = rules.to_str().context("the path of the rules")?;
-    kubectl_does(world, &["apply", "--server-side", "-f", rules], &Value::Null).map(drop)
+    give_rights(world, &json!({}))
+}
+
+/// Gives the host the rights that the chart gives it with these values.
+pub(crate) fn give_rights(world: &World, values: &Value) -> anyhow::Result<()> {
+    let mut objects = chart::rendered(world, values)?;
+    objects.retain(|object| RIGHTS.contains(&text(object, "/kind")));
+    for object in objects {
+        kubectl_does(world, &["apply", "--server-side", "-f", "-"], &object)?;
+    }
+    Ok(())
 }
 
 /// The ConfigMap with these settings.
@@ -78,7 +89,7 @@ fn command(world: &World, name: &str, port: u16) -> anyhow::Result<Command> {
     fs::write(&file, config.to_string())?;
     host.env("KUBECONFIG", file);
     host.args(["host", "--namespace", NAMESPACE, "--identity", name, "--listen", &format!("127.0.0.1:{port}")]);
-    host.args(["--admission", &format!("127.0.0.1:{}", webhook_port(port))]);
+    host.args(["--admission", &format!("0.0.0.0:{}", webhook_port(port))]);
     host.arg("--module").arg(root().join("target/wasm/volsync-policy.wasm"));
     Ok(host)
 }

@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 /// The tasks of this repository
 #[derive(Parser)]
@@ -51,7 +52,7 @@ enum Task {
         #[arg(long, default_value_t = 8080)]
         port: u16,
     },
-    /// Start a real Kubernetes with a real VolSync on this machine: check, build, up, sh, down
+    /// Start a real Kubernetes with a real VolSync on this machine: check, build, up, sh, helm, down
     Cluster {
         /// The subcommand and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -65,7 +66,7 @@ enum Task {
     },
     /// Check format, lints, documentation, licences and sources
     Check,
-    /// Write the generated files again: docs/schema and docs/reason-codes.md
+    /// Write the generated files again: docs/schema, docs/reason-codes.md, and the settings in the chart's schema
     Docs,
     /// Mutate the core, and write the mutants that no test notices to tests/mutants.txt
     Mutants {
@@ -140,7 +141,7 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes the generated files, each of which the command prints.
+/// Writes the generated files, each of which the command prints. Helm checks settings with the schema of its values.
 fn docs() -> anyhow::Result<()> {
     let files: [(&[&str], &str); 9] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
@@ -158,7 +159,12 @@ fn docs() -> anyhow::Result<()> {
         let command = ["run", "--quiet", "--package", "volsync-policy-cli", "--"];
         std::fs::write(file, output(cargo().args(command).args(arguments))?)?;
     }
-    Ok(())
+    let values = "harness/host/chart/values.schema.json";
+    let mut schema: Value = serde_json::from_slice(&std::fs::read(values)?)?;
+    let mut settings: Value = serde_json::from_slice(&std::fs::read("docs/schema/settings.json")?)?;
+    settings["$id"] = "settings.json".into();
+    schema["$defs"]["settings"] = settings;
+    Ok(std::fs::write(values, serde_json::to_string_pretty(&schema)? + "\n")?)
 }
 
 /// The root of the repository.

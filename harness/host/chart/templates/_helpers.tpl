@@ -1,0 +1,31 @@
+{{- define "volsync-policy.labels" -}}
+app.kubernetes.io/name: volsync-policy
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "volsync-policy.metadata" -}}
+name: volsync-policy
+namespace: {{ .Release.Namespace }}
+labels: {{- include "volsync-policy.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* The metadata of an object without a namespace. */}}
+{{- define "volsync-policy.clusterMetadata" -}}
+name: volsync-policy
+labels: {{- include "volsync-policy.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* The service account, as a subject of a binding. */}}
+{{- define "volsync-policy.subjects" -}}
+- {kind: ServiceAccount, name: volsync-policy, namespace: {{ .Release.Namespace }}}
+{{- end }}
+
+{{/* The label of claims. */}}
+{{- define "volsync-policy.label" -}}
+{{- dig "label" "backup" (.Values.settings | default dict) }}
+{{- end }}
+
+{{/* What the host creates for a claim: a Secret, or an ExternalSecret. */}}
+{{- define "volsync-policy.credentials" -}}
+{{- dig "credentials" "kind" (eq .Values.rights.secrets "external" | ternary "ExternalSecret" "Secret") (.Values.settings | default dict) }}
+{{- end }}

@@ -1,0 +1,198 @@
+//! The chart: pods with as few rights as pods can have, installed and uninstalled with one command, and what it refuses.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use volsync_policy_cluster::{Namespace, text};
+use volsync_policy_tests::root;
+
+use crate::admission::{is_in_force, kubectl_does, labelled};
+use crate::app::{App, CLAIM};
+use crate::volsync::{bound, secret};
+use crate::{World, host, tests};
+
+tests![
+    a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them,
+    kustomize_makes_the_objects_of_the_chart,
+    invalid_values_are_refused_by_their_path,
+    network_policies_are_accepted_and_select_hosts_and_movers_only,
+];
+
+/// The name of the release in the documentation.
+const RELEASE: &str = "volsync-policy";
+
+/// Runs a subcommand of Helm with the chart and with these values.
+fn helm(world: &World, subcommand: &[&str], values: &Value) -> anyhow::Result<Result<String, String>> {
+    let files = tempfile::tempdir()?;
+    let file = files.path().join("values.json");
+    fs::write(&file, values.to_string())?;
+    let mut helm = world.cluster.command("helm");
+    helm.args(subcommand).arg(RELEASE).arg(root().join("harness/host/chart"));
+    let output = helm.args(["--namespace", host::NAMESPACE, "--values"]).arg(file).output()?;
+    let printed = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ok(if output.status.success() { Ok(printed(&output.stdout)) } else { Err(printed(&output.stderr)) })
+}
+
+/// The objects of the chart with these values.
+pub(crate) fn rendered(world: &World, values: &Value) -> anyhow::Result<Vec<Value>> {
+    let manifests = helm(world, &["template"], values)?.map_err(anyhow::Error::msg)?;
+    Ok(serde_saphyr::from_multiple(&manifests)?)
+}
+
+/// The commands of the first block in `docs/running.md` that contain this text.
+fn documented(containing: &str) -> anyhow::Result<String> {
+    let page = fs::read_to_string(root().join("docs/running.md"))?;
+    let blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let block = blocks.into_iter().find(|block| block.contains(containing)).context("no such block")?;
+    Ok(block.to_owned())
+}
+
+/// Runs commands of the documentation in the cluster, in a checkout that also has these files.
+fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> anyhow::Result<()> {
+    let checkout = tempfile::tempdir()?;
+    for folder in ["examples", "harness"] {
+        std::os::unix::fs::symlink(root().join(folder), checkout.path().join(folder))?;
+    }
+    for (file, contents) in files {
+        fs::write(checkout.path().join(file), contents.to_string())?;
+    }
+    let script = format!("cd {}\n{commands}", checkout.path().display());
+    let output = world.cluster.command("bash").args(["-euxc", &script]).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The image has no certificate authorities, no time zones, no users and no shell. Its root is read-only, and it has no
+/// writable volume. The API server reaches the pods by their Service.
+fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(world: &World) -> anyhow::Result<()> {
+    let world = &World::without_admission(&world.store)?;
+    world.cluster.load(&root().join("target/oci/volsync-policy.tar")).context("`cargo xtask image` comes first")?;
+    // In this cluster, nothing serves the address of a Service, so the pods need that of the API server.
+    let values = json!({"settings": host::settings(), "env": [
+        {"name": "KUBERNETES_SERVICE_HOST", "value": "10.99.0.1"},
+        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+    ]});
+    let files = [("base.yaml", secret("volsync-policy-base", "")), ("values.yaml", values)];
+    run(world, &documented("helm install")?, &files)?;
+    let namespace = world.namespace(host::NAMESPACE)?;
+    let has_level =
+        |namespace: &Value| text(namespace, "/metadata/labels/pod-security.kubernetes.io~1enforce") == "restricted";
+    ensure!(has_level(&namespace.get("Namespace", host::NAMESPACE)?), "the pods may do more than they must");
+    let are_ready = |deployment: &Value| deployment.pointer("/status/availableReplicas") == Some(&json!(2));
+    namespace.wait("Deployment", "volsync-policy", "two pods that are ready", are_ready)?;
+    is_in_force(world)?;
+    let app = App::new(world, "chart")?;
+    app.protect()?;
+    let before = objects(&app.namespace, &namespace)?;
+
+    run(world, &documented("helm uninstall")?, &[])?;
+    namespace.wait("Deployment", "volsync-policy", "its end", Value::is_null)?;
+    world.cluster.until("the end of the pods", || Ok(namespace.list("Pod")?.is_empty().then_some(())))?;
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")?;
+    app.is_backed_up("file")?;
+    ensure!(objects(&app.namespace, &namespace)? == before, "{before:?}");
+    // Nobody is asked about labelled claims any more.
+    let claim = app.namespace.create(&labelled(app.namespace.name(), "new"))?;
+    ensure!(claim["spec"]["dataSourceRef"].is_null(), "{claim:#}");
+    bound(&app.namespace, "new").map(drop)
+}
+
+/// The uids of what must outlive the host: the claim with all that was made for it, and the base credentials.
+fn objects(of_app: &Namespace<'_>, of_host: &Namespace<'_>) -> anyhow::Result<Vec<String>> {
+    let objects = [
+        of_app.get("PersistentVolumeClaim", CLAIM)?,
+        of_app.get("ReplicationSource", "data-backup")?,
+        of_app.get("ReplicationDestination", "data-restore")?,
+        of_app.get("Secret", "data-volsync-secret")?,
+        of_host.get("Secret", "volsync-policy-base")?,
+    ];
+    let uids = objects.iter().map(|object| text(object, "/metadata/uid").to_owned()).collect::<Vec<_>>();
+    ensure!(uids.iter().all(|uid| !uid.is_empty()), "{objects:#?}");
+    Ok(uids)
+}
+
+/// For those who do not have Helm.
+fn kustomize_makes_the_objects_of_the_chart(world: &World) -> anyhow::Result<()> {
+    let manifests = helm(world, &["template"], &json!({"settings": null}))?.map_err(anyhow::Error::msg)?;
+    let written = fs::read_to_string(root().join("examples/host/manifests.yaml"))?;
+    ensure!(
+        written == manifests,
+        "write it again: cargo xtask cluster helm template volsync-policy harness/host/chart \
+         --namespace volsync-policy --set settings=null > examples/host/manifests.yaml"
+    );
+    let by_name = |mut objects: Vec<Value>| {
+        objects.sort_by_key(|it| format!("{} {}", it["kind"], it["metadata"]["name"]));
+        objects
+    };
+    let kustomized = Command::new(world.cluster.tools().program("kubectl"))
+        .args(["kustomize"])
+        .arg(root().join("examples/host"))
+        .output()?;
+    let mut kustomized: Vec<Value> = serde_saphyr::from_multiple(&String::from_utf8(kustomized.stdout)?)?;
+    let is_settings = |object: &Value| object["kind"] == "ConfigMap";
+    let settings = kustomized.iter().position(is_settings).context("no ConfigMap")?;
+    let settings = kustomized.remove(settings);
+    ensure!(settings["metadata"]["name"] == "volsync-policy", "{settings:#}");
+    ensure!(by_name(kustomized) == by_name(serde_saphyr::from_multiple(&manifests)?));
+
+    // The cluster has these rights already, and other settings.
+    let rehearsal = documented("kubectl apply --server-side -k")?;
+    let rehearsal = rehearsal.replace("--server-side", "--server-side --force-conflicts --dry-run=server");
+    run(world, &rehearsal, &[])
+}
+
+fn invalid_values_are_refused_by_their_path(world: &World) -> anyhow::Result<()> {
+    let invalid = [
+        (json!({"replicas": "two"}), "at '/replicas'"),
+        (json!({"rights": {"secrets": "some"}}), "at '/rights/secrets'"),
+        (json!({"right": {}}), "'right'"),
+        (json!({"settings": {"ledger": {"storeID": "x"}}}), "at '/settings/ledger'"),
+        (json!({"settings": {"backup": {"pruneIntervalDays": "ten"}}}), "at '/settings/backup/pruneIntervalDays'"),
+        (json!({"networkPolicy": {"store": {"ports": [0]}}}), "at '/networkPolicy/store/ports/0'"),
+        (json!({"rights": {"secrets": "namespaced"}}), "rights.namespaces: "),
+        (json!({"rights": {"namespaces": ["shop"]}}), "rights.namespaces: "),
+        (
+            json!({"rights": {"secrets": "external"}, "settings": {"credentials": {"kind": "Secret"}}}),
+            "settings.credentials.kind: ",
+        ),
+    ];
+    for (values, path) in invalid {
+        let refused = helm(world, &["template"], &values)?;
+        ensure!(refused.as_ref().is_err_and(|error| error.contains(path)), "{values}: {refused:?}");
+    }
+    Ok(())
+}
+
+/// No program in this cluster enforces them.
+fn network_policies_are_accepted_and_select_hosts_and_movers_only(world: &World) -> anyhow::Result<()> {
+    let namespace = world.namespace("movers")?;
+    let cilium = "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml";
+    namespace.define_of("github.com/cilium/cilium", cilium)?;
+    world.namespace(host::NAMESPACE)?;
+    let stores = [
+        json!({"namespace": "minio"}),
+        json!({"names": ["s3.example.org", "*.s3.example.org"]}),
+        json!({"cidrs": ["10.99.0.1/32"], "ports": [9000]}),
+    ];
+    for (kind, expected) in [("kubernetes", "NetworkPolicy"), ("cilium", "CiliumNetworkPolicy")] {
+        for store in &stores {
+            let values = json!({"networkPolicy": {"kind": kind, "store": store, "movers": {"namespaces": ["movers"]}}});
+            let mut policies = rendered(world, &values)?;
+            policies.retain(|object| text(object, "/kind").ends_with("NetworkPolicy"));
+            ensure!(policies.len() == 2, "{policies:#?}");
+            for policy in policies {
+                ensure!(policy["kind"] == expected, "{policy:#}");
+                let rehearsal = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+                kubectl_does(world, &rehearsal, &policy)?;
+                let selector = policy["spec"].get("podSelector").or_else(|| policy["spec"].get("endpointSelector"));
+                let labels = &selector.context("no selector")?["matchLabels"];
+                let [of_host, of_movers] = ["name", "created-by"].map(|it| format!("app.kubernetes.io/{it}"));
+                ensure!(labels[of_host] == "volsync-policy" || labels[of_movers] == "volsync", "{policy:#}");
+            }
+        }
+    }
+    Ok(())
+}

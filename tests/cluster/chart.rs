@@ -1,4 +1,5 @@
-//! The chart: pods with as few rights as pods can have, installed and uninstalled with one command, and what it refuses.
+//! The chart: it installs pods with as few rights as pods can have, leaves backups alone when it is uninstalled, and
+//! refuses what is misspelt.
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +11,7 @@ use volsync_policy_tests::root;
 
 use crate::admission::{is_in_force, kubectl_does, labelled};
 use crate::app::{App, CLAIM};
-use crate::volsync::{bound, secret};
+use crate::volsync::{bound, claim, secret};
 use crate::{World, host, tests};
 
 tests![
@@ -83,8 +84,12 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     let are_ready = |deployment: &Value| deployment.pointer("/status/availableReplicas") == Some(&json!(2));
     namespace.wait("Deployment", "volsync-policy", "two pods that are ready", are_ready)?;
     is_in_force(world)?;
+    let unlabelled = world.namespace("default")?;
+    unlabelled.create(&claim(CLAIM, None))?;
+    run(world, &documented("kubectl label pvc")?, &[])?;
     let app = App::new(world, "chart")?;
     app.protect()?;
+    unlabelled.wait("ReplicationSource", "data-backup", "its creation", |source| !source.is_null())?;
     let before = objects(&app.namespace, &namespace)?;
 
     run(world, &documented("helm uninstall")?, &[])?;
@@ -95,8 +100,9 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     app.is_backed_up("file")?;
     ensure!(objects(&app.namespace, &namespace)? == before, "{before:?}");
     // Nobody is asked about labelled claims any more.
-    let claim = app.namespace.create(&labelled(app.namespace.name(), "new"))?;
-    ensure!(claim["spec"]["dataSourceRef"].is_null(), "{claim:#}");
+    ensure!(namespace.get("MutatingWebhookConfiguration", "volsync-policy")?.is_null(), "the webhook is left");
+    let created = app.namespace.create(&labelled(app.namespace.name(), "new"))?;
+    ensure!(created["spec"]["dataSourceRef"].is_null(), "{created:#}");
     bound(&app.namespace, "new").map(drop)
 }
 

@@ -9,8 +9,8 @@
 //!
 //! Kubernetes, its controllers and its kubelet, etcd, containerd, VolSync, restic and the S3 server are the real ones;
 //! of our own are the CSI driver (a volume is a folder, a snapshot a copy of it) and the image that holds VolSync's
-//! script. There is no DNS, no second node, and no Service but for webhooks. A cluster is gone without a trace when it is dropped, or
-//! when its process ends, however it ends.
+//! script. There is no DNS and no second node, and a Service leads to webhooks only. A cluster is gone without a trace
+//! when it is dropped, or when its process ends, however it ends.
 
 mod config;
 mod held;

@@ -27,6 +27,8 @@ mod populator;
 mod repositories;
 #[path = "cluster/restores.rs"]
 mod restores;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/s3.rs"]
 mod s3;
 #[path = "cluster/unattended.rs"]
@@ -100,6 +102,14 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Err(error) = rights::observe(self) {
+            eprintln!("the audit log of a cluster: {error:#}");
+        }
+    }
+}
+
 /// The name of a test's function, and the function.
 type Test = (&'static str, fn(&World) -> anyhow::Result<()>);
 
@@ -118,6 +128,7 @@ fn main() -> ExitCode {
         populator::TESTS,
         repositories::TESTS,
         restores::TESTS,
+        rights::TESTS,
         unattended::TESTS,
     ];
     if arguments.list {
@@ -136,7 +147,15 @@ fn main() -> ExitCode {
         let world = world.clone();
         move |test| test(&world)
     });
-    libtest_mimic::run(&arguments, trials(&tests, &run)).exit_code()
+    // What hosts did in all tests is known at their end.
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
+    let ended = libtest_mimic::run(&arguments, trials(&tests, &run));
+    if ended.has_failed() || !is_whole {
+        return ended.exit_code();
+    }
+    let last: &[Test] =
+        &[("each_right_of_the_chart_is_used_and_none_is_missing", rights::each_is_used_and_none_is_missing)];
+    libtest_mimic::run(&arguments, trials(&[last], &run)).exit_code()
 }
 
 /// The function that runs a test.

@@ -353,7 +353,11 @@ fn a_certificate_authority_is_replaced_without_a_claim_that_is_not_answered(worl
     install(world, 8098)?;
     is_in_force(world)?;
     ensure!(authority()? == after);
-    Ok(())
+
+    // An authority that cannot be read is replaced in its Secret.
+    namespace.patch("Secret", SECRET, json!({"data": {"tls.crt": ""}}))?;
+    let is_another = |secret: &Value| !["", after.as_str()].contains(&text(secret, "/data/tls.crt"));
+    namespace.wait("Secret", SECRET, "another authority", is_another).map(drop)
 }
 
 /// The authorities that the API server trusts, as PEM.

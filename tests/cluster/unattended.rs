@@ -10,21 +10,23 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use volsync_policy::names::{ATTENTION, PRIORITY};
+use volsync_policy::names::{ATTENTION, CLAIM_UID, MANAGED_BY, MANAGER, PRIORITY};
 use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, STORE, Store, says, text};
 use volsync_policy_tests::root;
 
 use crate::admission::kubectl_does;
 use crate::app::{App, CLAIM};
 use crate::repositories::snapshots;
-use crate::volsync::{bound, secret};
-use crate::{STORE_ID, World, host, tests};
+use crate::volsync::{bound, destination, secret};
+use crate::{STORE_ID, World, host, rights, tests};
 
 tests![
     hosts_that_end_between_two_writes_come_to_the_same_end,
     a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back,
     a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold,
     a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data,
+    a_secret_that_is_deleted_is_created_again_once_volsync_misses_it,
+    a_claim_that_is_filled_from_the_image_of_an_earlier_one_starts_over,
     an_object_of_somebody_else_is_never_touched,
     claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so,
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
@@ -201,6 +203,42 @@ fn a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data(world: &Worl
     Ok(())
 }
 
+/// The host watches no Secrets. VolSync reports the missing one in the ReplicationSource, which the host watches.
+fn a_secret_that_is_deleted_is_created_again_once_volsync_misses_it(world: &World) -> anyhow::Result<()> {
+    let app = App::new(world, "secret-deleted")?;
+    app.protect()?;
+    app.namespace.delete("Secret", "data-volsync-secret")?;
+    app.namespace.wait("Secret", "data-volsync-secret", "its creation", |secret| !secret.is_null())?;
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")
+}
+
+/// VolSync's populator takes any image of the ReplicationDestination, here one that is never ready.
+fn a_claim_that_is_filled_from_the_image_of_an_earlier_one_starts_over(world: &World) -> anyhow::Result<()> {
+    let world = &World::without_host(&world.store)?;
+    let app = App::new(world, "stale")?;
+    let mut left = destination("data-restore", "data-volsync-secret", "earlier");
+    left["metadata"]["labels"] = json!({MANAGED_BY: MANAGER});
+    left["metadata"]["annotations"] = json!({CLAIM_UID: "earlier"});
+    left["spec"]["paused"] = json!(true);
+    app.namespace.create(&left)?;
+    app.namespace.create(&json!({
+        "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "never"},
+        "spec": {"volumeSnapshotClassName": "folder", "source": {"persistentVolumeClaimName": "no-such-claim"}},
+    }))?;
+    let image = json!({"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "never"});
+    app.namespace.patch_status("ReplicationDestination", "data-restore", json!({"status": {"latestImage": image}}))?;
+    let prime = format!("vs-prime-{}", text(&app.create()?, "/metadata/uid"));
+    let is_filling = |prime: &Value| says(prime, "/spec/dataSourceRef/name=never");
+    app.namespace.wait("PersistentVolumeClaim", &prime, "the earlier image", is_filling)?;
+
+    host::install(world)?;
+    let _host = host::start(world, "host", 8099)?;
+    app.until("StartedFresh")?;
+    ensure!(app.told(text(&app.claim()?, "/metadata/uid"))?.contains(&"StaleRestore".to_owned()));
+    Ok(())
+}
+
 /// No field of these objects conflicts with a manifest of the policy, so an apply would change them without an error.
 fn an_object_of_somebody_else_is_never_touched(world: &World) -> anyhow::Result<()> {
     let names = [
@@ -298,6 +336,7 @@ fn the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one(world: &W
     // A key that the store knows reaches the mover of the restore that has failed without it.
     app.namespace
         .wait("Job", "volsync-dst-data-restore", "a failed pod", |job| job.pointer("/status/failed").is_some())?;
+    rights::a_log_is_read(world)?;
     namespace.apply(&secret("volsync-policy-base", ""))?;
     app.until("StartedFresh")?;
 

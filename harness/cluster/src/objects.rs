@@ -18,13 +18,14 @@ use crate::tools::source;
 const MANAGER: &str = "volsync-policy";
 
 /// The kinds that are named without their API version, with it, and whether they are namespaced.
-const KINDS: [(&str, &str, bool); 21] = [
+const KINDS: [(&str, &str, bool); 22] = [
     ("ConfigMap", "v1", true),
     ("CSIDriver", "storage.k8s.io/v1", false),
     ("CSINode", "storage.k8s.io/v1", false),
     ("CustomResourceDefinition", "apiextensions.k8s.io/v1", false),
     ("Deployment", "apps/v1", true),
     ("Event", "v1", true),
+    ("ExternalSecret", "external-secrets.io/v1", true),
     ("Job", "batch/v1", true),
     ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
     ("Namespace", "v1", false),

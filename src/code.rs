@@ -185,10 +185,9 @@ codes! {
         wrong.",
         Act("Delete the claim and create it again: the newest snapshot is then restored. Or, if the right data was \
             restored, accept the hold."), Possible;
-    EntryNotRetired: "The claim's ledger entry is another cluster's, and this store cannot keep two clusters from writing \
-        it at the same time.",
-        Act("Stop the other cluster's backup of the claim, then run `volsync-policy ledger retire \
-            <namespace>/<claim> --yes`. The hold clears then."), Never;
+    EntryNotRetired: "The claim's ledger entry is another cluster's, and the store does not honour conditional writes.",
+        Act("Stop the other cluster's backup of the claim, then run `volsync-policy ledger retire <namespace>/<claim> \
+            --yes`. The hold clears then."), Never;
     EntryUnconfirmed: "The claim's ledger entry is written; the backup runs once the entry was read back.",
         Wait("Nothing to do: the next plan continues."), Never;
     BackupQueued: "The first backups of other claims are ahead of this one's.",

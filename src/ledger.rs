@@ -11,8 +11,8 @@
 //! .volsync-policy/probe/<random>/              objects of a probe, which removes them
 //! ```
 //!
-//! Without conditional writes, two writers could both overwrite an entry and believe that it is theirs. So each entry is
-//! an object of its own, with the name `<number>.<writer>.<sha256>.json`: one more than the highest number that its
+//! Without conditional writes, two writers could both overwrite an entry and believe that it is theirs. So each entry
+//! is an object of its own, with the name `<number>.<writer>.<sha256>.json`: one more than the highest number that its
 //! writer saw, in 20 digits; the writer's cluster, or `retired`; the SHA-256 of its text. Those with the highest number
 //! count. Whoever writes lists the folder afterwards, so of two that write the same number, at least one sees both.
 //!

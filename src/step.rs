@@ -35,12 +35,12 @@ pub enum Step {
     DeletePopulator,
     /// Change an annotation of the claim, so that VolSync reconciles it again.
     TouchClaim,
-    /// Write a numbered ledger entry for the claim, with the address of the rendered Secret's repository added, and plan
-    /// again. The release follows if the entry is then the only one with the highest number.
+    /// Write a numbered ledger entry for the claim, with the address of the rendered Secret's repository added. The
+    /// release follows if the entry is the only one with the highest number when it is read back.
     EnterLedger(Box<Entry>),
-    /// Take over the ledger entry by compare-and-swap, unless it is a numbered one, with the address of the rendered Secret's repository added; then
-    /// write the release record into the claim's annotation, then into the ReplicationSource's. If another writer was
-    /// faster, plan again.
+    /// Take over the ledger entry by compare-and-swap, unless it is a numbered one, with the address of the rendered
+    /// Secret's repository added; then write the release record into the claim's annotation, then into the
+    /// ReplicationSource's. If another writer was faster, plan again.
     RecordRelease(Box<LedgerWrite>),
     /// Copy the repository's objects `snapshots/*` to the ledger's folder `pins/`. Until the next prune, a snapshot
     /// that was aged out can be put back from there.

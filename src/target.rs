@@ -9,7 +9,6 @@ use crate::evidence::{Digest, Failure};
 use crate::ledger::{self, Numbers};
 use crate::mover::restic::{MoverKey, S3Address, layout};
 use crate::names::{EXTERNAL_SECRETS_VERSION, SNAPSHOT_VERSION, destination_job, populator};
-use crate::observe::objects::uid;
 use crate::part::{Names, Part};
 use crate::protection;
 use crate::request::Request;
@@ -153,7 +152,7 @@ impl Target {
             return Ok(place.key(&ledger::entry_key(&self.repository_path)));
         }
         let folder = place.key(&ledger::numbered(&self.repository_path));
-        let cluster = self.found(Role::Cluster, seen).map(uid).unwrap_or_default();
+        let cluster = self.found(Role::Cluster, seen).map(|it| text(it, &["metadata", "uid"])).unwrap_or_default();
         let numbers = numbers(entries, &folder, seen)?;
         let entry = numbers.entry_for(cluster).ok_or(Failure::NotTried)?;
         Ok(StoreRef { key: format!("{}{}", folder.key, entry.name), ..folder })

@@ -263,6 +263,9 @@ fn ledger(marker: Result<Marker, MarkerFault>, store_id: Option<&str>) -> Findin
         Ok(Marker { conditional_writes: Some(ConditionalWrites::Proven), .. }) => {
             Finding::well("ledger", "the store honours conditional writes")
         }
+        Ok(Marker { conditional_writes: Some(ConditionalWrites::None), .. }) => {
+            Finding::well("ledger", "the store does not honour conditional writes, so entries are numbered")
+        }
         Ok(_) => Finding::unknown(
             "ledger",
             "it is not known whether the store honours conditional writes: `ledger verify --probe` finds out",
@@ -328,14 +331,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_is_well_if_it_is_the_pinned_one_and_conditions_are_proven() {
-        let marker = |proven: bool| Marker {
-            conditional_writes: proven.then_some(ConditionalWrites::Proven),
-            ..Marker::new("a")
-        };
-        assert_eq!(ledger(Ok(marker(true)), Some("a")).is_well, Some(true));
-        assert_eq!(ledger(Ok(marker(false)), Some("a")).is_well, None);
-        assert_eq!(ledger(Ok(marker(true)), None).is_well, Some(false));
+    fn a_ledger_is_well_if_it_is_the_pinned_one_and_it_is_known_what_the_store_honours() {
+        let marker = |conditional_writes| Marker { conditional_writes, ..Marker::new("a") };
+        let known = [ConditionalWrites::Proven, ConditionalWrites::None].map(Some);
+        for known in known {
+            assert_eq!(ledger(Ok(marker(known)), Some("a")).is_well, Some(true));
+        }
+        assert_eq!(ledger(Ok(marker(None)), Some("a")).is_well, None);
+        assert_eq!(ledger(Ok(marker(known[0])), None).is_well, Some(false));
         assert_eq!(ledger(Err(MarkerFault::Absent), Some("a")).is_well, Some(false));
         assert_eq!(ledger(Err(MarkerFault::Unread(Failure::Unreachable)), Some("a")).is_well, None);
     }

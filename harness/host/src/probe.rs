@@ -157,8 +157,8 @@ impl Prober {
         let unseen = (0..AT_ONCE).filter(is_unseen).count();
         if unseen > 0 {
             self.unlisted.push(format!(
-                "of {AT_ONCE} writers that listed their objects after they had written them, {unseen} did not see their \
-                 own, or did not see another that did not see them either"
+                "of {AT_ONCE} writers that listed their objects after they had written them, {unseen} did not see \
+                 their own, or did not see another that did not see them either"
             ));
         }
         Ok(())

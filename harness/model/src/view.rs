@@ -167,7 +167,8 @@ impl View {
         self
     }
 
-    /// The entry that counts, unless it is retired: the one beside the repository that the Secret names, if that is another.
+    /// The entry that counts, unless it is retired: the one beside the repository that the Secret names, if that is
+    /// another.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         let live = self.live.as_ref().filter(|it| it.is_initialised).and_then(|it| it.entry.as_ref());
         live.or(self.shelf.entry.as_ref()).filter(|it| !it.is_retired)

@@ -29,12 +29,14 @@ pub(crate) fn check() -> anyhow::Result<()> {
 }
 
 /// Reads the Rust files below `folder`, each under the name of the file or directory directly in `src/`, as tokens. A
-/// file `tests.rs` contains only tests.
+/// file `tests.rs` contains only tests, and so does a directory `tests`.
 fn read(folder: &Path, sources: &mut Vec<(String, TokenStream)>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            read(&path, sources)?;
+            if !path.ends_with("tests") {
+                read(&path, sources)?;
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             let name = path.iter().nth(1).map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
             let name = name.with_context(|| format!("{} has no name in UTF-8", path.display()))?;

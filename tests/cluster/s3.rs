@@ -83,6 +83,16 @@ impl Bucket {
         Ok(())
     }
 
+    /// Gives the bucket a policy, as S3 defines it.
+    pub(crate) fn allow(&self, policy: &Value) -> anyhow::Result<()> {
+        let mut put = self.bucket.put_object(Some(&self.credentials), "");
+        put.query_mut().insert("policy", "");
+        let mut response = send(put, &[], policy.to_string().as_bytes())?;
+        let status = response.status();
+        ensure!(status.is_success(), "the store answers {status}: {}", response.body_mut().read_to_string()?);
+        Ok(())
+    }
+
     /// Writes an object under a condition, and returns the status of the answer.
     pub(crate) fn put_if(&self, condition: &Condition, key: &str, text: &str) -> anyhow::Result<u16> {
         let header = match condition {

@@ -10,15 +10,17 @@ use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use volsync_policy::ledger::{MARKER, entry_key};
 use volsync_policy::names::{ATTENTION, CLAIM_UID, MANAGED_BY, MANAGER, PRIORITY};
-use volsync_policy_cluster::{ACCESS_KEY, BUCKET, SECRET_KEY, STORE, Store, says, text};
+use volsync_policy_cluster::{ACCESS_KEY, BUCKET, GUEST, SECRET_KEY, STORE, Store, says, text};
 use volsync_policy_tests::root;
 
 use crate::admission::kubectl_does;
 use crate::app::{App, CLAIM};
 use crate::repositories::snapshots;
+use crate::s3::Bucket;
 use crate::volsync::{bound, destination, secret};
-use crate::{STORE_ID, World, host, rights, tests};
+use crate::{STORE_ID, World, host, rights, store, tests};
 
 tests![
     hosts_that_end_between_two_writes_come_to_the_same_end,
@@ -31,7 +33,7 @@ tests![
     claims_are_restored_and_first_backed_up_one_after_the_other_where_settings_say_so,
     rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_refused,
     a_store_with_a_certificate_of_its_own_authority_is_used_once_the_base_credentials_name_the_authority,
-    the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one,
+    movers_need_no_rights_in_the_ledger_if_the_host_has_a_key_of_its_own,
 ];
 
 /// Each host ends after one, two or three writes. The next one continues from what it finds, whatever was written last.
@@ -313,13 +315,19 @@ fn rotated_credentials_reach_every_secret_and_settings_that_are_not_valid_are_re
     third.until("StartedFresh").map(drop)
 }
 
-fn the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one(world: &World) -> anyhow::Result<()> {
-    let world = &World::start(&world.store)?;
+fn movers_need_no_rights_in_the_ledger_if_the_host_has_a_key_of_its_own(_: &World) -> anyhow::Result<()> {
+    let store = store()?;
+    let world = &World::start(&store)?;
     let namespace = world.namespace(host::NAMESPACE)?;
-    // The store does not know the key that movers get.
-    let mut of_movers = secret("volsync-policy-base", "");
-    of_movers["stringData"]["AWS_SECRET_ACCESS_KEY"] = json!("another-key");
-    namespace.apply(&of_movers)?;
+    // At first, the store does not know the key that movers get.
+    let [access, key] = GUEST;
+    let of_movers = |key: &str| {
+        let mut secret = secret("volsync-policy-base", "");
+        secret["stringData"]["AWS_ACCESS_KEY_ID"] = json!(access);
+        secret["stringData"]["AWS_SECRET_ACCESS_KEY"] = json!(key);
+        secret
+    };
+    namespace.apply(&of_movers("another-key"))?;
     let mut settings = host::settings();
     settings["credentials"] = json!({"hostSecret": "store"});
     namespace.apply(&host::config_map(&settings))?;
@@ -327,18 +335,30 @@ fn the_host_reads_the_store_with_a_key_of_its_own_if_settings_name_one(world: &W
     app.create()?;
     app.until("LedgerUnread")?;
 
-    let key = json!({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY});
+    let of_host = json!({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY});
     namespace
-        .apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": key}))?;
+        .apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": of_host}))?;
     app.until("FreshVolume")?;
     let derived = app.namespace.get("Secret", "data-volsync-secret")?;
     ensure!(!derived.to_string().contains(&STANDARD.encode(SECRET_KEY)), "a mover gets the host's key");
-    // A key that the store knows reaches the mover of the restore that has failed without it.
+    // The right key reaches the mover of the restore that has failed without it.
     app.namespace
         .wait("Job", "volsync-dst-data-restore", "a failed pod", |job| job.pointer("/status/failed").is_some())?;
     rights::a_log_is_read(world)?;
-    namespace.apply(&secret("volsync-policy-base", ""))?;
+    let [bucket, ledger] = ["", "/.volsync-policy/*"].map(|below| format!("arn:aws:s3:::{BUCKET}{below}"));
+    let statement = |effect: &str, resources: &[&String]| json!({"Effect": effect, "Principal": {"AWS": [access]}, "Action": "s3:*", "Resource": resources});
+    let all = format!("{bucket}/*");
+    let statements = [statement("Allow", &[&bucket, &all]), statement("Deny", &[&ledger])];
+    let policy = json!({"Version": "2012-10-17", "Statement": statements});
+    Bucket::of(&store, &secret("base", ""))?.allow(&policy)?;
+    namespace.apply(&of_movers(key))?;
     app.until("StartedFresh")?;
+    app.namespace.run(CLAIM, "echo good > file")?;
+    app.is_backed_up("file")?;
+    app.is_remembered()?;
+    let of_movers = Bucket::of(&store, &of_movers(key))?;
+    ensure!(of_movers.get(MARKER) == json!({"failed": "denied"}), "a mover reads the ledger");
+    ensure!(of_movers.put(&entry_key(&app.repository()), "{}").is_err(), "a mover writes to the ledger");
 
     namespace.delete("Secret", "store")?;
     let second = App::new(world, "no-key")?;

@@ -37,7 +37,7 @@ use tokio::runtime::Runtime;
 pub use node::check;
 pub use objects::{Namespace, says, text};
 pub use program::Program;
-pub use store::{ACCESS_KEY, BUCKET, SECRET_KEY, Store};
+pub use store::{ACCESS_KEY, BUCKET, GUEST, SECRET_KEY, Store};
 pub use tools::Tools;
 
 use node::Node;

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use serde_json::json;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
@@ -27,6 +28,9 @@ use crate::{INTERVAL, PATIENCE};
 pub const ACCESS_KEY: &str = "made-up-user";
 /// The secret key of every store.
 pub const SECRET_KEY: &str = "made-up-key";
+/// The access key and the secret key of another account of every store, which has no rights unless a bucket's policy
+/// gives it some.
+pub const GUEST: [&str; 2] = ["made-up-guest", "made-up-key-of-a-guest"];
 /// The bucket that exists from the start, because restic waits a minute for a missing one.
 pub const BUCKET: &str = "volsync-backup";
 
@@ -126,7 +130,13 @@ impl Store {
         if let Some(Tls { key, certificate, .. }) = &self.tls {
             command.arg("--cert").arg(certificate).arg("--key").arg(key);
         }
+        let [access, secret] = GUEST;
+        let accounts = json!({"accessAccounts": {access: {"access": access, "secret": secret, "role": "user"}}});
+        fs::create_dir_all(self.folder.accounts())?;
+        fs::write(self.folder.accounts().join("users.json"), accounts.to_string())?;
         command
+            .arg("--iam-dir")
+            .arg(self.folder.accounts())
             .arg("posix")
             .arg(self.folder.objects())
             .env("ROOT_ACCESS_KEY", ACCESS_KEY)
@@ -201,6 +211,11 @@ impl Folder {
     /// The directory with a directory for each bucket.
     fn objects(&self) -> PathBuf {
         self.path.join("objects")
+    }
+
+    /// The directory with the server's accounts.
+    fn accounts(&self) -> PathBuf {
+        self.path.join("accounts")
     }
 
     /// The socket that the server listens on.

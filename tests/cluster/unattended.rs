@@ -218,7 +218,7 @@ fn a_secret_that_is_deleted_is_created_again_once_volsync_misses_it(world: &Worl
 /// VolSync's populator takes any image of the ReplicationDestination, here one that is never ready.
 fn a_claim_that_is_filled_from_the_image_of_an_earlier_one_starts_over(world: &World) -> anyhow::Result<()> {
     let world = &World::without_host(&world.store)?;
-    let app = App::new(world, "stale")?;
+    let app = App::new(world, "earlier-image")?;
     let mut left = destination("data-restore", "data-volsync-secret", "earlier");
     left["metadata"]["labels"] = json!({MANAGED_BY: MANAGER});
     left["metadata"]["annotations"] = json!({CLAIM_UID: "earlier"});
@@ -335,9 +335,10 @@ fn movers_need_no_rights_in_the_ledger_if_the_host_has_a_key_of_its_own(_: &Worl
     app.create()?;
     app.until("LedgerUnread")?;
 
-    let of_host = json!({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY});
-    namespace
-        .apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": of_host}))?;
+    let key_of_host = json!({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY});
+    let mut of_host = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}});
+    of_host["stringData"] = key_of_host;
+    namespace.apply(&of_host)?;
     app.until("FreshVolume")?;
     let derived = app.namespace.get("Secret", "data-volsync-secret")?;
     ensure!(!derived.to_string().contains(&STANDARD.encode(SECRET_KEY)), "a mover gets the host's key");
@@ -346,7 +347,10 @@ fn movers_need_no_rights_in_the_ledger_if_the_host_has_a_key_of_its_own(_: &Worl
         .wait("Job", "volsync-dst-data-restore", "a failed pod", |job| job.pointer("/status/failed").is_some())?;
     rights::a_log_is_read(world)?;
     let [bucket, ledger] = ["", "/.volsync-policy/*"].map(|below| format!("arn:aws:s3:::{BUCKET}{below}"));
-    let statement = |effect: &str, resources: &[&String]| json!({"Effect": effect, "Principal": {"AWS": [access]}, "Action": "s3:*", "Resource": resources});
+    let statement = |effect: &str, resources: &[&String]| {
+        let principal = json!({"AWS": [access]});
+        json!({"Effect": effect, "Principal": principal, "Action": "s3:*", "Resource": resources})
+    };
     let all = format!("{bucket}/*");
     let statements = [statement("Allow", &[&bucket, &all]), statement("Deny", &[&ledger])];
     let policy = json!({"Version": "2012-10-17", "Statement": statements});

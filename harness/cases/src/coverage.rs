@@ -77,12 +77,12 @@ mod tests {
         one.add(&json!({"verdict": {"code": "Released", "row": 19}}));
         let mut other = Reached::default();
         other.add(&json!({"audit_annotations": {"code": "LabelInvalid"}}));
-        other.add(&json!({"verdict": {"code": "NoSuchCode", "row": 41}}));
+        other.add(&json!({"verdict": {"code": "NoSuchCode", "row": 43}}));
         other.add(&json!({"problems": []}));
         let Coverage { codes, rows } = Coverage::of([&one, &other].into_iter());
         assert_eq!((codes.reached, codes.missing.len()), (2, Code::ALL.len() - 2));
         assert!(!codes.missing.contains(&"Released") && !codes.missing.contains(&"LabelInvalid"));
-        assert_eq!((rows.reached, rows.all), (1, 40));
+        assert_eq!((rows.reached, rows.all), (1, 42));
         assert!(!rows.missing.contains(&19) && rows.missing.contains(&39));
     }
 }

@@ -186,7 +186,7 @@ fn a_listing_says_nothing_beyond_its_prefix() {
     let mut nothing = listing(json!("2026-11-24T10:00:00Z"), &[]);
     nothing["prefix"] = json!("here/");
     let seen = with_store(&[nothing.clone()]);
-    assert_eq!(seen.seen["entry"], json!({"failed": "notTried"}), "a store that refuses may show nothing at all");
+    assert_eq!(seen.seen["marker"], json!({"failed": "notTried"}), "a store that refuses may show nothing at all");
     nothing["bucket"] = json!("other");
     assert!(!covers(nothing), "of another bucket");
     assert!(!covers(marker()), "what objects hold is no listing");

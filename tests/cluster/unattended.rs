@@ -26,6 +26,7 @@ tests![
     hosts_that_end_between_two_writes_come_to_the_same_end,
     a_second_host_waits_and_takes_over_once_the_first_gives_its_lease_back,
     a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold,
+    a_restore_that_comes_back_empty_releases_nothing_and_is_repeated_once_the_backups_are_back,
     a_claim_that_loses_its_label_loses_its_backup_and_keeps_its_data,
     a_secret_that_is_deleted_is_created_again_once_volsync_misses_it,
     a_claim_that_is_filled_from_the_image_of_an_earlier_one_starts_over,
@@ -173,6 +174,45 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
     app.namespace.run(CLAIM, "echo new > file")?;
     app.namespace.wait("PersistentVolumeClaim", CLAIM, "no annotation", |claim| attention(claim).is_none())?;
     app.is_backed_up("file")
+}
+
+/// The snapshots disappear after the host has seen them, and before the mover looks for one.
+fn a_restore_that_comes_back_empty_releases_nothing_and_is_repeated_once_the_backups_are_back(
+    world: &World,
+) -> anyhow::Result<()> {
+    let app = App::new(world, "came-back-empty")?;
+    app.protect()?;
+    app.is_remembered()?;
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.namespace.wait("ReplicationSource", "data-backup", "its end", Value::is_null)?;
+    // No mover is admitted, because it runs as root.
+    let admits = |level: &str| {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        let arguments = ["label", "namespace", app.namespace.name(), label.as_str(), "--overwrite"];
+        kubectl_does(world, &arguments, &Value::Null)
+    };
+    admits("restricted")?;
+    app.create()?;
+    app.until("RestoreFromBackup")?;
+    app.namespace.wait("Job", "volsync-dst-data-restore", "the restore's Job", |job| !job.is_null())?;
+    let repository = world.store.bucket().join(app.repository());
+    fs::rename(repository.join("snapshots"), repository.with_file_name("lost"))?;
+    admits("privileged")?;
+    // VolSync says that the restore was successful, and may bind the claim before the host looks.
+    let uid = text(&app.claim()?, "/metadata/uid").to_owned();
+    let holds = ["RestoreCameBackEmpty", "SnapshotsGone"];
+    let told = world.cluster.until("a hold", || {
+        let told = app.told(&uid)?;
+        Ok(told.iter().any(|code| holds.contains(&code.as_str())).then_some(told))
+    })?;
+    ensure!(app.source()?.is_null(), "a backup was released: {told:?}");
+
+    fs::rename(repository.with_file_name("lost"), repository.join("snapshots"))?;
+    app.namespace.delete("PersistentVolumeClaim", CLAIM)?;
+    app.create()?;
+    app.until("Restored")?;
+    ensure!(app.namespace.run(CLAIM, "cat file")? == "good\n");
+    Ok(())
 }
 
 /// What the annotation of a claim says that a person has to do.

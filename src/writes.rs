@@ -287,9 +287,8 @@ impl Scribe<'_> {
         let repository: Digest =
             (self.target.rendered_address()).or_else(|| self.target.judged_address(self.seen)).ok_or(Impossible)?;
         let text = ledger::write_entry(entry, &repository);
-        if self.has_numbers() {
-            let folder = self.target.key(Role::Entries, self.seen).map_err(|_| Impossible)?;
-            let name = self.numbers(&folder)?.next(Some(&entry.writer.cluster), &text);
+        if let Some((folder, numbers)) = self.numbers()? {
+            let name = numbers.next(Some(&entry.writer.cluster), &text);
             let at = StoreRef { key: format!("{}{name}", folder.key), ..folder };
             return Ok(Verb::Put(Put { at, text, condition: None }));
         }
@@ -304,21 +303,22 @@ impl Scribe<'_> {
 
     /// Removes numbered entries that do not count any more.
     fn remove_obsolete(&self, verbs: &mut Vec<Verb>) -> Result<(), Impossible> {
-        if self.has_numbers() {
-            let folder = self.target.key(Role::Entries, self.seen).map_err(|_| Impossible)?;
-            for entry in self.numbers(&folder)?.obsolete() {
+        if let Some((folder, numbers)) = self.numbers()? {
+            for entry in numbers.obsolete() {
                 verbs.push(Verb::Remove(StoreRef { key: format!("{}{}", folder.key, entry.name), ..folder.clone() }));
             }
         }
         Ok(())
     }
 
-    fn has_numbers(&self) -> bool {
-        is_numbered(Role::Marker, self.seen).unwrap_or_default()
-    }
-
-    fn numbers(&self, folder: &StoreRef) -> Result<Numbers<'_>, Impossible> {
-        numbers(Role::Entries, folder, self.seen).map_err(|_| Impossible)
+    /// The folder of the claim's numbered entries, and these; nothing where entries are not numbered.
+    fn numbers(&self) -> Result<Option<(StoreRef, Numbers<'_>)>, Impossible> {
+        if !is_numbered(Role::Marker, self.seen).unwrap_or_default() {
+            return Ok(None);
+        }
+        let folder = self.target.key(Role::Entries, self.seen).map_err(|_| Impossible)?;
+        let numbers = numbers(Role::Entries, &folder, self.seen).map_err(|_| Impossible)?;
+        Ok(Some((folder, numbers)))
     }
 
     /// Copies each snapshot to the ledger's pins. There is no place for pins where the repository's address does not

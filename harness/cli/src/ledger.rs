@@ -6,13 +6,14 @@ use std::io::Write;
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 use volsync_policy::evidence::Entry;
-use volsync_policy::ledger::{ConditionalWrites, Marker};
+use volsync_policy::ledger::Marker;
 use volsync_policy::maintenance::MarkerFault;
-use volsync_policy_host::{Init, Ledger, Probe, Retired, Sources, Stored};
+use volsync_policy_host::{Init, Ledger, Retired, Sources, Stored};
 
 use crate::args::{self, ClaimName, Report, StoreInput};
 use crate::documents;
 use crate::outcome::{Outcome, complain, warn};
+use crate::table;
 
 /// The heads of the columns of `ledger show`.
 const HEADS: [&str; 6] = ["REPOSITORY", "CLUSTER", "CLAIM UID", "NEWEST SNAPSHOT", "CAPACITY", "RETIRED"];
@@ -72,7 +73,8 @@ fn init(ledger: &Ledger, store_id: Option<&str>) -> anyhow::Result<Outcome> {
             complain(
                 "the store cannot have a ledger: it neither honours conditional writes, nor lists what was written",
             );
-            complain_of(&probe);
+            complain_of(&[probe.faults, probe.unlisted].concat());
+            warn_of_leftovers(&probe.left);
             return Ok(Outcome::Unsound);
         }
     };
@@ -99,7 +101,7 @@ fn show(ledger: &Ledger, claim: Option<&ClaimName>, output: Report) -> anyhow::R
             writeln!(out)?;
         }
         Report::Text if entries.is_empty() => writeln!(out, "The ledger has no entries.")?,
-        Report::Text => print_table(&mut out, &entries)?,
+        Report::Text => table::print(&mut out, HEADS, &entries.iter().map(row).collect::<Vec<_>>())?,
     }
     let is_whole = entries.iter().all(|stored| stored.entry.is_ok());
     Ok(if is_whole { Outcome::Planned } else { Outcome::Unsound })
@@ -157,29 +159,27 @@ fn verify(ledger: &Ledger, probe: bool) -> anyhow::Result<Outcome> {
                 return Ok(Outcome::Unsound);
             }
         }
-        Ok(Marker { store_id, conditional_writes }) => {
+        Ok(marker) => {
             if ledger.base().store_id().is_none() {
-                writeln!(out, "settings have no `ledger.storeId`; that of the store is {}", json!(store_id))?;
+                writeln!(out, "settings have no `ledger.storeId`; that of the store is {}", json!(marker.store_id))?;
                 differs += 1;
             }
-            is_numbered = conditional_writes == Some(ConditionalWrites::None);
-            if !probe && conditional_writes.is_none() {
+            is_numbered = marker.is_numbered();
+            if !probe && marker.conditional_writes.is_none() {
                 warn("the marker does not say whether the store honours conditional writes: --probe finds out");
             }
         }
     }
     if probe {
-        let mut probe = ledger.probe()?;
-        if is_numbered {
-            probe.faults = std::mem::take(&mut probe.unlisted);
-        }
-        if !probe.faults.is_empty() && is_numbered {
-            complain("the store does not list what was written");
-            complain_of(&probe);
-            differs += 1;
-        } else if !probe.faults.is_empty() {
-            complain("the store does not honour conditional writes");
-            complain_of(&probe);
+        let probe = ledger.probe()?;
+        // A ledger with numbered entries rests on listings alone.
+        let (lack, faults) = match is_numbered {
+            true => ("the store does not list what was written", probe.unlisted),
+            false => ("the store does not honour conditional writes", [probe.faults, probe.unlisted].concat()),
+        };
+        if !faults.is_empty() {
+            complain(lack);
+            complain_of(&faults);
             differs += 1;
         }
         warn_of_leftovers(&probe.left);
@@ -202,12 +202,11 @@ fn entries_of(ledger: &Ledger, ClaimName { namespace, name }: &ClaimName) -> any
     Ok(entries)
 }
 
-fn complain_of(probe: &Probe) {
-    for fault in probe.faults.iter().chain(&probe.unlisted) {
+fn complain_of(faults: &[String]) {
+    for fault in faults {
         complain(fault);
     }
     complain(UNSAFE);
-    warn_of_leftovers(&probe.left);
 }
 
 fn warn_of_leftovers(left: &[String]) {
@@ -223,26 +222,14 @@ fn in_json(Stored { path, entry }: &Stored) -> Value {
     }
 }
 
-fn print_table(out: &mut impl Write, entries: &[Stored]) -> anyhow::Result<()> {
-    let rows: Vec<Vec<String>> =
-        [HEADS.map(str::to_owned).to_vec()].into_iter().chain(entries.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
 /// The cells of an entry. What a store contains may be anything, so control characters are escaped.
-fn row(Stored { path, entry }: &Stored) -> Vec<String> {
+fn row(Stored { path, entry }: &Stored) -> [String; 6] {
     let path = path.escape_debug().to_string();
     let Entry { repository: _, writer, memory, capacity, retired } = match entry {
         Ok(entry) => entry,
-        Err(error) => return vec![path, format!("({error})")],
+        Err(error) => return [path, format!("({error})"), String::new(), String::new(), String::new(), String::new()],
     };
-    vec![
+    [
         path,
         writer.cluster.escape_debug().to_string(),
         writer.uid.escape_debug().to_string(),

@@ -180,7 +180,9 @@ impl Ledger {
     pub fn entries_of(&self, path: &str) -> anyhow::Result<Vec<Stored>> {
         self.runtime.block_on(async {
             let mut entries = Vec::new();
-            for place in self.places_of(path).await.map_err(unread(path))? {
+            let is_numbered = self.is_numbered().await.map_err(unread(path))?;
+            let keys = self.keys_of(path, is_numbered).await.map_err(unread(path))?;
+            for place in self.base.entries(is_numbered, &keys) {
                 entries.extend(self.read_entry(place).await.map_err(unread(path))?);
             }
             Ok(entries)
@@ -198,7 +200,8 @@ impl Ledger {
             let mut is_tried = false;
             for _ in 0..ATTEMPTS {
                 let mut found = Vec::new();
-                for EntryPlace { key, .. } in self.places_of(path).await.map_err(unread(path))? {
+                let keys = self.keys_of(path, is_numbered).await.map_err(unread(path))?;
+                for EntryPlace { key, .. } in self.base.entries(is_numbered, &keys) {
                     let Some((bytes, etag)) = self.bucket.read(&key).await.map_err(unread(path))? else {
                         return Ok(Retired::Changed);
                     };
@@ -217,7 +220,6 @@ impl Ledger {
                 // Without an answer, the entry is read again: this write may have been carried out. A numbered entry is
                 // always read again, because others may write the same number.
                 if is_numbered {
-                    let keys = self.bucket.keys(&self.base.numbered_prefix(path)).await.map_err(unread(path))?;
                     let key = self.base.retired_key(path, &keys, &text).map_err(|_| unreadable(path))?;
                     let _is_read_back = self.bucket.put(&key, &text, None).await;
                 } else {
@@ -327,14 +329,16 @@ impl Ledger {
         }
     }
 
-    /// Where the entries of a repository are that count.
-    async fn places_of(&self, path: &str) -> Result<Vec<EntryPlace>, Failure> {
-        if !self.is_numbered().await? {
-            return Ok(vec![EntryPlace { path: path.to_owned(), key: self.base.entry_key(path) }]);
+    /// The keys at which entries of a repository may be.
+    async fn keys_of(&self, path: &str, is_numbered: bool) -> Result<Vec<String>, Failure> {
+        if !is_numbered {
+            return Ok(vec![self.base.entry_key(path)]);
         }
-        let keys = self.bucket.keys(&self.base.numbered_prefix(path)).await?;
-        let places = self.base.entries(true, &keys);
-        Ok(places.into_iter().filter(|place| place.path == path).collect())
+        let prefix = self.base.numbered_prefix(path);
+        let mut keys = self.bucket.keys(&prefix).await?;
+        // Folders below are those of other repositories.
+        keys.retain(|key| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('/')));
+        Ok(keys)
     }
 
     async fn read_entries(&self) -> anyhow::Result<Vec<Stored>> {

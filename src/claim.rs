@@ -40,6 +40,18 @@ pub(crate) struct Claim {
     pub fixed_volume: bool,
     /// The claim's data source.
     pub data_source: DataSourceRef,
+    /// Why API servers drop the data source of a claim that is created, where they do.
+    pub dropped_source: Option<DroppedSource>,
+}
+
+/// Why API servers drop a claim's data source when they create the claim, which then binds to an empty volume
+/// (pkg/api/persistentvolumeclaim/util.go of Kubernetes 1.36).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DroppedSource {
+    /// `spec.dataSource` holds neither a claim nor a VolumeSnapshot.
+    Legacy,
+    /// `spec.dataSourceRef` names a ReplicationDestination together with a namespace.
+    Namespaced,
 }
 
 /// The data source of a claim.
@@ -107,6 +119,21 @@ struct Reference<'a> {
     namespace: Option<&'a str>,
 }
 
+impl Reference<'_> {
+    /// Whether it names a ReplicationDestination.
+    fn is_volsync(&self) -> bool {
+        self.api_group == Some(VOLSYNC) && self.kind == "ReplicationDestination"
+    }
+
+    /// Whether `spec.dataSource` may hold it.
+    fn is_legacy(&self) -> bool {
+        matches!(
+            (written(self.api_group), self.kind),
+            (None, "PersistentVolumeClaim") | (Some("snapshot.storage.k8s.io"), "VolumeSnapshot")
+        )
+    }
+}
+
 /// An empty text counts as absent, as in the API server.
 fn written(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
@@ -162,12 +189,17 @@ impl Claim {
             return Err(wrong("uid", "is not a valid uid"));
         }
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
+        let dropped_source = match (&spec.data_source_ref, &spec.data_source) {
+            (Some(reference), _) if reference.is_volsync() && written(reference.namespace).is_some() => {
+                Some(DroppedSource::Namespaced)
+            }
+            (None, Some(reference)) if !reference.is_legacy() => Some(DroppedSource::Legacy),
+            (Some(_) | None, _) => None,
+        };
         let source = match spec.data_source_ref.or(spec.data_source) {
             None => DataSourceRef::None,
             Some(reference)
-                if reference.api_group == Some(VOLSYNC)
-                    && reference.kind == "ReplicationDestination"
-                    && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>
+                if reference.is_volsync() && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>
             {
                 DataSourceRef::Ours(reference.name.to_owned())
             }
@@ -195,6 +227,7 @@ impl Claim {
             fixed_volume: written(spec.volume_name).is_some() && !given.contains_key(BOUND_BY_CONTROLLER),
             annotations,
             data_source: source,
+            dropped_source,
         })
     }
 

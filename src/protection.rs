@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::claim::{Claim, DataSourceRef};
+use crate::claim::{Claim, DataSourceRef, DroppedSource};
 use crate::eligibility::{Eligibility, Refusal};
 use crate::evidence::DataSource;
 use crate::names;
@@ -97,6 +97,7 @@ impl<'a> Protection<'a> {
         settings: &'a Settings,
     ) -> Result<Self, Problem> {
         let storage = servable_request(claim, settings)?;
+        check_source(claim)?;
         let namespace = claim.namespace.as_str();
         let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
         let source = source(claim, name, settings);
@@ -227,6 +228,23 @@ fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Qua
         return Err(problem.hint("add `ReadWriteOnce`"));
     }
     Ok(request)
+}
+
+/// Checks that API servers keep the data source of a claim that is created.
+fn check_source(claim: &Claim) -> Result<(), Problem> {
+    let problem = match claim.dropped_source.filter(|_| claim.uid.is_none()) {
+        None => return Ok(()),
+        Some(DroppedSource::Legacy) => {
+            let message = "API servers drop a data source from this field that is neither a claim nor a VolumeSnapshot";
+            Problem::new("spec.dataSource", message).hint("write it as `spec.dataSourceRef`")
+        }
+        Some(DroppedSource::Namespaced) => {
+            let message =
+                "API servers drop a data source with a namespace, and VolSync looks in that of the claim only";
+            Problem::new("spec.dataSourceRef.namespace", message).hint("remove it")
+        }
+    };
+    Err(problem)
 }
 
 /// The access modes that allow a mover to write.

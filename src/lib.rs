@@ -30,6 +30,7 @@ mod acceptance;
 mod address;
 mod again;
 mod ask;
+pub mod cel;
 mod claim;
 mod code;
 pub mod compare;

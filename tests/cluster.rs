@@ -21,6 +21,8 @@ mod host;
 mod ledger;
 #[path = "cluster/outages.rs"]
 mod outages;
+#[path = "cluster/policies.rs"]
+mod policies;
 #[path = "cluster/populator.rs"]
 mod populator;
 #[path = "cluster/repositories.rs"]
@@ -125,6 +127,7 @@ fn main() -> ExitCode {
         criteria::TESTS,
         ledger::TESTS,
         outages::TESTS,
+        policies::TESTS,
         populator::TESTS,
         repositories::TESTS,
         restores::TESTS,

@@ -45,6 +45,16 @@ fn the_chart_checks_settings_with_their_schema() {
 }
 
 #[test]
+fn the_chart_knows_the_defaults_of_settings() {
+    let written = std::fs::read(root().join("harness/host/chart/files/defaults.json")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    let (_, settings) = schemas().find(|(name, _)| *name == "settings").unwrap();
+    let of_keys = settings.as_value()["properties"].as_object().unwrap().iter();
+    let defaults: Value = of_keys.map(|(key, schema)| (key.clone(), schema["default"].clone())).collect();
+    assert_eq!(written, defaults, "`cargo xtask docs` writes them again");
+}
+
+#[test]
 fn the_reason_codes_in_docs_are_those_of_the_policy() {
     let path = root().join("docs/reason-codes.md");
     let written = std::fs::read_to_string(&path).unwrap();

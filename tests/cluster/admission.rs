@@ -17,6 +17,7 @@ use volsync_policy_tests::kubewarden::ADMISSION;
 use volsync_policy_tests::{questions, root};
 
 use crate::app::{App, CLAIM};
+use crate::policies::{COMPARED, UNHOOKED};
 use crate::{World, chart, host, tests};
 
 tests![
@@ -42,7 +43,7 @@ const INJECTED: &str = "injected";
 ///
 /// The host is not a pod, so the Service selects none, and leads to the node.
 pub(crate) fn install(world: &World, port: u16) -> anyhow::Result<()> {
-    let values = json!({"admission": {"excludeNamespaces": ["kube-system", RECORDED, UNTOUCHED]}});
+    let values = json!({"admission": {"excludeNamespaces": ["kube-system", RECORDED, UNTOUCHED, COMPARED, UNHOOKED]}});
     let mut objects = chart::rendered(world, &values)?;
     objects.retain(|it| it["kind"] == "Service" || it["kind"] == "MutatingWebhookConfiguration");
     ensure!(objects.len() == 2, "{objects:#?}");

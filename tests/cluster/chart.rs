@@ -43,7 +43,7 @@ pub(crate) fn rendered(world: &World, values: &Value) -> anyhow::Result<Vec<Valu
 }
 
 /// The commands of the first block in `docs/running.md` that contain this text.
-fn documented(containing: &str) -> anyhow::Result<String> {
+pub(crate) fn documented(containing: &str) -> anyhow::Result<String> {
     let page = fs::read_to_string(root().join("docs/running.md"))?;
     let blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
     let block = blocks.into_iter().find(|block| block.contains(containing)).context("no such block")?;
@@ -51,7 +51,7 @@ fn documented(containing: &str) -> anyhow::Result<String> {
 }
 
 /// Runs commands of the documentation in the cluster, in a checkout that also has these files.
-fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> anyhow::Result<()> {
+pub(crate) fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> anyhow::Result<()> {
     let checkout = tempfile::tempdir()?;
     for folder in ["examples", "harness"] {
         std::os::unix::fs::symlink(root().join(folder), checkout.path().join(folder))?;
@@ -158,6 +158,11 @@ fn invalid_values_are_refused_by_their_path(world: &World) -> anyhow::Result<()>
         (json!({"settings": {"ledger": {"storeID": "x"}}}), "at '/settings/ledger'"),
         (json!({"settings": {"backup": {"pruneIntervalDays": "ten"}}}), "at '/settings/backup/pruneIntervalDays'"),
         (json!({"networkPolicy": {"store": {"ports": [0]}}}), "at '/networkPolicy/store/ports/0'"),
+        (json!({"admission": {"kind": "policies"}, "settings": null}), "settings: "),
+        (
+            json!({"admission": {"kind": "policies"}, "settings": {"schedules": {"own": "{{ request.name }}"}}}),
+            "settings.schedules: ",
+        ),
         (json!({"rights": {"secrets": "namespaced"}}), "rights.namespaces: "),
         (json!({"rights": {"namespaces": ["shop"]}}), "rights.namespaces: "),
         (

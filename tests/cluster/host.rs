@@ -10,14 +10,15 @@ use volsync_policy_cluster::{Program, text};
 use volsync_policy_tests::root;
 
 use crate::admission::{RECORDED, kubectl_does};
+use crate::policies::COMPARED;
 use crate::volsync::secret;
 use crate::{STORE_ID, World, chart};
 
 /// The namespace of its settings.
 pub(crate) const NAMESPACE: &str = "volsync-policy";
 
-/// The namespaces whose claims it leaves alone. In the last one, requests are recorded.
-const EXCLUDED: [&str; 3] = ["kube-system", "volsync-system", RECORDED];
+/// The namespaces whose claims it leaves alone. In the last ones, requests are recorded and compared.
+const EXCLUDED: [&str; 4] = ["kube-system", "volsync-system", RECORDED, COMPARED];
 
 /// The schedules of the settings. A backup every minute is one that a test can wait for.
 pub(crate) fn schedules() -> Value {

@@ -80,6 +80,21 @@ a dump stays, such as a password in the command line of a Job.
 Exit codes: 0 written
             2 invalid input, which is not written, or output not writable";
 
+const ADMISSION_EXAMPLES: &str = "\
+Examples:
+  # Let API servers answer at admission. They need Kubernetes 1.36.
+  volsync-policy export admission --settings settings.yaml \\
+    --host-user system:serviceaccount:volsync-policy:volsync-policy |
+    kubectl apply --server-side -f -
+
+The API server adds the data source to labelled claims, refuses those that
+cannot be protected, and warns, as the webhook of the host does. Export again
+whenever settings change. Settings with templates are refused: CEL cannot
+evaluate them.
+
+Exit codes: 0 printed
+            2 invalid input, or output not writable";
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   # What the settings of a pull request would do to the claims of a cluster
@@ -192,6 +207,11 @@ pub(crate) enum Command {
     /// Show what other settings would do to claims, before you roll them out
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
+    /// Print the rules of admission for API servers that answer by themselves
+    Export {
+        #[command(subcommand)]
+        command: Export,
+    },
     /// Run policy tests: what the policy should do with your claims, settings and evidence
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
@@ -233,6 +253,23 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
     #[command(flatten)]
     pub(crate) input: Input,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Print a MutatingAdmissionPolicy and two ValidatingAdmissionPolicies, with their bindings
+    #[command(after_help = ADMISSION_EXAMPLES)]
+    Admission(Admission),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Admission {
+    /// Settings file; `volsync-policy schema settings` describes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// The name of the host as a user of the API server, instead of `hostUser` in settings
+    #[arg(long, value_name = "USER")]
+    pub(crate) host_user: Option<String>,
 }
 
 #[derive(Debug, Args)]

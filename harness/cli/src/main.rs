@@ -11,6 +11,7 @@ mod doctor;
 mod documents;
 mod evidence;
 mod explain;
+mod export;
 mod generate;
 #[cfg(feature = "host")]
 mod hold;
@@ -72,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
+        Command::Export { command } => export::run(&command),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         #[cfg(feature = "host")]

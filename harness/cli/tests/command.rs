@@ -46,6 +46,27 @@ fn the_example_gives_three_manifests_in_the_order_of_their_application() {
 }
 
 #[test]
+fn admission_is_exported_for_settings_without_templates() {
+    let exported = documents(&out(&run(&["export", "admission", "--settings", "examples/settings.yaml"])));
+    let kinds: Vec<&str> = exported.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds.iter().filter(|kind| kind.ends_with("AdmissionPolicy")).count(), 3, "{kinds:?}");
+    let settings = json!({
+        "schedules": {"daily": "{{ request.name }}"}, "metadata": {"labels": {"a/b": "{{ request.uid }}"}},
+        "restore": {"storageClassName": "{{ request.object.spec.storageClassName }}"},
+    });
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("settings.json");
+    std::fs::write(&file, settings.to_string()).unwrap();
+    let refused = run(&["export", "admission", "--settings", file.to_str().unwrap()]);
+    assert_eq!((refused.status.code(), out(&refused).as_str()), (Some(2), ""));
+    for path in
+        ["settings.schedules.daily: ", "settings.metadata.labels[\"a/b\"]: ", "settings.restore.storageClassName: "]
+    {
+        assert!(err(&refused).contains(&format!("{path}is a template")), "{}", err(&refused));
+    }
+}
+
+#[test]
 fn each_document_says_why_it_is_there_and_how_to_unpause_a_paused_one() {
     let text = out(&run(&EXAMPLE));
     let comments: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();

@@ -35,7 +35,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 pub use node::check;
-pub use objects::{Namespace, says, text};
+pub use objects::{DryRun, Namespace, says, text};
 pub use program::Program;
 pub use store::{ACCESS_KEY, BUCKET, GUEST, SECRET_KEY, Store};
 pub use tools::Tools;

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
+use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::client::Body;
+use kube::core::Request;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -18,7 +21,7 @@ use crate::tools::source;
 const MANAGER: &str = "volsync-policy";
 
 /// The kinds that are named without their API version, with it, and whether they are namespaced.
-const KINDS: [(&str, &str, bool); 22] = [
+const KINDS: [(&str, &str, bool); 26] = [
     ("ConfigMap", "v1", true),
     ("CSIDriver", "storage.k8s.io/v1", false),
     ("CSINode", "storage.k8s.io/v1", false),
@@ -27,6 +30,8 @@ const KINDS: [(&str, &str, bool); 22] = [
     ("Event", "v1", true),
     ("ExternalSecret", "external-secrets.io/v1", true),
     ("Job", "batch/v1", true),
+    ("MutatingAdmissionPolicy", "admissionregistration.k8s.io/v1", false),
+    ("MutatingAdmissionPolicyBinding", "admissionregistration.k8s.io/v1", false),
     ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
     ("Namespace", "v1", false),
     ("Node", "v1", false),
@@ -38,10 +43,20 @@ const KINDS: [(&str, &str, bool); 22] = [
     ("Secret", "v1", true),
     ("StatefulSet", "apps/v1", true),
     ("StorageClass", "storage.k8s.io/v1", false),
+    ("ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1", false),
+    ("ValidatingAdmissionPolicyBinding", "admissionregistration.k8s.io/v1", false),
     ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", false),
     ("VolumeSnapshot", "snapshot.storage.k8s.io/v1", true),
     ("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", false),
 ];
+
+/// What would come of a request.
+pub struct DryRun {
+    /// The object, or the `Status` of a refusal.
+    pub object: Result<Value, Value>,
+    /// The warnings to the client.
+    pub warnings: Vec<String>,
+}
 
 /// A namespace of a cluster. Objects without a namespace can be reached through it, too.
 pub struct Namespace<'a> {
@@ -81,6 +96,37 @@ impl<'a> Namespace<'a> {
     /// The same as those of [`Namespace::apply`].
     pub fn rehearse(&self, object: &Value) -> anyhow::Result<Value> {
         self.apply_with(object, &PatchParams::apply(MANAGER).validation_strict().dry_run())
+    }
+
+    /// Creates an object as a dry run, or replaces it if it has a uid. The user is an administrator by default.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub fn dry_run(&self, object: &Value, user: Option<&str>) -> anyhow::Result<DryRun> {
+        let request = Request::new(self.api(text(object, "/kind"))?.resource_url());
+        let parameters = PostParams { dry_run: true, ..PostParams::default() };
+        let (name, body) = (text(object, "/metadata/name"), object.to_string().into_bytes());
+        let mut request = match text(object, "/metadata/uid") {
+            "" => request.create(&parameters, body)?,
+            _ => request.replace(name, &parameters, body)?,
+        };
+        if let Some(user) = user {
+            let headers = request.headers_mut();
+            headers.insert("impersonate-user", user.parse()?);
+            headers.insert("impersonate-group", "system:masters".parse()?);
+        }
+        let client = self.cluster.client.clone();
+        let answer = self.cluster.call(async move {
+            let (parts, body) = client.send(request.map(Body::from)).await?.into_parts();
+            anyhow::Ok((parts, body.collect().await?.to_bytes()))
+        });
+        let (parts, body) = answer?;
+        let warnings = parts.headers.get_all("warning").iter().filter_map(|it| it.to_str().ok());
+        let warnings =
+            warnings.map(|it| it.trim_start_matches("299 - ").trim_matches('"').replace("\\\"", "\"")).collect();
+        let answer: Value = serde_json::from_slice(&body)?;
+        Ok(DryRun { object: if parts.status.is_success() { Ok(answer) } else { Err(answer) }, warnings })
     }
 
     fn apply_with(&self, object: &Value, parameters: &PatchParams) -> anyhow::Result<Value> {

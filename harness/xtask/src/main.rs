@@ -66,7 +66,7 @@ enum Task {
     },
     /// Check format, lints, documentation, licences and sources
     Check,
-    /// Write the generated files again: docs/schema, docs/reason-codes.md, and the settings in the chart's schema
+    /// Write the generated files again: docs/schema, docs/reason-codes.md, and what the chart knows of settings
     Docs,
     /// Mutate the core, and write the mutants that no test notices to tests/mutants.txt
     Mutants {
@@ -141,7 +141,8 @@ fn carry_out() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes the generated files, each of which the command prints. Helm checks settings with the schema of its values.
+/// Writes the generated files, each of which the command prints. Helm checks settings with the schema of its values,
+/// and finds their defaults in a file of the chart.
 fn docs() -> anyhow::Result<()> {
     let files: [(&[&str], &str); 9] = [
         (&["schema", "evidence"], "docs/schema/evidence.json"),
@@ -162,6 +163,9 @@ fn docs() -> anyhow::Result<()> {
     let values = "harness/host/chart/values.schema.json";
     let mut schema: Value = serde_json::from_slice(&std::fs::read(values)?)?;
     let mut settings: Value = serde_json::from_slice(&std::fs::read("docs/schema/settings.json")?)?;
+    let of_chart = settings["properties"].as_object().context("settings have no keys")?.iter();
+    let defaults: Value = of_chart.map(|(key, schema)| (key.clone(), schema["default"].clone())).collect();
+    std::fs::write("harness/host/chart/files/defaults.json", serde_json::to_string_pretty(&defaults)? + "\n")?;
     settings["$id"] = "settings.json".into();
     schema["$defs"]["settings"] = settings;
     Ok(std::fs::write(values, serde_json::to_string_pretty(&schema)? + "\n")?)

@@ -20,9 +20,21 @@ labels: {{- include "volsync-policy.labels" . | nindent 2 }}
 - {kind: ServiceAccount, name: volsync-policy, namespace: {{ .Release.Namespace }}}
 {{- end }}
 
+{{/* The settings, with what they leave out. */}}
+{{- define "volsync-policy.settings" -}}
+{{- $given := .Values.settings | default dict | deepCopy }}
+{{- $seed := eq (get $given "profile") "seed" | ternary (dict "gate" "none" "restore" (dict "mode" "side")) dict }}
+{{- mergeOverwrite (.Files.Get "files/defaults.json" | fromJson) $seed $given | toYaml }}
+{{- end }}
+
 {{/* The label of claims. */}}
 {{- define "volsync-policy.label" -}}
-{{- dig "label" "backup" (.Values.settings | default dict) }}
+{{- (include "volsync-policy.settings" . | fromYaml).label }}
+{{- end }}
+
+{{/* Whether the host answers at admission, or nothing. */}}
+{{- define "volsync-policy.webhook" -}}
+{{- and .Values.admission.enabled (eq .Values.admission.kind "webhook") | ternary "true" "" }}
 {{- end }}
 
 {{/* What the host creates for a claim: a Secret, or an ExternalSecret. */}}

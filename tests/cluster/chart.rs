@@ -12,7 +12,7 @@ use volsync_policy_tests::root;
 use crate::admission::{is_in_force, kubectl_does, labelled};
 use crate::app::{App, CLAIM};
 use crate::volsync::{bound, claim, secret};
-use crate::{World, host, tests};
+use crate::{STORE_ID, World, host, tests};
 
 tests![
     a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them,
@@ -42,16 +42,17 @@ pub(crate) fn rendered(world: &World, values: &Value) -> anyhow::Result<Vec<Valu
     Ok(serde_saphyr::from_multiple(&manifests)?)
 }
 
-/// The commands of the first block in `docs/running.md` that contain this text.
+/// The commands of the first block in the README, or else in `docs/running.md`, that contain this text.
 pub(crate) fn documented(containing: &str) -> anyhow::Result<String> {
-    let page = fs::read_to_string(root().join("docs/running.md"))?;
-    let blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
-    let block = blocks.into_iter().find(|block| block.contains(containing)).context("no such block")?;
-    Ok(block.to_owned())
+    let read = |page| fs::read_to_string(root().join(page));
+    let pages = [read("README.md")?, read("docs/running.md")?];
+    let blocks = pages.iter().flat_map(|page| page.split("```sh\n").skip(1).filter_map(|it| it.split("```").next()));
+    let block = blocks.into_iter().find(|block| block.contains(containing));
+    Ok(block.context("no such block")?.to_owned())
 }
 
-/// Runs commands of the documentation in the cluster, in a checkout that also has these files.
-pub(crate) fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> anyhow::Result<()> {
+/// Runs commands of the documentation in the cluster, in a checkout that also has these files. Returns what they print.
+pub(crate) fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> anyhow::Result<String> {
     let checkout = tempfile::tempdir()?;
     for folder in ["examples", "harness"] {
         std::os::unix::fs::symlink(root().join(folder), checkout.path().join(folder))?;
@@ -59,10 +60,12 @@ pub(crate) fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> any
     for (file, contents) in files {
         fs::write(checkout.path().join(file), contents.to_string())?;
     }
-    let script = format!("cd {}\n{commands}", checkout.path().display());
+    let command = root().join("target/debug/volsync-policy");
+    let of_this_checkout = format!("volsync-policy() {{ {} \"$@\"; }}", command.display());
+    let script = format!("{of_this_checkout}\ncd {}\n{commands}", checkout.path().display());
     let output = world.cluster.command("bash").args(["-euxc", &script]).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The image has no certificate authorities, no time zones, no users and no shell. Its root is read-only, and it has no
@@ -71,12 +74,16 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     let world = &World::without_admission(&world.store)?;
     world.cluster.load(&root().join("target/oci/volsync-policy.tar")).context("`cargo xtask image` comes first")?;
     // In this cluster, nothing serves the address of a Service, so the pods need that of the API server.
-    let values = json!({"settings": host::settings(), "env": [
+    let mut settings = host::settings();
+    settings["ledger"] = Value::Null;
+    let values = json!({"settings": settings, "env": [
         {"name": "KUBERNETES_SERVICE_HOST", "value": "10.99.0.1"},
         {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
     ]});
     let files = [("base.yaml", secret("volsync-policy-base", "")), ("values.yaml", values)];
-    run(world, &documented("helm install")?, &files)?;
+    let begun = run(world, &documented("helm install")?, &files)?;
+    ensure!(begun.contains(STORE_ID), "{begun}");
+    run(world, &documented("helm upgrade")?.replace("=ID", &format!("={STORE_ID}")), &files)?;
     let namespace = world.namespace(host::NAMESPACE)?;
     let has_level =
         |namespace: &Value| text(namespace, "/metadata/labels/pod-security.kubernetes.io~1enforce") == "restricted";
@@ -86,7 +93,7 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     is_in_force(world)?;
     let unlabelled = world.namespace("default")?;
     unlabelled.create(&claim(CLAIM, None))?;
-    run(world, &documented("kubectl label pvc")?, &[])?;
+    run(world, &documented("kubectl label pvc")?.replace("volsync-policy status", ""), &[])?;
     let app = App::new(world, "chart")?;
     app.protect()?;
     unlabelled.wait("ReplicationSource", "data-backup", "its creation", |source| !source.is_null())?;
@@ -147,7 +154,7 @@ fn kustomize_makes_the_objects_of_the_chart(world: &World) -> anyhow::Result<()>
     // The cluster has these rights already, and other settings.
     let rehearsal = documented("kubectl apply --server-side -k")?;
     let rehearsal = rehearsal.replace("--server-side", "--server-side --force-conflicts --dry-run=server");
-    run(world, &rehearsal, &[])
+    run(world, &rehearsal, &[]).map(drop)
 }
 
 fn invalid_values_are_refused_by_their_path(world: &World) -> anyhow::Result<()> {

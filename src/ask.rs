@@ -12,6 +12,8 @@ use crate::settings::{Gate, RestoreMode};
 pub struct Ask {
     /// Where the claim's data is restored to.
     pub mode: RestoreMode,
+    /// Whether the claim should have had to wait for its restore, and was stored without a data source.
+    pub missed_admission: bool,
     /// What a backup needs before it is released.
     pub gate: Gate,
     /// Whether a Secret can be rendered.
@@ -44,6 +46,7 @@ impl Ask {
         let (accepted, reason) = acceptance.map(|Accepted { holds, reason }| (holds, reason)).unzip();
         Ask {
             mode: protection.restore_mode,
+            missed_admission: protection.missed_admission,
             gate: protection.settings.gate,
             has_credentials,
             repository,

@@ -46,6 +46,7 @@ impl Terms {
             ("mode", literal(&settings.restore.mode)),
             ("classes", literal(&restores)),
             ("refusedOwners", literal(&settings.refuse_owners)),
+            ("refusedLabels", literal(&settings.refuse_labels)),
             ("destination", literal(&settings.names.destination.to_string())),
             ("secret", literal(&settings.names.secret.to_string())),
             ("source", literal(&settings.names.source.to_string())),

@@ -1,6 +1,7 @@
 //! The parts of a claim that matter: whether it is selected, its data source, and the volume that it asks for.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::document::read_part;
@@ -28,6 +29,8 @@ pub(crate) struct Claim {
     pub annotations: VecMap<String, String>,
     /// The API groups of the claim's owners.
     pub owner_groups: Vec<String>,
+    /// The key of the first label by which settings refuse the claim.
+    pub refused_label: Option<String>,
     /// The claim's access modes. One that this version does not know does not make the claim invalid.
     pub access_modes: Vec<String>,
     /// The storage that the claim requests, if that is a quantity greater than zero.
@@ -104,6 +107,7 @@ struct Spec<'a> {
     storage_class_name: Option<&'a str>,
     volume_mode: Option<&'a str>,
     volume_name: Option<&'a str>,
+    selector: Option<IgnoredAny>,
     #[serde(borrow)]
     data_source: Option<Reference<'a>>,
     #[serde(borrow)]
@@ -197,6 +201,8 @@ impl Claim {
             (Some(_) | None, _) => None,
         };
         let source = match spec.data_source_ref.or(spec.data_source) {
+            // It waits for a volume of somebody's choice, such as Velero's, and nothing else can be provisioned for it.
+            None if spec.selector.is_some() => DataSourceRef::Foreign,
             None => DataSourceRef::None,
             Some(reference)
                 if reference.is_volsync() && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>
@@ -206,6 +212,11 @@ impl Claim {
             Some(_) => DataSourceRef::Foreign,
         };
         let labels = metadata.labels.unwrap_or_default();
+        let is_refused = |refused: &&str| match refused.split_once('=') {
+            Some((key, value)) => labels.get(key) == Some(&value),
+            None => labels.contains_key(*refused),
+        };
+        let refused_label = settings.refuse_labels.iter().map(|label| &**label).find(is_refused);
         let given = metadata.annotations.unwrap_or_default();
         let mut annotations = VecMap::new();
         annotations.extend(given.iter().filter_map(|(key, value)| {
@@ -219,12 +230,15 @@ impl Claim {
             uid,
             creation_timestamp: metadata.creation_timestamp.map(str::to_owned),
             label: labels.get(settings.label.as_str()).copied().unwrap_or_default().to_owned(),
+            refused_label: refused_label.and_then(|label| label.split('=').next()).map(str::to_owned),
             owner_groups: metadata.owner_references.iter().flatten().filter_map(group).collect(),
             access_modes: spec.access_modes.unwrap_or_default(),
             request: request.and_then(|request| read_part(request, path).ok()),
             storage_class_name: written(spec.storage_class_name).map(str::to_owned),
             block: spec.volume_mode == Some("Block"),
-            fixed_volume: written(spec.volume_name).is_some() && !given.contains_key(BOUND_BY_CONTROLLER),
+            // On a claim that is created, the annotation is that of an earlier one.
+            fixed_volume: written(spec.volume_name).is_some()
+                && (written(metadata.uid).is_none() || !given.contains_key(BOUND_BY_CONTROLLER)),
             annotations,
             data_source: source,
             dropped_source,

@@ -121,15 +121,16 @@ pub fn effects<O>(
     effects
 }
 
-/// The claim as it would be created again, where settings could then make a difference: a stored claim whose data
-/// source is a ReplicationDestination keeps that data source until it is deleted.
+/// The claim as it would be created again, where settings could then make a difference: until it is deleted, a stored
+/// claim is either restored from the ReplicationDestination that it names, or from nothing.
 pub fn created_again(stored: &Value) -> Option<Value> {
     let mut claim = stored.clone();
-    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup")? == VOLSYNC;
+    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup").is_none_or(|group| group == VOLSYNC);
     claim.pointer_mut("/metadata")?.as_object_mut()?.remove("uid")?;
     let spec = claim.pointer_mut("/spec")?.as_object_mut()?;
     spec.remove("dataSource");
     spec.remove("dataSourceRef");
+    spec.remove("volumeName");
     is_restored.then_some(claim)
 }
 

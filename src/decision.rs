@@ -479,10 +479,10 @@ impl Procedure<'_> {
             let restore = self.objects.delete_restore();
             return Verdict { restore, applies_secret: true, ..withhold(20, Code::SecretOutdated) };
         }
-        match (self.objects.claim.data_source, self.ask.mode) {
+        match (self.objects.claim.data_source, self.ask.missed_admission) {
             (DataSource::Ours, _) => {}
-            (DataSource::None, RestoreMode::Populate) => return withhold(29, Code::MissedAdmission),
-            (DataSource::None, RestoreMode::Side | RestoreMode::None) | (DataSource::Foreign, _) => {
+            (DataSource::None, true) => return withhold(29, Code::MissedAdmission),
+            (DataSource::None, false) | (DataSource::Foreign, _) => {
                 return self.with_restore_aside(withhold(29, Code::AwaitingBind));
             }
         }

@@ -62,10 +62,10 @@ impl Note {
         notes.extend((verdict.code == Code::Ungated).then_some(Note::Ungated));
         notes.extend((verdict.code == Code::NameUnknown).then_some(Note::NameUnknown));
         notes.extend(evidence.and_then(|evidence| Note::of_evidence(verdict.code, evidence)));
-        match protection.map(|protection| protection.restore_mode) {
-            Some(RestoreMode::Side) => notes.push(Note::RestoredAside),
-            Some(RestoreMode::None) => notes.push(Note::NotRestored),
-            Some(RestoreMode::Populate) | None => {}
+        match protection.map(|protection| (protection.restore_mode, protection.missed_admission)) {
+            Some((RestoreMode::Side, _)) => notes.push(Note::RestoredAside),
+            Some((RestoreMode::None, false)) => notes.push(Note::NotRestored),
+            Some((RestoreMode::Populate | RestoreMode::None, _)) | None => {}
         }
         if let Some(manifests) = manifests {
             notes.extend(Note::of_secret(&manifests.secret));

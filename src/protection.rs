@@ -33,6 +33,8 @@ pub(crate) struct Protection<'a> {
     pub schedule: Schedule,
     /// Where the claim's data is restored to; `None` where the claim has another data source.
     pub restore_mode: RestoreMode,
+    /// Whether the claim should have had to wait for its restore, and was stored without a data source.
+    pub missed_admission: bool,
     /// The access modes of the volume that the mover restores into.
     pub access_modes: Vec<AccessMode>,
     pub backup_copy_method: CopyMethod,
@@ -99,11 +101,14 @@ impl<'a> Protection<'a> {
         let storage = servable_request(claim, settings)?;
         check_source(claim)?;
         let namespace = claim.namespace.as_str();
-        let class = claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class));
+        let class = class_settings(claim, settings);
         let source = source(claim, name, settings);
-        let restore_mode = restore_mode(claim, &source, class, settings)?;
+        let mode = restore_mode(claim, &source, settings)?;
         let names = names_of(claim, name, settings);
-        check_names(name, &names, restore_mode)?;
+        check_names(name, &names, mode)?;
+        let missed_admission = mode == RestoreMode::Populate && source == DataSourceRef::None && claim.uid.is_some();
+        // From a ReplicationDestination that it does not name, it could never bind.
+        let restore_mode = if missed_admission { RestoreMode::None } else { mode };
 
         let scope = Scope::new(document);
         let class_name = |template: &Option<Template>, path: &str| {
@@ -144,6 +149,7 @@ impl<'a> Protection<'a> {
             trigger: format!("auto-restore-{}", claim.incarnation(request.uid.as_deref())),
             schedule,
             restore_mode,
+            missed_admission,
             access_modes: restore.access_modes.clone().unwrap_or_else(|| writable(claim)),
             backup_copy_method: class.and_then(|class| class.backup_copy_method).unwrap_or(backup.copy_method),
             restore: Classes {
@@ -213,6 +219,10 @@ fn servable_request<'a>(claim: &'a Claim, settings: &Settings) -> Result<&'a Qua
         let message = format!("the claim is owned by an operator of `{group}`, which cannot use restored files");
         return Err(Problem::new("metadata.ownerReferences", message).hint("use that operator's own backups"));
     }
+    if let Some(label) = &claim.refused_label {
+        let message = "the claim belongs to an operator that cannot use restored files";
+        return Err(Problem::new(keyed("metadata.labels", label), message).hint("use that operator's own backups"));
+    }
     if claim.block {
         return Err(Problem::new("spec.volumeMode", "restic cannot back up block devices").hint("use `Filesystem`"));
     }
@@ -254,12 +264,15 @@ fn writable(claim: &Claim) -> Vec<AccessMode> {
 }
 
 /// The data source of the claim. A ReplicationDestination whose name is that of another claim's is foreign: to render
-/// it for this claim would point the other claim's restore at the wrong repository.
+/// it for this claim would point the other claim's restore at the wrong repository. One with a name of its own is a
+/// person's if the policy does not restore the claim.
 fn source(claim: &Claim, name: &str, settings: &Settings) -> DataSourceRef {
     let destination = settings.names.destination.render(&claim.namespace, name);
     match &claim.data_source {
         DataSourceRef::Ours(named)
-            if *named != destination && settings.names.destination.name_in(named, &claim.namespace).is_some() =>
+            if *named != destination
+                && (settings.names.destination.name_in(named, &claim.namespace).is_some()
+                    || asked_mode(claim, settings) != RestoreMode::Populate) =>
         {
             DataSourceRef::Foreign
         }
@@ -267,24 +280,30 @@ fn source(claim: &Claim, name: &str, settings: &Settings) -> DataSourceRef {
     }
 }
 
+/// Where the claim's data would be restored to, whatever its data source.
+fn asked_mode(claim: &Claim, settings: &Settings) -> RestoreMode {
+    match restore_annotation(claim) {
+        Ok(Restore::Skip) => RestoreMode::None,
+        Ok(Restore::AsSettings) | Err(_) => {
+            class_settings(claim, settings).and_then(|class| class.restore).unwrap_or(settings.restore.mode)
+        }
+    }
+}
+
+fn class_settings<'a>(claim: &Claim, settings: &'a Settings) -> Option<&'a StorageClassSettings> {
+    claim.storage_class_name.as_ref().and_then(|class| settings.storage_classes.get(class))
+}
+
 /// Where the claim's data is restored to.
-fn restore_mode(
-    claim: &Claim,
-    source: &DataSourceRef,
-    class: Option<&StorageClassSettings>,
-    settings: &Settings,
-) -> Result<RestoreMode, Problem> {
+fn restore_mode(claim: &Claim, source: &DataSourceRef, settings: &Settings) -> Result<RestoreMode, Problem> {
     if claim.annotation(names::RESTORE_FROM).is_some() {
         return Err(wrong_annotation(
             names::RESTORE_FROM,
             "restoring from another claim's repository is not supported",
         ));
     }
-    let mode = match restore_annotation(claim)? {
-        Restore::Skip => RestoreMode::None,
-        Restore::AsSettings => class.and_then(|class| class.restore).unwrap_or(settings.restore.mode),
-    };
-    match (mode, source) {
+    restore_annotation(claim)?;
+    match (asked_mode(claim, settings), source) {
         (RestoreMode::Populate, DataSourceRef::Foreign) => Ok(RestoreMode::None),
         (RestoreMode::Populate, DataSourceRef::None) if claim.fixed_volume => Ok(RestoreMode::None),
         (RestoreMode::Side | RestoreMode::None, DataSourceRef::Ours(_)) if claim.uid.is_none() => {

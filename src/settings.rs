@@ -40,6 +40,9 @@ pub(crate) struct Settings {
     /// API groups. A claim with an owner of one of these groups is rejected: database operators make their own backups,
     /// and cannot start from a restored copy of their files.
     pub refuse_owners: Vec<Cow<'static, str>>,
+    /// Labels, as `key` or `key=value`. A claim with one of them is rejected, like one with such an owner: most
+    /// operators leave their claims without an owner, so that they outlive the cluster.
+    pub refuse_labels: Vec<Cow<'static, str>>,
     /// The path of a claim's repository below the base repository, which `RESTIC_REPOSITORY` of the base credentials
     /// names. One of its segments must contain `{{ request.namespace }}` and another `{{ request.name }}`, so that no
     /// two claims share a repository.
@@ -430,6 +433,7 @@ impl Default for Settings {
             schedules,
             exclude_namespaces: ["kube-system", "volsync-system"].map(Cow::Borrowed).to_vec(),
             refuse_owners: DATABASE_OPERATORS.map(Cow::Borrowed).to_vec(),
+            refuse_labels: LABELS_OF_OPERATORS.map(Cow::Borrowed).to_vec(),
             repository_path: Identity::new([Namespace, Text("/".into()), Name]),
             names: NameSettings::default(),
             credentials: CredentialSettings::default(),
@@ -504,6 +508,20 @@ const DATABASE_OPERATORS: [&str; 11] = [
     "psmdb.percona.com",
     "pxc.percona.com",
     "rabbitmq.com",
+];
+
+/// The labels that database operators write on the claims of their clusters, or in the selectors of their StatefulSets,
+/// whose controller copies them (pkg/controller/statefulset/stateful_set_utils.go of Kubernetes).
+const LABELS_OF_OPERATORS: [&str; 9] = [
+    "app.kubernetes.io/managed-by=percona-server-mongodb-operator",
+    "app.kubernetes.io/managed-by=percona-xtradb-cluster-operator",
+    "application=spilo",
+    "clickhouse.altinity.com/chi",
+    "cnpg.io/cluster",
+    "elasticsearch.k8s.elastic.co/cluster-name",
+    "postgres-operator.crunchydata.com/cluster",
+    "pvc.k8s.mariadb.com/role",
+    "strimzi.io/cluster",
 ];
 
 /// The schedule that is defined whatever settings say.

@@ -107,6 +107,7 @@ fn fingerprints() -> [Digest; 2] {
 fn ask(mode: RestoreMode) -> Ask {
     Ask {
         mode,
+        missed_admission: mode == RestoreMode::Populate,
         gate: Gate::Evidence,
         has_credentials: true,
         repository: None,

@@ -15,6 +15,7 @@ impl Settings {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut found = Vec::new();
         self.check_selection(&mut found);
+        self.check_refused_labels(&mut found);
         self.check_identities(&mut found);
         self.check_credentials(&mut found);
         self.check_volumes(&mut found);
@@ -39,6 +40,19 @@ impl Settings {
         if let Some(namespace) = self.exclude_namespaces.iter().find(|name| !names::is_label(name)) {
             let message = format!("`{}` is not a valid namespace name", namespace.escape_default());
             found.push(Problem::new("settings.excludeNamespaces", message));
+        }
+    }
+
+    fn check_refused_labels(&self, found: &mut Vec<Problem>) {
+        for (nth, label) in self.refuse_labels.iter().enumerate() {
+            let (key, value) = label.split_once('=').unwrap_or((label, ""));
+            if !names::is_qualified(key) || !names::is_label_value(value) {
+                let problem = Problem::new(format!("settings.refuseLabels[{nth}]"), "is not a label");
+                found.push(problem.hint("write a key such as `strimzi.io/cluster`, or `key=value`"));
+            } else if key == self.label {
+                let message = "would reject every claim with that label";
+                found.push(Problem::new(format!("settings.refuseLabels[{nth}]"), message).hint("remove it"));
+            }
         }
     }
 

@@ -66,22 +66,13 @@ fn literal(value: &impl Serialize) -> String {
 impl Settings {
     /// The paths of the templates that contain an expression.
     fn templates(&self) -> Vec<String> {
-        let (restore, backup) = (&self.restore, &self.backup);
-        let classes = [
-            ("restore.storageClassName", &restore.storage_class_name),
-            ("restore.volumeSnapshotClassName", &restore.volume_snapshot_class_name),
-            ("restore.cacheStorageClassName", &restore.cache_storage_class_name),
-            ("backup.storageClassName", &backup.storage_class_name),
-            ("backup.volumeSnapshotClassName", &backup.volume_snapshot_class_name),
-            ("backup.cacheStorageClassName", &backup.cache_storage_class_name),
-        ];
         let maps = [
             ("schedules", &self.schedules),
             ("metadata.labels", &self.metadata.labels),
             ("metadata.annotations", &self.metadata.annotations),
         ];
         let has_expression = |template: &Template| template.literal().is_none();
-        let of_classes = (classes.into_iter())
+        let of_classes = (self.classes().into_iter())
             .filter(|(_, template)| template.as_ref().is_some_and(has_expression))
             .map(|(key, _)| format!("settings.{key}"));
         let of_maps = maps.into_iter().flat_map(|(section, map)| {

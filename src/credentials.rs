@@ -84,6 +84,9 @@ impl Credentials {
         if secret.get("kind").is_some_and(|kind| kind != "Secret") {
             return Err(wrong(".kind", "expected `Secret`"));
         }
+        if secret.contains_key("sops") {
+            return Err(wrong(".sops", "the Secret is still encrypted by SOPS").hint("decrypt it first"));
+        }
         let mut credentials = Credentials { values: VecMap::new(), ignored: Vec::new() };
         for (field, decode) in [("data", decode as fn(&str) -> _), ("stringData", |text| Ok(text.as_bytes().to_vec()))]
         {
@@ -95,10 +98,10 @@ impl Credentials {
             for (name, value) in entries {
                 let value = value.as_str().ok_or(Flaw::Malformed).and_then(decode).and_then(usable);
                 match MoverKey::parse(name) {
-                    Some(key) if key == MoverKey::AUTHORITIES => {
-                        credentials.values.insert(key, value.and_then(certificates));
+                    Some(key) => {
+                        let value = value.and_then(|value| meant(&key, value));
+                        credentials.values.insert(key, value);
                     }
-                    Some(key) => credentials.values.insert(key, value),
                     None if credentials.ignored.contains(name) => {}
                     None => credentials.ignored.push(name.clone()),
                 }
@@ -122,7 +125,7 @@ impl Credentials {
             .get(&MoverKey::REPOSITORY)
             .and_then(|base| join(base.reveal(), path))
             .map(|url| SecretBytes(url.into_bytes()));
-        let on_s3 = repository.as_ref().map_or(true, |url| url.reveal().starts_with(b"s3:"));
+        let on_s3 = self.base().is_none_or(|base| base.reveal().starts_with(b"s3:"));
         let mut needs = VecMap::new();
         for key in required(on_s3 && identity == S3Identity::Keys) {
             if let Err(flaw) = self.get(&key) {
@@ -137,7 +140,7 @@ impl Credentials {
                 (Ok(value), _) => values.push((key.clone(), value.clone())),
                 // An empty optional key counts as absent; one that cannot be read was meant to be used.
                 (Err(Flaw::Empty | Flaw::Missing), _) => {}
-                (Err(Flaw::Malformed), _) => needs.insert(key.clone(), Flaw::Malformed),
+                (Err(flaw), _) => needs.insert(key.clone(), *flaw),
             }
         }
         if needs.is_empty() {
@@ -153,7 +156,7 @@ impl Credentials {
 
     /// Whether there are certificate authorities that cannot be read.
     pub(crate) fn has_malformed_authorities(&self) -> bool {
-        matches!(self.get(&MoverKey::AUTHORITIES), Err(Flaw::Malformed))
+        self.get(&MoverKey::AUTHORITIES).is_err_and(|flaw| !matches!(flaw, Flaw::Empty | Flaw::Missing))
     }
 
     /// The base password, where it can be read.
@@ -199,6 +202,25 @@ fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
     }
 }
 
+/// A value that can be meant for its key.
+fn meant(key: &MoverKey, value: SecretBytes) -> Result<SecretBytes, Flaw> {
+    let is_s3_key = S3_KEYS.contains(&key.as_str());
+    let text = String::from_utf8_lossy(value.reveal());
+    let trimmed = text.trim();
+    let is_variable = trimmed.starts_with("${") && trimmed.ends_with('}');
+    // A password may contain anything.
+    if is_variable || (is_s3_key || *key == MoverKey::REPOSITORY) && text.contains("${") {
+        return Err(Flaw::Unrendered);
+    }
+    if trimmed.starts_with("ENC[") {
+        return Err(Flaw::Encrypted);
+    }
+    if is_s3_key && text.contains(char::is_whitespace) {
+        return Err(Flaw::WhiteSpace);
+    }
+    if *key == MoverKey::AUTHORITIES { certificates(value) } else { Ok(value) }
+}
+
 /// PEM text of certificates, and of nothing else: a private key beside them would be copied into every namespace. Text
 /// before and between certificates is a comment.
 fn certificates(value: SecretBytes) -> Result<SecretBytes, Flaw> {
@@ -241,6 +263,36 @@ mod tests {
                 ("RESTIC_PASSWORD".to_owned(), Flaw::Empty),
                 ("RESTIC_REPOSITORY".to_owned(), Flaw::Malformed),
             ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_not_yet_what_it_should_be_is_named_with_the_reason() {
+        let with = |key: &str, value: &str| {
+            let mut secret = json!({"stringData": {"RESTIC_REPOSITORY": "s3:h/b", "RESTIC_PASSWORD": "x",
+                                                   "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}});
+            secret["stringData"][key] = json!(value);
+            needs(secret)
+        };
+        for (key, value, flaw) in [
+            ("RESTIC_REPOSITORY", "s3:https://${ENDPOINT}/b", Flaw::Unrendered),
+            ("RESTIC_PASSWORD", "${PASSWORD}\n", Flaw::Unrendered),
+            ("AWS_ACCESS_KEY_ID", "key-${NUMBER}", Flaw::Unrendered),
+            ("AWS_SESSION_TOKEN", "${TOKEN}", Flaw::Unrendered),
+            ("RESTIC_PASSWORD", "ENC[AES256_GCM,data:x,type:str]", Flaw::Encrypted),
+            ("ca.crt", "ENC[AES256_GCM,data:x,type:str]", Flaw::Encrypted),
+            ("AWS_SECRET_ACCESS_KEY", "secret\n", Flaw::WhiteSpace),
+            ("AWS_ACCESS_KEY_ID", "two keys", Flaw::WhiteSpace),
+        ] {
+            assert_eq!(with(key, value), [(key.to_owned(), flaw)], "{key}: {value}");
+        }
+        for (key, value) in [("RESTIC_PASSWORD", "a${b}c\n"), ("RESTIC_PASSWORD", "an ENC["), ("AWS_PROFILE", "a b")] {
+            assert_eq!(with(key, value), [], "{key}: {value}");
+        }
+        let encrypted = json!({"kind": "Secret", "stringData": {}, "sops": {"version": "3.9.0"}});
+        assert_eq!(
+            Credentials::from_value(&encrypted).err().map(|problem| problem.path).as_deref(),
+            Some("credentials.sops")
         );
     }
 

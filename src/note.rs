@@ -246,6 +246,9 @@ fn in_words(needs: &[Need]) -> String {
         Flaw::Empty => "empty",
         Flaw::Malformed if need.key == MoverKey::AUTHORITIES => "not certificates in PEM",
         Flaw::Malformed => "invalid",
+        Flaw::Unrendered => "still a variable such as `${NAME}`",
+        Flaw::Encrypted => "still encrypted by SOPS",
+        Flaw::WhiteSpace => "with white space or a line break in it",
     };
     let words: Vec<String> = needs.iter().map(|need| format!("{} ({})", need.key.as_str(), word(need))).collect();
     words.join(", ")

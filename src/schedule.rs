@@ -16,11 +16,22 @@ pub(crate) struct Schedule(String);
 
 /// Why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotASchedule;
+pub(crate) enum NotASchedule {
+    /// VolSync would not accept it.
+    Malformed,
+    /// No date matches. The next time that VolSync's cron library then finds is the beginning of time, so VolSync 0.16
+    /// would back up without a pause.
+    Never,
+}
 
 impl fmt::Display for NotASchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a macro such as `@hourly`, or five cron fields of numbers, `*`, `*/n` or `H`")
+        f.write_str(match self {
+            NotASchedule::Malformed => {
+                "expected a macro such as `@hourly`, or five cron fields of numbers, `*`, `*/n` or `H`"
+            }
+            NotASchedule::Never => "never runs: none of these months has that day",
+        })
     }
 }
 
@@ -31,14 +42,14 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// [`NotASchedule`] where VolSync would not accept the result.
+    /// [`NotASchedule`] where VolSync would not accept the result, or would never run it.
     pub(crate) fn parse(text: &str, namespace: &str, claim: &str) -> Result<Self, NotASchedule> {
         if ["@annually", "@yearly", "@monthly", "@weekly", "@daily", "@hourly"].contains(&text) {
             return Ok(Schedule(text.to_owned()));
         }
         let (zone, cron) = split_zone(text)?;
         if cron.split(' ').count() != FIELDS.len() {
-            return Err(NotASchedule);
+            return Err(NotASchedule::Malformed);
         }
         // Few schedules say `H`, and a module is slow to hash.
         let spread = LazyCell::new(|| Sha256::digest(format!("{namespace}/{claim}")));
@@ -49,12 +60,21 @@ impl Schedule {
             schedule += if nth == 0 { "" } else { " " };
             schedule += &field.parse(text, || spread.chunks(4).nth(nth).unwrap_or_default())?;
         }
-        Ok(Schedule(schedule))
+        let schedule = Schedule(schedule);
+        if schedule.runs() { Ok(schedule) } else { Err(NotASchedule::Never) }
     }
 
-    /// The longest time between two runs, in seconds, by a calendar without daylight saving.
-    pub(crate) fn interval(&self) -> u64 {
-        const DAY: u64 = 24 * 60;
+    /// Whether any date matches.
+    fn runs(&self) -> bool {
+        let [.., days, months, weekdays] = self.fields();
+        let is_long_enough = |(month, length)| months.contains(month) && days.0.trailing_zeros() <= length;
+        // As cron does: of two restricted fields, either is enough.
+        weekdays.count() < 7
+            || LONGEST_MONTHS.into_iter().enumerate().any(|(nth, length)| is_long_enough((nth as u32 + 1, length)))
+    }
+
+    /// The numbers of the five fields.
+    fn fields(&self) -> [Numbers; 5] {
         let cron = match self.0.as_str() {
             "@hourly" => "0 * * * *",
             "@daily" => "0 0 * * *",
@@ -64,8 +84,13 @@ impl Schedule {
             other => split_zone(other).map_or(other, |(_, cron)| cron),
         };
         let mut fields = cron.split(' ').zip(&FIELDS).map(|(text, field)| field.numbers(text));
-        let mut next = || fields.next().unwrap_or_default();
-        let (minutes, hours, days, months, weekdays) = (next(), next(), next(), next(), next());
+        std::array::from_fn(|_| fields.next().unwrap_or_default())
+    }
+
+    /// The longest time between two runs, in seconds, by a calendar without daylight saving.
+    pub(crate) fn interval(&self) -> u64 {
+        const DAY: u64 = 24 * 60;
+        let [minutes, hours, days, months, weekdays] = self.fields();
         let (Some((first_hour, last_hour)), Some((first, last))) = (hours.ends(), minutes.ends()) else {
             return DAY * 60;
         };
@@ -86,17 +111,19 @@ impl Schedule {
     }
 }
 
+/// The number of days in each month of a leap year.
+const LONGEST_MONTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
 /// The greatest number of days from one that the three fields allow to the next, over eight years: every weekday and
 /// every leap day there is.
 fn longest_wait(days: Numbers, months: Numbers, weekdays: Numbers) -> u64 {
-    const MONTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     // As cron does: a day that both fields restrict runs by either.
     let by_either = days.count() < 31 && weekdays.count() < 7;
     let (mut silent, mut longest, mut weekday) = (0, 0, 0);
     for year in 0..8 {
-        for (month, length) in (1..).zip(MONTHS) {
-            let leap = u32::from(month == 2 && year % 4 == 0);
-            for day in 1..=length + leap {
+        for (month, length) in (1..).zip(LONGEST_MONTHS) {
+            let short = u32::from(month == 2 && year % 4 != 0);
+            for day in 1..=length - short {
                 let (by_day, by_weekday) = (days.contains(day), weekdays.contains(weekday));
                 weekday = (weekday + 1) % 7;
                 silent += 1;
@@ -113,10 +140,10 @@ fn longest_wait(days: Numbers, months: Numbers, weekdays: Numbers) -> u64 {
 /// `CRON_TZ=Europe/Berlin ` and what follows it.
 fn split_zone(text: &str) -> Result<(&str, &str), NotASchedule> {
     let Some(rest) = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) else { return Ok(("", text)) };
-    let (name, _) = rest.split_once(' ').ok_or(NotASchedule)?;
+    let (name, _) = rest.split_once(' ').ok_or(NotASchedule::Malformed)?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+-/".contains(c));
     let end = text.len() - rest.len() + name.len() + 1;
-    if is_name { text.split_at_checked(end).ok_or(NotASchedule) } else { Err(NotASchedule) }
+    if is_name { text.split_at_checked(end).ok_or(NotASchedule::Malformed) } else { Err(NotASchedule::Malformed) }
 }
 
 /// A cron field: the numbers it takes, and the highest that `H` stands for (no month is shorter than 28 days).
@@ -138,22 +165,25 @@ impl Field {
     /// What `text` says, with a number for `H`.
     fn parse<'a, 'b>(&self, text: &'a str, spread: impl FnOnce() -> &'b [u8]) -> Result<Cow<'a, str>, NotASchedule> {
         if let Some(step) = text.strip_prefix('H') {
-            let every =
-                if step.is_empty() { None } else { Some(self.step(step.strip_prefix('/').ok_or(NotASchedule)?)?) };
+            let every = if step.is_empty() {
+                None
+            } else {
+                Some(self.step(step.strip_prefix('/').ok_or(NotASchedule::Malformed)?)?)
+            };
             let numbers = every.unwrap_or(self.highest_spread - self.lowest + 1);
             let offset = spread().iter().fold(0, |sum: u32, byte| sum << 8 | u32::from(*byte)) % numbers;
             return Ok(format!("{}{step}", self.lowest + offset).into());
         }
         if let Some(every) = text.strip_prefix('*') {
             if !every.is_empty() {
-                self.step(every.strip_prefix('/').ok_or(NotASchedule)?)?;
+                self.step(every.strip_prefix('/').ok_or(NotASchedule::Malformed)?)?;
             }
         } else if let Some((from, every)) = text.split_once('/') {
             self.number(from)?;
             self.step(every)?;
         } else if let Some((from, to)) = text.split_once('-') {
             if self.number(from)? > self.number(to)? {
-                return Err(NotASchedule);
+                return Err(NotASchedule::Malformed);
             }
         } else {
             text.split(',').try_for_each(|number| self.number(number).map(drop))?;
@@ -176,11 +206,11 @@ impl Field {
     }
 
     fn number(&self, text: &str) -> Result<u32, NotASchedule> {
-        digits(text).filter(|number| (self.lowest..=self.highest).contains(number)).ok_or(NotASchedule)
+        digits(text).filter(|number| (self.lowest..=self.highest).contains(number)).ok_or(NotASchedule::Malformed)
     }
 
     fn step(&self, text: &str) -> Result<u32, NotASchedule> {
-        digits(text).filter(|step| (1..=self.highest).contains(step)).ok_or(NotASchedule)
+        digits(text).filter(|step| (1..=self.highest).contains(step)).ok_or(NotASchedule::Malformed)
     }
 }
 
@@ -302,6 +332,16 @@ mod tests {
         ];
         for schedule in refused {
             assert_eq!(read(schedule), None, "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_date_is_refused_and_a_leap_day_is_one() {
+        for never in ["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *", "TZ=UTC 0 0 30 2 *"] {
+            assert_eq!(Schedule::parse(never, "shop", "data"), Err(NotASchedule::Never), "{never}");
+        }
+        for runs in ["0 0 29 2 *", "0 0 31 2 1", "0 0 31 2,3 *", "0 0 30,1 2 *", "0 0 H H *"] {
+            assert!(read(runs).is_some(), "{runs}");
         }
     }
 

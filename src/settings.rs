@@ -547,6 +547,19 @@ const SEED: &str = r#"{
 }"#;
 
 impl Settings {
+    /// The templates of class names, each with its path.
+    pub(crate) fn classes(&self) -> [(&'static str, &Option<Template>); 6] {
+        let (restore, backup) = (&self.restore, &self.backup);
+        [
+            ("restore.storageClassName", &restore.storage_class_name),
+            ("restore.volumeSnapshotClassName", &restore.volume_snapshot_class_name),
+            ("restore.cacheStorageClassName", &restore.cache_storage_class_name),
+            ("backup.storageClassName", &backup.storage_class_name),
+            ("backup.volumeSnapshotClassName", &backup.volume_snapshot_class_name),
+            ("backup.cacheStorageClassName", &backup.cache_storage_class_name),
+        ]
+    }
+
     /// Reads settings from a JSON object. The profile supplies what is absent.
     ///
     /// # Errors

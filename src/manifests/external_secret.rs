@@ -67,8 +67,13 @@ impl ExternalSecretSpec {
 pub(super) fn render(protection: &Protection<'_>, external: &ExternalSecretSettings) -> Manifest {
     let metadata = Metadata::of(Part::Secret, protection);
     // External Secrets fills this in where the base repository is known. It trims as we do for a Secret of our own.
-    let base = r#"{{ regexReplaceAll "/+$" (.RESTIC_REPOSITORY | trim) "" }}"#;
-    let repository = format!("{base}/{}", protection.repository_path);
+    // It joins both, too: the path in a container follows a colon.
+    let base = concat!(
+        r#"{{ $base := regexReplaceAll "/+$" (.RESTIC_REPOSITORY | trim) "" }}{{ $base }}"#,
+        r#"{{ if regexMatch "^(azure|b2|gs|swift):[^:]*$" $base }}:"#,
+        r#"{{ else if not (hasSuffix ":" $base) }}/{{ end }}"#,
+    );
+    let repository = format!("{base}{}", protection.repository_path);
     // It takes annotations for templates too, over the credentials: braces that came from a claim must stay braces.
     let escaped = |text: &str| text.replace("{{", r#"{{ "{{" }}"#);
     let mut annotations = VecMap::new();

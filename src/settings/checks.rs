@@ -1,7 +1,8 @@
 //! What settings may not say, although each value alone can be read: what could never be safe, or never work.
 
 use super::{
-    AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MetadataSettings, Profile, RestoreMode, Settings,
+    AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MetadataSettings, MoverSettings, Profile,
+    RestoreMode, Settings,
 };
 use crate::mover::restic::MoverKey;
 use crate::names;
@@ -9,6 +10,7 @@ use crate::part::Part;
 use crate::problem::{Problem, keyed};
 use crate::schedule::Schedule;
 use crate::template::IdentityPart::{self, Name, Namespace, Text};
+use crate::template::Template;
 
 impl Settings {
     /// What may not be as it is, although each value alone is readable.
@@ -127,6 +129,7 @@ impl Settings {
             let message = "the profile `seed` has no gate, because it does not restore the claim";
             found.push(Problem::new("settings.gate", message).hint("leave it out, or write `profile: default`"));
         }
+        self.check_classes(found);
         let modes = [
             ("restore.accessModes", &self.restore.access_modes),
             ("restore.cacheAccessModes", &self.restore.cache_access_modes),
@@ -138,8 +141,18 @@ impl Settings {
                 found.push(problem.hint("leave it out, or add `ReadWriteOnce`"));
             }
         }
+        self.mover.check(found);
         if self.mover.service_account.as_deref().is_some_and(|name| !names::is_subdomain(name)) {
             found.push(Problem::new("settings.mover.serviceAccount", "is not a valid name of a service account"));
+        }
+    }
+
+    /// A class that is no template is the same for every claim.
+    fn check_classes(&self, found: &mut Vec<Problem>) {
+        for (key, template) in self.classes() {
+            if template.as_ref().and_then(Template::literal).is_some_and(|name| !names::is_subdomain(name)) {
+                found.push(Problem::new(format!("settings.{key}"), "is not a valid class name"));
+            }
         }
     }
 
@@ -159,12 +172,32 @@ fn never_runs(path: &str) -> Problem {
 
 impl BackupSettings {
     fn check(&self, found: &mut Vec<Problem>) {
+        if i32::try_from(self.prune_interval_days).is_err() {
+            let problem = Problem::new("settings.backup.pruneIntervalDays", "is more than the CRD of VolSync allows");
+            found.push(problem.hint("write a number of days, such as 10"));
+        }
         if self.prune_interval_days == 0 {
             let message = "0 would prune after every backup, and an aged-out snapshot could never be put back";
             found.push(Problem::new("settings.backup.pruneIntervalDays", message).hint("write 1 or more"));
         }
         found.extend(self.retain.problem("settings.backup.retain"));
         found.extend((self.max_concurrent_first == 0).then(|| never_runs("settings.backup.maxConcurrentFirst")));
+    }
+}
+
+impl MoverSettings {
+    /// The ids of a pod end where Kubernetes' do (pkg/apis/core/validation of Kubernetes).
+    fn check(&self, found: &mut Vec<Problem>) {
+        let Some(context) = &self.security_context else { return };
+        let one =
+            [("runAsUser", context.run_as_user), ("runAsGroup", context.run_as_group), ("fsGroup", context.fs_group)];
+        let groups = context.supplemental_groups.iter().flatten().map(|id| ("supplementalGroups", Some(*id)));
+        for (key, id) in one.into_iter().chain(groups) {
+            if id.is_some_and(|id| i32::try_from(id).is_err()) {
+                let path = format!("settings.mover.securityContext.{key}");
+                found.push(Problem::new(path, "is not a valid id").hint("write 0 to 2147483647"));
+            }
+        }
     }
 }
 

@@ -38,7 +38,8 @@ fn all_settings() -> Vec<Value> {
         json!({"profile": "seed", "hostUser": HOST}),
         json!({"gate": "none", "restore": {"mode": "none"}, "storageClasses": {
             "slow": {"restore": "populate"}, "local": {"restore": "side"}, "other": {"backupCopyMethod": "Clone"}}}),
-        json!({"label": "example.org/backup-tier", "refuseOwners": ["apps"], "refuseLabels": ["application"], "excludeNamespaces": [],
+        json!({"label": "example.org/backup-tier", "refuseOwners": ["apps"], "refuseLabels": ["application"],
+               "excludeNamespaces": [],
                "hostUser": "someone", "schedules": {"daily": "@daily", "weekly": "H H * * 0"},
                "names": {"destination": "dst.{{request.namespace}}.{{ request.object.metadata.name }}.x",
                          "secret": format!("{}{{{{ request.name }}}}", long(190)),
@@ -106,7 +107,10 @@ impl Drop for InForce<'_> {
 
 /// Policies that show on claims with the label `sign` that they are in force.
 fn signs() -> Vec<Value> {
-    let of = |kind: &str, spec: Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "sign"}, "spec": spec});
+    let of = |kind: &str, spec: Value| {
+        let metadata = json!({"name": "sign"});
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec})
+    };
     let constraints = json!({"resourceRules": [{
         "apiGroups": [""], "apiVersions": ["v1"], "resources": ["persistentvolumeclaims"], "operations": ["CREATE"],
     }], "objectSelector": {"matchLabels": {"sign": "wanted"}}});
@@ -264,7 +268,8 @@ fn change_in(claim: &mut Value, change: &Change) {
     }
 }
 
-/// Whether the API server drops the data source of a claim that it creates, so that policies which validate never see it.
+/// Whether the API server drops the data source of a claim that it creates, so that policies which validate never see
+/// it.
 fn is_dropped(claim: &Value) -> bool {
     let is_created = claim["metadata"]["uid"].is_null();
     let (source, reference) = (&claim["spec"]["dataSource"], &claim["spec"]["dataSourceRef"]);

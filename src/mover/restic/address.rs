@@ -39,7 +39,9 @@ impl S3Address {
 /// repositories.
 ///
 /// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
-/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path must be absolute: the mover works in the volume itself.
+/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path is refused: a mover has nothing there but its own image. So are
+/// addresses of which restic would take another part for the host or the bucket, and those with a password in them,
+/// which restic writes into its log.
 pub(crate) fn join(base: &[u8], path: &str) -> Result<String, Flaw> {
     let base = std::str::from_utf8(base).map_err(|_| Flaw::Malformed)?.trim().trim_end_matches('/');
     if base.is_empty() {
@@ -50,18 +52,29 @@ pub(crate) fn join(base: &[u8], path: &str) -> Result<String, Flaw> {
         "s3" | "rest" | "sftp" => "/",
         "azure" | "b2" | "gs" | "swift" if !location.contains(':') => ":",
         "azure" | "b2" | "gs" | "swift" | "rclone" if location.contains(':') => "/",
-        "" if location.starts_with('/') => "/",
         _ => return Err(Flaw::Malformed),
     };
     let address = location.strip_prefix("http://").or_else(|| location.strip_prefix("https://")).unwrap_or(location);
-    let mut segments = address.trim_start_matches('/').split('/');
-    let is_clean = segments.clone().all(|segment| !matches!(segment, "" | "." | ".."));
+    let is_container = matches!(scheme, "azure" | "b2" | "gs" | "swift");
+    let (container, folder) = location.split_once(':').filter(|_| is_container).unwrap_or(("", address));
+    // A leading slash is that of a path in a container, never of a host.
+    let folder = if is_container { folder.trim_start_matches('/') } else { folder };
+    let mut segments = folder.split('/');
+    let is_clean = folder.is_empty() && is_container || segments.clone().all(|it| !matches!(it, "" | "." | ".."));
     let has_bucket = scheme != "s3" || segments.nth(1).is_some();
-    let is_plain = !base.chars().any(|c| c.is_control() || c.is_whitespace() || c == '?' || c == '#');
-    let is_repository = is_clean && has_bucket && is_plain;
+    let has_host = scheme != "s3" || folder.split('/').next().is_some_and(is_host);
+    let is_bucket = if is_container && container.is_empty() { location } else { container };
+    let is_plain = !base.chars().any(|c| c.is_control() || c.is_whitespace() || "?#%".contains(c));
+    let is_repository = is_clean && has_bucket && has_host && !is_bucket.contains('/') && is_plain;
     // A path directly after the colon of a container needs no slash.
     let separator = if base.ends_with(':') { "" } else { separator };
     is_repository.then(|| format!("{base}{separator}{path}")).ok_or(Flaw::Malformed)
+}
+
+/// A host, and perhaps a port; no password.
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.rsplit_once(':').filter(|_| !text.ends_with(']')).unwrap_or((text, "0"));
+    !host.contains('@') && !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -89,7 +102,8 @@ mod tests {
             ("swift:container:/deep", "swift:container:/deep/shop/data"),
             ("rclone:remote:deep", "rclone:remote:deep/shop/data"),
             ("rest:https://host:8000/deep/", "rest:https://host:8000/deep/shop/data"),
-            ("/srv/restic", "/srv/restic/shop/data"),
+            ("s3:http://[::1]:9000/bucket", "s3:http://[::1]:9000/bucket/shop/data"),
+            ("s3:http://[::1]/bucket", "s3:http://[::1]/bucket/shop/data"),
         ] {
             assert_eq!(repository(base).as_deref(), Some(joined));
         }
@@ -116,6 +130,13 @@ mod tests {
             "http://s3.local/bucket",
             "S3:https://s3.local/bucket",
             "rclone:remote",
+            "/srv/restic",
+            "s3://bucket/deep",
+            "s3:http:/s3.local/bucket",
+            "s3:https://key:secret@s3.local/bucket",
+            "s3:https://s3.local/bucket%2Fdeep",
+            "b2:bucket/deep",
+            "gs:bucket/deep:x",
         ];
         for base in refused {
             assert_eq!(repository(base), None, "{base:?}");

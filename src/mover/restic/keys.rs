@@ -121,7 +121,13 @@ pub enum Flaw {
     Missing,
     /// The value is empty, which VolSync's mover refuses.
     Empty,
-    /// The value is invalid: it is not base64, contains a NUL byte, is not the address of a repository, or is not PEM
-    /// text of certificates alone.
+    /// The value is invalid: it is not base64, contains a NUL byte, is not the address of a repository that movers
+    /// reach, or is not PEM text of certificates alone.
     Malformed,
+    /// The value still contains a variable such as `${NAME}`, which Flux or another tool was to fill in.
+    Unrendered,
+    /// The value is still encrypted by SOPS: it begins with `ENC[`.
+    Encrypted,
+    /// An S3 access key contains white space, usually a line break at its end, and can never work.
+    WhiteSpace,
 }

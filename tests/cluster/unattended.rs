@@ -165,8 +165,9 @@ fn a_claim_whose_backups_are_gone_is_held_until_a_person_accepts_the_hold(world:
     ensure!(told.contains(" DataExpected: ") && told.contains("accept it: kubectl "), "{told}");
     ensure!(says(&claim, "/status/phase=Pending"));
     let metrics = host::metrics(world, 8099)?;
-    let since = "volsync_policy_attention_since_timestamp_seconds{code=\"DataExpected\"} ";
-    ensure!(metrics.contains(since), "{metrics}");
+    let labels = "{namespace=\"accepted\",persistentvolumeclaim=\"data\",code=\"DataExpected\"} ";
+    let since = format!("volsync_policy_attention_since_timestamp_seconds{labels}");
+    ensure!(metrics.contains(&since), "{metrics}");
     let first = accept(world, &app, "DataExpected", "")?;
     bound(&app.namespace, CLAIM)?;
     // The person accepted that the claim starts empty. Whether its backup may run is another question.
@@ -216,7 +217,7 @@ fn a_restore_that_comes_back_empty_releases_nothing_and_is_repeated_once_the_bac
 }
 
 /// What the annotation of a claim says that a person has to do.
-fn attention(claim: &Value) -> Option<&str> {
+pub(crate) fn attention(claim: &Value) -> Option<&str> {
     claim.get("metadata")?.get("annotations")?.get(ATTENTION)?.as_str()
 }
 

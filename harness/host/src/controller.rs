@@ -22,6 +22,7 @@ use volsync_policy::names::{CREATED_BY, MANAGED_BY, MANAGER, VOLSYNC_VERSION};
 
 use crate::api::{Refusal, resource};
 use crate::claim::ClaimKey;
+use crate::metrics::Known;
 use crate::policy::{Policy, Standing};
 use crate::queues::Ended;
 use crate::round::{Done, Failed, Round};
@@ -139,6 +140,7 @@ impl Controller {
                         // Another host may be working now, so nothing more is written.
                         rounds.clear();
                         running.clear();
+                        self.round.metrics.forget_claims();
                     }
                     self.round.queues.restart(claims.known.iter().cloned());
                     claims.all();
@@ -189,7 +191,7 @@ async fn work(
                 tracing::info!(%claim, steps = done.steps.join(" "), "carried out");
             }
             let since = teller.annotate(&claim, done).await;
-            round.metrics.claim(&claim, Some((done.verdict.code, since)));
+            round.metrics.claim(&claim, Some(Known::now(done.verdict.code, since, done.times)));
             teller.decided(&claim, done).await;
         }
         Ok(None) => {

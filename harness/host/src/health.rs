@@ -6,15 +6,14 @@
 use volsync_policy::evidence::Timestamp;
 use volsync_policy::{Code, Coverage, Eligibility, Unselected};
 
+use crate::backup::Backup;
+
 /// How long a host that works may be silent, in seconds. It renews its Lease every few seconds; this is also the
 /// difference of two clocks that does no harm.
 pub(crate) const LONGEST_SILENCE: u64 = 5 * 60;
 
 /// How long a host may need until it has written something about a new claim, in seconds.
 const LONGEST_START: u64 = 10 * 60;
-
-/// How late a backup may be, whatever its schedule, in seconds.
-const SHORTEST_DELAY: u64 = 60 * 60;
 
 /// What is known about a claim.
 #[derive(Debug, Clone, Default)]
@@ -39,19 +38,6 @@ pub struct Facts {
     pub backup: Option<Backup>,
     /// Whether it is backed up by a ReplicationSource that the host has not created.
     pub has_other_backup: bool,
-}
-
-/// What is known about a ReplicationSource.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Backup {
-    /// When it was created.
-    pub created: Option<Timestamp>,
-    /// Whether it is paused.
-    pub is_paused: bool,
-    /// When its last run ended.
-    pub last: Option<Timestamp>,
-    /// Whether that run found an empty volume, of which nothing was saved.
-    pub was_empty: bool,
 }
 
 /// How a claim stands, the worst first.
@@ -179,18 +165,12 @@ impl Health {
         if backup.is_paused {
             return Health::Waiting(Waiting::Paused);
         }
-        let patience = patience(coverage.interval);
-        let is_late = |since: Option<Timestamp>| since.is_none_or(|since| now.since(since) > patience);
-        match backup.last {
-            None if is_late(backup.created) => Health::NeverBackedUp,
-            None => Health::Waiting(Waiting::FirstBackup),
-            Some(last) if is_late(Some(last)) => Health::Overdue { due: after(last, patience) },
-            // VolSync reports success, and nothing was saved.
-            Some(_) if backup.was_empty && !facts.is_known_to_be_backed_up => match is_late(backup.created) {
-                true => Health::NeverBackedUp,
-                false => Health::Waiting(Waiting::FirstBackup),
-            },
-            Some(_) => Health::Protected,
+        let times = backup.times(facts.is_known_to_be_backed_up, coverage.interval);
+        match (times.saved, times.overdue.filter(|due| now > *due)) {
+            (Some(_), Some(due)) => Health::Overdue { due },
+            (Some(_), None) => Health::Protected,
+            (None, None) if times.overdue.is_some() => Health::Waiting(Waiting::FirstBackup),
+            (None, _) => Health::NeverBackedUp,
         }
     }
 
@@ -280,17 +260,6 @@ impl Health {
     pub fn is_unprotected(&self) -> bool {
         matches!(self, Health::OptedOut | Health::Unlabelled | Health::Excluded | Health::Refused { .. })
     }
-}
-
-/// How old the last backup may be, in seconds: the longest time between two of them, and a quarter of it more, but at
-/// least an hour. A backup takes its time, and a mover that failed is started again.
-fn patience(interval: u64) -> u64 {
-    interval + (interval / 4).max(SHORTEST_DELAY)
-}
-
-/// The time so many seconds after another one.
-fn after(time: Timestamp, seconds: u64) -> Timestamp {
-    Timestamp::from_unix(time.since(Timestamp::from_unix(0)).saturating_add(seconds))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 mod admission;
 mod api;
 mod authorities;
+mod backup;
 mod certificate;
 mod claim;
 mod cluster;
@@ -29,6 +30,7 @@ mod hold;
 mod lease;
 mod ledger;
 mod listen;
+mod metadata;
 mod metrics;
 mod policy;
 mod probe;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use volsync_policy::{HostPart, PlanDocument, Read, Role, Shared};
+use volsync_policy::{HostPart, PlanDocument, Read, Review, Role, Shared};
 use volsync_policy_engine::{CallError, Engine};
 
 /// The policy with one set of settings and credentials. It contains credentials, so it does not implement `Debug`.
@@ -13,7 +13,7 @@ pub(crate) struct Policy {
     settings: Value,
     credentials: Value,
     host_secret: Option<Value>,
-    label: String,
+    shared: Shared,
 }
 
 /// What is known of the policy.
@@ -68,12 +68,19 @@ impl Policy {
         let shared = serde_json::json!({"settings": settings, "credentials": credentials});
         engine.under(&shared).map(drop)?;
         let shared = Shared::from_json(shared.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Policy { engine, settings, credentials, host_secret, label: shared.label().to_owned() })
+        Ok(Policy { engine, settings, credentials, host_secret, shared })
     }
 
     /// The label that selects claims.
     pub(crate) fn label(&self) -> &str {
-        &self.label
+        self.shared.label()
+    }
+
+    /// The longest time between two scheduled backups of a claim, in seconds; `None` if the claim is not protected.
+    pub(crate) fn interval(&self, claim: &Value) -> Option<u64> {
+        let review = serde_json::json!({"request": claim}).to_string();
+        let review = Review::under(&self.shared, review.as_bytes()).ok()?;
+        review.coverage().eligible().map(|coverage| coverage.interval)
     }
 
     /// The Secret with the base credentials; null if there is none.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use volsync_policy::evidence::Failure;
-use volsync_policy::names::ATTENTION;
+use volsync_policy::ledger::read_record;
+use volsync_policy::names::{ATTENTION, RELEASED};
 use volsync_policy::{
     Again, Application, Copy, Creation, Deletion, NoteDocument, ObjectRef, Part, Patch, PlanDocument, Put, Queue, Read,
     ReadTarget, Role, StoreRef, Through, Verb, VerdictDocument, Write,
@@ -18,6 +20,7 @@ use volsync_policy::{
 use volsync_policy_engine::CallError;
 
 use crate::api::{ApiServer, PatchType, Refusal};
+use crate::backup::{Source, Times};
 use crate::claim::ClaimKey;
 use crate::metrics::Metrics;
 use crate::policy::{Planned, Policy, Seen};
@@ -50,6 +53,8 @@ pub(crate) struct Done {
     pub(crate) notes: Vec<NoteDocument>,
     /// What the claim's annotation [`ATTENTION`] says.
     pub(crate) attention: Option<String>,
+    /// Its last backup and the next one, if it has a ReplicationSource.
+    pub(crate) times: Option<Times>,
     /// Whether the claim asked for its turn in a queue.
     pub(crate) has_asked: bool,
     /// The queue in which the claim has its turn.
@@ -100,7 +105,8 @@ impl Round {
         }
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
         let uid = metadata.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let attention = metadata.get("annotations").and_then(|it| it.get(ATTENTION)?.as_str()).map(str::to_owned);
+        let attention = annotation(&object, ATTENTION).map(str::to_owned);
+        let times = times(policy, &object, &uid, &seen);
         let again = host.again.map(|again| again.into_owned());
         let has_asked = seen.answer(Role::Queue).is_some();
         Ok(Some(Done {
@@ -108,6 +114,7 @@ impl Round {
             verdict: plan.verdict,
             notes: plan.notes,
             attention,
+            times,
             has_asked,
             holds: host.holds,
             again,
@@ -240,6 +247,19 @@ impl Round {
             Verb::Remove(at) => written(bucket(at)?.remove(&at.key).await),
         }
     }
+}
+
+fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("annotations")?.get(key)?.as_str()
+}
+
+/// The last backup of a claim and the next one, by its ReplicationSource.
+fn times(policy: &Policy, claim: &Value, uid: &str, seen: &Seen) -> Option<Times> {
+    let source = seen.answer(Role::Source)?.get("object")?;
+    let source = Source::deserialize(source).ok().filter(Source::is_ours)?;
+    let record = annotation(claim, RELEASED).and_then(|record| read_record(record).ok());
+    let has_backups = record.is_some_and(|record| record.uid == uid && record.fingerprint.is_some());
+    Some(source.backup().times(has_backups, policy.interval(claim)?))
 }
 
 fn written(written: Result<Written, Failure>) -> Result<(), Refusal> {

@@ -9,14 +9,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use volsync_policy::evidence::Timestamp;
 use volsync_policy::ledger::read_record;
-use volsync_policy::mover::restic::was_empty;
 use volsync_policy::names::{ATTENTION, CLAIM_UID, CREATED_BY, MANAGED_BY, MANAGER, RELEASED, VOLSYNC_VERSION};
 use volsync_policy::{ObjectRef, Review, Shared};
 
 use crate::api::{ApiServer, Refusal};
+use crate::backup::{Backup, Source};
 use crate::claim::ClaimKey;
 use crate::cluster::Cluster;
-use crate::health::{Backup, Facts, Health};
+use crate::health::{Facts, Health};
+use crate::metadata::Metadata;
 
 /// How all claims stand.
 #[derive(Debug, Clone)]
@@ -65,18 +66,6 @@ struct PageMetadata {
     next: String,
 }
 
-/// The metadata of an object, as far as it matters here.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    namespace: String,
-    name: String,
-    uid: String,
-    creation_timestamp: Option<Timestamp>,
-    labels: HashMap<String, String>,
-    annotations: HashMap<String, String>,
-}
-
 /// A claim. It is also passed to the policy, as it is.
 #[derive(Deserialize)]
 struct Claim {
@@ -96,36 +85,6 @@ struct ClaimStatus {
 #[derive(Deserialize)]
 struct Destination {
     metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-struct Source {
-    metadata: Metadata,
-    spec: SourceSpec,
-    #[serde(default)]
-    status: SourceStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct SourceSpec {
-    #[serde(rename = "sourcePVC")]
-    source_pvc: String,
-    paused: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct SourceStatus {
-    last_sync_time: Option<Timestamp>,
-    latest_mover_status: MoverStatus,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct MoverStatus {
-    logs: String,
 }
 
 /// What the host has created for claims, by the claim's uid, and what others have created, by the claim's name.
@@ -191,14 +150,9 @@ impl Created {
                 created.restores.insert(uid, metadata.name);
             }
         }
-        for Source { mut metadata, spec, status } in sources {
-            let is_ours = metadata.labels.get(MANAGED_BY).is_some_and(|manager| manager == MANAGER);
-            let backup = Backup {
-                created: metadata.creation_timestamp,
-                is_paused: spec.paused,
-                last: status.last_sync_time,
-                was_empty: was_empty(&status.latest_mover_status.logs),
-            };
+        for source in sources {
+            let (is_ours, backup) = (source.is_ours(), source.backup());
+            let Source { mut metadata, spec, .. } = source;
             match metadata.annotations.remove(CLAIM_UID).filter(|_| is_ours) {
                 Some(uid) => drop(created.backups.insert(uid, (metadata.name, backup))),
                 // One of ours without a uid says nothing.

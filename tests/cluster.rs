@@ -19,6 +19,8 @@ mod criteria;
 mod host;
 #[path = "cluster/ledger.rs"]
 mod ledger;
+#[path = "cluster/monitoring.rs"]
+mod monitoring;
 #[path = "cluster/outages.rs"]
 mod outages;
 #[path = "cluster/policies.rs"]
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
         commands::TESTS,
         criteria::TESTS,
         ledger::TESTS,
+        monitoring::TESTS,
         outages::TESTS,
         policies::TESTS,
         populator::TESTS,

@@ -19,7 +19,7 @@ struct Module {
     programs: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 8] = [
+const MODULES: [Module; 9] = [
     Module { name: "csi-driver", tags: "", programs: &[("csi-driver", ".")] },
     Module {
         name: "csi-sanity",
@@ -35,6 +35,12 @@ const MODULES: [Module; 8] = [
     Module { name: "versitygw", tags: "", programs: &[("versitygw", "github.com/versity/versitygw/cmd/versitygw")] },
     Module { name: "etcd", tags: "", programs: &[("etcd", "go.etcd.io/etcd/server/v3")] },
     Module { name: "helm", tags: "", programs: &[("helm", "helm.sh/helm/v4/cmd/helm")] },
+    // Rules are tested, and nothing is scraped.
+    Module {
+        name: "prometheus",
+        tags: "remove_all_sd",
+        programs: &[("promtool", "github.com/prometheus/prometheus/cmd/promtool")],
+    },
     // VolSync with the restic mover only, which is the one that the policy writes manifests for.
     Module {
         name: "volsync",

@@ -15,6 +15,8 @@ mod chart;
 mod commands;
 #[path = "cluster/criteria.rs"]
 mod criteria;
+#[path = "cluster/health.rs"]
+mod health;
 #[path = "cluster/host.rs"]
 mod host;
 #[path = "cluster/ledger.rs"]
@@ -127,6 +129,7 @@ fn main() -> ExitCode {
         chart::TESTS,
         commands::TESTS,
         criteria::TESTS,
+        health::TESTS,
         ledger::TESTS,
         monitoring::TESTS,
         outages::TESTS,

@@ -19,7 +19,7 @@ struct Module {
     programs: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 9] = [
+const MODULES: [Module; 11] = [
     Module { name: "csi-driver", tags: "", programs: &[("csi-driver", ".")] },
     Module {
         name: "csi-sanity",
@@ -41,6 +41,8 @@ const MODULES: [Module; 9] = [
         tags: "remove_all_sd",
         programs: &[("promtool", "github.com/prometheus/prometheus/cmd/promtool")],
     },
+    Module { name: "argo-cd", tags: "", programs: &[("argo-cd-health", ".")] },
+    Module { name: "flux", tags: "", programs: &[("flux-health", ".")] },
     // VolSync with the restic mover only, which is the one that the policy writes manifests for.
     Module {
         name: "volsync",

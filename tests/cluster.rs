@@ -29,6 +29,8 @@ mod outages;
 mod policies;
 #[path = "cluster/populator.rs"]
 mod populator;
+#[path = "cluster/reports.rs"]
+mod reports;
 #[path = "cluster/repositories.rs"]
 mod repositories;
 #[path = "cluster/restores.rs"]
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
         outages::TESTS,
         policies::TESTS,
         populator::TESTS,
+        reports::TESTS,
         repositories::TESTS,
         restores::TESTS,
         rights::TESTS,

@@ -170,6 +170,7 @@ fn invalid_values_are_refused_by_their_path(world: &World) -> anyhow::Result<()>
             json!({"admission": {"kind": "policies"}, "settings": {"schedules": {"own": "{{ request.name }}"}}}),
             "settings.schedules: ",
         ),
+        (json!({"monitoring": {"rules": {"enable": true}}}), "at '/monitoring/rules'"),
         (json!({"rights": {"secrets": "namespaced"}}), "rights.namespaces: "),
         (json!({"rights": {"namespaces": ["shop"]}}), "rights.namespaces: "),
         (

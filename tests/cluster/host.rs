@@ -62,6 +62,11 @@ pub(crate) fn start(world: &World, name: &str, port: u16) -> anyhow::Result<Prog
     world.cluster.spawn(name, &mut command(world, name, port)?)
 }
 
+/// Starts a host that writes reports, too.
+pub(crate) fn start_with_reports(world: &World) -> anyhow::Result<Program> {
+    world.cluster.spawn("host", command(world, "host", 8099)?.arg("--reports"))
+}
+
 /// Starts a host that ends as if it were killed, right after so many writes.
 pub(crate) fn start_for_writes(world: &World, writes: usize) -> anyhow::Result<Program> {
     let points = format!("written={}*off->return", writes - 1);

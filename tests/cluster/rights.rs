@@ -95,6 +95,7 @@ pub(crate) fn each_is_used_and_none_is_missing(world: &World) -> anyhow::Result<
     let mut granted = granted(world, &json!({}))?;
     granted.append(&mut self::granted(world, &namespaced("shop"))?);
     granted.append(&mut self::granted(world, &external())?);
+    granted.append(&mut self::granted(world, &json!({"reports": {"enabled": true}}))?);
     let unused: Vec<&Right> = granted.iter().filter(|right| !used.contains(right)).collect();
     ensure!(missing.is_empty() && unused.is_empty(), "always denied: {missing:#?}\nnever used: {unused:#?}");
     Ok(())

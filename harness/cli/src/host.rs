@@ -10,9 +10,10 @@ use crate::planner;
 
 pub(crate) fn run(arguments: Host) -> anyhow::Result<Outcome> {
     let engine = Arc::from(planner::engine(arguments.engine, arguments.module.as_deref())?);
-    let Host { namespace, settings, credentials, lease, identity, listen, admission, service, webhook, .. } = arguments;
+    let Host { namespace, settings, credentials, lease, identity, listen, .. } = arguments;
+    let Host { admission, service, webhook, reports, .. } = arguments;
     let sources = Sources { namespace, settings, credentials };
     let admission = admission.map(|listen| Admission { listen, service, webhook });
-    volsync_policy_host::run(Options { sources, lease, identity, listen, admission, engine })?;
+    volsync_policy_host::run(Options { sources, lease, identity, listen, admission, reports, engine })?;
     Ok(Outcome::Planned)
 }

@@ -21,7 +21,7 @@ use crate::tools::source;
 const MANAGER: &str = "volsync-policy";
 
 /// The kinds that are named without their API version, with it, and whether they are namespaced.
-const KINDS: [(&str, &str, bool); 26] = [
+const KINDS: [(&str, &str, bool); 27] = [
     ("ConfigMap", "v1", true),
     ("CSIDriver", "storage.k8s.io/v1", false),
     ("CSINode", "storage.k8s.io/v1", false),
@@ -40,6 +40,7 @@ const KINDS: [(&str, &str, bool); 26] = [
     ("Pod", "v1", true),
     ("ReplicationDestination", "volsync.backube/v1alpha1", true),
     ("ReplicationSource", "volsync.backube/v1alpha1", true),
+    ("Report", "openreports.io/v1alpha1", true),
     ("Secret", "v1", true),
     ("StatefulSet", "apps/v1", true),
     ("StorageClass", "storage.k8s.io/v1", false),

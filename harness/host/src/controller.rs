@@ -192,6 +192,7 @@ async fn work(
             }
             let since = teller.annotate(&claim, done).await;
             round.metrics.claim(&claim, Some(Known::now(done.verdict.code, since, done.times)));
+            teller.report(&claim, done, since);
             teller.decided(&claim, done).await;
         }
         Ok(None) => {

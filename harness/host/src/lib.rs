@@ -36,6 +36,7 @@ mod policy;
 mod probe;
 mod probes;
 mod queues;
+mod reports;
 mod round;
 mod store;
 mod survey;
@@ -60,6 +61,7 @@ use crate::controller::Controller;
 use crate::metrics::Metrics;
 use crate::policy::Standing;
 use crate::probes::Readiness;
+use crate::reports::Reports;
 use crate::round::Round;
 use crate::store::Stores;
 use crate::told::Teller;
@@ -85,6 +87,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// How the host answers at admission; `None` if it does not.
     pub admission: Option<Admission>,
+    /// Whether the host reports in the API of OpenReports.
+    pub reports: bool,
     /// The engine that runs the policy.
     pub engine: Arc<dyn Engine>,
 }
@@ -115,7 +119,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn host(options: Options) -> anyhow::Result<()> {
-    let Options { sources, lease, identity, listen, admission, engine } = options;
+    let Options { sources, lease, identity, listen, admission, reports, engine } = options;
+    let reports = reports.then(Arc::<Reports>::default);
     let metrics = Metrics::new();
     let api = ApiServer::connect(metrics.clone()).await?;
     let listener = listen::listen(listen).await?;
@@ -123,7 +128,7 @@ async fn host(options: Options) -> anyhow::Result<()> {
     let (policies, policy) = watch::channel(Standing::Unread);
     let (leads, is_leader) = watch::channel(false);
     let (is_ready, is_listed) = watch::channel(false);
-    let teller = Arc::new(Teller::new(api.clone()));
+    let teller = Arc::new(Teller::new(api.clone(), reports.clone()));
 
     let certificate = match admission {
         Some(admission) => Some(answer(admission, &api, &sources, policy.clone(), metrics.clone()).await?),
@@ -135,6 +140,9 @@ async fn host(options: Options) -> anyhow::Result<()> {
     tokio::spawn(config::run(api.clone(), engine, sources, policies, metrics.clone(), teller.clone()));
     let round = Round::new(api.clone(), Stores::new(metrics.clone())?, metrics.clone(), stopped.clone());
     let round = Arc::new(round);
+    if let Some(reports) = reports {
+        tokio::spawn(reports.run(api.clone(), round.clone(), is_leader.clone()));
+    }
     let controller = Controller { round, teller, policies: policy, leads: is_leader, stop: stopped, is_ready };
     // The Lease is given back after the last write.
     let (end_election, election_ends) = watch::channel(false);

@@ -84,6 +84,11 @@ impl Queues {
         state.next()
     }
 
+    /// Whether each claim was planned once since this host began to lead.
+    pub(crate) fn are_all_planned(&self) -> bool {
+        self.state().unplanned(None) == 0
+    }
+
     /// The number of claims that are ahead of one that waits for its turn. If none is, it has its turn now.
     pub(crate) fn ask(&self, claim: &ClaimKey, turn: &Turn) -> usize {
         let mut state = self.state();

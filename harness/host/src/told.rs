@@ -1,27 +1,31 @@
-//! What people are told: an annotation on each claim for which a person has to do something, and an Event for each
-//! claim, code and hold.
+//! What people are told: an annotation on each claim for which a person has to do something, an Event for each claim,
+//! code and hold, and reports.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use volsync_policy::ObjectRef;
 use volsync_policy::evidence::Digest;
 use volsync_policy::names::{ATTENTION, FIELD_MANAGER, RECORD_MANAGER};
 use volsync_policy::reference::accept_command;
+use volsync_policy::{Code, ObjectRef};
 
 use crate::api::{ApiServer, PatchType, Refusal};
 use crate::claim::ClaimKey;
 use crate::config::Sources;
+use crate::reports::{Finding, Reports};
 use crate::round::Done;
+use crate::survey::now;
 
 /// The longest note of an Event, in bytes, that an API server accepts.
 const LONGEST_NOTE: usize = 1024;
 
-/// Publishes Events.
+/// Writes annotations and publishes Events.
 pub(crate) struct Teller {
     api: ApiServer,
+    /// The reports, if the host writes any.
+    reports: Option<Arc<Reports>>,
     /// The last decision of each claim for which an Event was published.
     last: Mutex<HashMap<ClaimKey, String>>,
 }
@@ -33,8 +37,8 @@ struct Subject<'a> {
 }
 
 impl Teller {
-    pub(crate) fn new(api: ApiServer) -> Self {
-        Teller { api, last: Mutex::default() }
+    pub(crate) fn new(api: ApiServer, reports: Option<Arc<Reports>>) -> Self {
+        Teller { api, reports, last: Mutex::default() }
     }
 
     /// Writes into an annotation of the claim what a person has to do, and removes it once there is nothing to do.
@@ -58,6 +62,21 @@ impl Teller {
         since
     }
 
+    /// Reports what a round decided. A person has had to do something since `since`.
+    pub(crate) fn report(&self, claim: &ClaimKey, done: &Done, since: Option<SystemTime>) {
+        let Some(reports) = &self.reports else { return };
+        // Nothing is promised to such a claim.
+        let is_left_out = matches!(done.verdict.code, Code::NotSelected | Code::OptedOut | Code::ClaimTerminating);
+        let finding = (!is_left_out).then(|| Finding {
+            uid: done.uid.clone(),
+            code: done.verdict.code,
+            message: cut(&note(done, claim)).to_owned(),
+            since,
+            overdue: done.times.and_then(|times| times.overdue).filter(|due| now() > *due),
+        });
+        reports.claim(claim, finding);
+    }
+
     /// Publishes what a round decided, if that is new.
     pub(crate) async fn decided(&self, claim: &ClaimKey, done: &Done) {
         let Done { uid, verdict, .. } = done;
@@ -76,6 +95,9 @@ impl Teller {
     /// Forgets a claim that no longer exists.
     pub(crate) fn forget(&self, claim: &ClaimKey) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(claim);
+        if let Some(reports) = &self.reports {
+            reports.claim(claim, None);
+        }
     }
 
     /// Publishes that settings or credentials were refused.

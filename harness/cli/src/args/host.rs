@@ -102,6 +102,9 @@ pub(crate) struct Host {
     /// The MutatingWebhookConfiguration that gets the `caBundle`
     #[arg(long, value_name = "CONFIGURATION", default_value = "volsync-policy")]
     pub(crate) webhook: String,
+    /// Write a Report of OpenReports in each namespace with labelled claims
+    #[arg(long)]
+    pub(crate) reports: bool,
     /// The engine that runs the policy
     #[arg(long, value_enum, default_value_t = Engine::Wasmi)]
     pub(crate) engine: Engine,

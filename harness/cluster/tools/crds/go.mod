@@ -7,5 +7,6 @@ go 1.26.0
 require (
 	github.com/cilium/cilium v1.20.2
 	github.com/external-secrets/external-secrets v1.3.2
+	github.com/openreports/reports-api v0.2.1
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 )

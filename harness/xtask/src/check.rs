@@ -41,7 +41,7 @@ fn long_lines() -> anyhow::Result<()> {
 }
 
 /// The files in the repository whose names match one of `patterns`.
-fn tracked(patterns: &[&str]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn tracked(patterns: &[&str]) -> anyhow::Result<Vec<String>> {
     let files = output(Command::new("git").arg("ls-files").args(patterns))?;
     Ok(String::from_utf8_lossy(&files).lines().map(str::to_owned).collect())
 }

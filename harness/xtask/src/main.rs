@@ -7,6 +7,8 @@ mod circles;
 mod image;
 mod mutants;
 mod playground;
+mod release;
+mod sbom;
 mod setup;
 mod test;
 mod wasm;
@@ -15,7 +17,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 
@@ -46,6 +48,12 @@ enum Task {
     Wasm,
     /// Build the command as one static program, and an image with it for a cluster, into target/oci
     Image,
+    /// Build everything that a release consists of, into target/release-files
+    Release {
+        /// Build it in a checkout with changes and of a version that the changelog calls unreleased, too
+        #[arg(long)]
+        rehearsal: bool,
+    },
     /// Build the playground, and serve it on this machine
     Playground {
         /// The port; 0 for a free one
@@ -104,8 +112,11 @@ fn carry_out() -> anyhow::Result<ExitCode> {
         Task::Image => {
             setup::wasm()?;
             wasm::build()?;
-            ensure!(setup::image()?, "musl-gcc is missing; Debian's package musl-tools contains it");
             image::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Release { rehearsal } => {
+            release::build(rehearsal)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Playground { port } => {

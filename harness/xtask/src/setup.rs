@@ -1,10 +1,11 @@
 //! Installs what a bare machine lacks: targets from rustup; wasm-opt and the page's dependencies from npm; restic,
-//! Chromium, a C compiler for musl and what a cluster needs from the system's packages.
+//! Chromium, C compilers, an emulator and what a cluster needs from the system's packages.
 
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
+use crate::image::Machine;
 use crate::{cargo, output, program, run, works};
 
 /// wasm-opt from npm's `binaryen`.
@@ -22,14 +23,25 @@ pub(crate) fn wasm() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The target of static programs for this machine.
-pub(crate) const STATIC: &str =
-    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-musl" } else { "x86_64-unknown-linux-musl" };
+/// Whether static programs for that machine can be built here, after installing the target, and Debian's C compiler for
+/// it.
+pub(crate) fn compiler(of: &Machine) -> anyhow::Result<bool> {
+    target(of.target)?;
+    if of.is_this() {
+        return Ok(package("musl-tools", Command::new("musl-gcc").arg("--version")));
+    }
+    let headers = format!("/usr/{}/include/stdlib.h", of.cross);
+    package(&format!("libc6-dev-{}-cross", of.architecture), Command::new("test").args(["-e", &headers]));
+    let package_name = format!("gcc-{}", of.cross.replace('_', "-"));
+    Ok(package(&package_name, Command::new(of.cross_compiler()).arg("--version")))
+}
 
-/// Whether static programs can be built here, after installing the target, and Debian's C compiler for it.
-pub(crate) fn image() -> anyhow::Result<bool> {
-    target(STATIC)?;
-    Ok(package("musl-tools", Command::new("musl-gcc").arg("--version")))
+/// The emulator that runs static programs for that machine, after installing Debian's if necessary.
+pub(crate) fn emulator(of: &Machine) -> anyhow::Result<Command> {
+    let emulator = format!("qemu-{}-static", of.cross.split('-').next().unwrap_or_default());
+    let is_there = package("qemu-user-static", Command::new(&emulator).arg("--version"));
+    ensure!(is_there, "{emulator} is missing; Debian's package qemu-user-static contains it");
+    Ok(Command::new(emulator))
 }
 
 /// Installs a target of the toolchain.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::image::Machine;
 use crate::{WORKSPACE, browser, cargo, image, in_words, output, playground, root, setup, wasm};
 
 /// The exit code if every test that could be run passed, and some could not be run.
@@ -85,7 +86,7 @@ fn prepare() -> anyhow::Result<Vec<(&'static str, &'static str)>> {
     browser::build()?;
     playground::build()?;
     let cluster = setup::cluster();
-    let image = setup::image()?;
+    let image = setup::compiler(Machine::this()?)?;
     if cluster && image {
         crate::run(&mut setup::cluster_command("build")?)?;
         image::build()?;

@@ -41,7 +41,11 @@ pub(crate) fn build() -> anyhow::Result<()> {
     let module = fs::read(optimised)?;
     fs::create_dir_all("target/wasm")?;
     for (policy, metadata) in POLICIES {
-        fs::write(policy, annotated(&module, metadata).context(metadata)?)?;
+        let annotated = annotated(&module, metadata).context(metadata)?;
+        // The program that embeds a policy would be compiled again if the file were newer.
+        if fs::read(policy).ok().as_ref() != Some(&annotated) {
+            fs::write(policy, annotated)?;
+        }
         println!("{policy}: with {metadata}");
     }
     Ok(())

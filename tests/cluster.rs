@@ -15,6 +15,8 @@ mod chart;
 mod commands;
 #[path = "cluster/criteria.rs"]
 mod criteria;
+#[path = "cluster/gitops.rs"]
+mod gitops;
 #[path = "cluster/health.rs"]
 mod health;
 #[path = "cluster/host.rs"]
@@ -131,6 +133,7 @@ fn main() -> ExitCode {
         chart::TESTS,
         commands::TESTS,
         criteria::TESTS,
+        gitops::TESTS,
         health::TESTS,
         ledger::TESTS,
         monitoring::TESTS,

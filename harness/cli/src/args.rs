@@ -42,6 +42,17 @@ Exit codes: 0 planned
             1 a claim was refused, or the credentials do not make a Secret
             2 invalid input, or output not writable";
 
+const FUNCTION_HELP: &str = "\
+A KRM function reads a ResourceList on standard input, and writes it with what
+it adds. This one adds what `generate` prints for each labelled claim, and the
+data source by which the claim waits for its restore. Settings are in
+`functionConfig`; docs/git.md has an example. Running it again on its own
+output changes nothing.
+
+Exit codes: 0 added
+            1 a claim was refused, or another object has a manifest's name
+            2 invalid input, or output not writable";
+
 const EXPLAIN_USAGE: &str = "\
 volsync-policy explain [OPTIONS] --filename <FILE>...
        volsync-policy explain [OPTIONS] --seen <DUMP>
@@ -161,6 +172,9 @@ pub(crate) enum Command {
     /// Print the manifests for claims: Secret, ReplicationDestination, ReplicationSource
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(Generate),
+    /// Add the manifests of claims to a ResourceList, as a KRM function in kustomize
+    #[command(after_help = FUNCTION_HELP)]
+    Function,
     /// Explain what would happen to claims, and why; or explain a reason code
     #[command(after_help = EXPLAIN_EXAMPLES, override_usage = EXPLAIN_USAGE)]
     Explain(Explain),

@@ -104,16 +104,24 @@ fn left_out(planned: &Planned) -> Vec<String> {
     said
 }
 
-struct Manifest<'a> {
+/// An object to apply.
+pub(crate) struct Manifest<'a> {
     /// The part of the plan; none for the claim itself.
     part: Option<Part>,
     /// The object as JSON.
     object: Cow<'a, str>,
 }
 
+impl Manifest<'_> {
+    /// The object, parsed.
+    pub(crate) fn read(&self) -> Value {
+        serde_json::from_str(&self.object).unwrap_or_default()
+    }
+}
+
 /// The objects to apply, in the order of the plan's steps. The claim, if requested, comes before the ReplicationSource
 /// that backs it up, or last.
-fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
+pub(crate) fn manifests(planned: &Planned, with_claim: bool) -> Vec<Manifest<'_>> {
     let Some(rendered) = &planned.plan.manifests else { return Vec::new() };
     let mut claim = with_claim.then(|| claim(planned)).flatten();
     let mut manifests = Vec::new();

@@ -12,6 +12,7 @@ mod documents;
 mod evidence;
 mod explain;
 mod export;
+mod function;
 mod generate;
 #[cfg(feature = "host")]
 mod hold;
@@ -71,6 +72,7 @@ fn command() -> clap::Command {
 fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Function => function::run(),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Redact(arguments) => redact::run(&arguments),
         Command::Export { command } => export::run(&command),

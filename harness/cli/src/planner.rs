@@ -309,7 +309,7 @@ fn items(document: Document) -> Vec<Document> {
 }
 
 /// The document, if the policy can plan it: a claim, an AdmissionReview or its request.
-fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
+pub(crate) fn request(mut document: Value, namespace: Option<&str>) -> Option<Value> {
     match document.get("kind") {
         Some(Value::String(kind)) if kind == "PersistentVolumeClaim" => {
             let metadata = document.get_mut("metadata").and_then(Value::as_object_mut);

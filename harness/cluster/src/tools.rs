@@ -19,7 +19,7 @@ struct Module {
     programs: &'static [(&'static str, &'static str)],
 }
 
-const MODULES: [Module; 11] = [
+const MODULES: [Module; 13] = [
     Module { name: "csi-driver", tags: "", programs: &[("csi-driver", ".")] },
     Module {
         name: "csi-sanity",
@@ -34,6 +34,8 @@ const MODULES: [Module; 11] = [
     },
     Module { name: "versitygw", tags: "", programs: &[("versitygw", "github.com/versity/versitygw/cmd/versitygw")] },
     Module { name: "etcd", tags: "", programs: &[("etcd", "go.etcd.io/etcd/server/v3")] },
+    Module { name: "gitops", tags: "", programs: &[("gitops", ".")] },
+    Module { name: "kustomize", tags: "", programs: &[("kustomize", "sigs.k8s.io/kustomize/kustomize/v5")] },
     Module { name: "helm", tags: "", programs: &[("helm", "helm.sh/helm/v4/cmd/helm")] },
     // Rules are tested, and nothing is scraped.
     Module {

@@ -41,6 +41,8 @@ mod restores;
 mod rights;
 #[path = "cluster/s3.rs"]
 mod s3;
+#[path = "cluster/stored.rs"]
+mod stored;
 #[path = "cluster/unattended.rs"]
 mod unattended;
 #[path = "cluster/volsync.rs"]
@@ -144,6 +146,7 @@ fn main() -> ExitCode {
         repositories::TESTS,
         restores::TESTS,
         rights::TESTS,
+        stored::TESTS,
         unattended::TESTS,
     ];
     if arguments.list {

@@ -2,6 +2,7 @@
 //! refuses what is misspelt.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -16,8 +17,10 @@ use crate::{STORE_ID, World, host, tests};
 
 tests![
     a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them,
+    an_upgrade_from_the_release_before_changes_nothing_of_a_claim,
     kustomize_makes_the_objects_of_the_chart,
     invalid_values_are_refused_by_their_path,
+    values_of_every_earlier_version_are_still_valid,
     network_policies_are_accepted_and_select_hosts_and_movers_only,
 ];
 
@@ -44,11 +47,14 @@ pub(crate) fn rendered(world: &World, values: &Value) -> anyhow::Result<Vec<Valu
 
 /// The commands of the first block in the README, or else in `docs/running.md`, that contain this text.
 pub(crate) fn documented(containing: &str) -> anyhow::Result<String> {
-    let read = |page| fs::read_to_string(root().join(page));
-    let pages = [read("README.md")?, read("docs/running.md")?];
-    let blocks = pages.iter().flat_map(|page| page.split("```sh\n").skip(1).filter_map(|it| it.split("```").next()));
-    let block = blocks.into_iter().find(|block| block.contains(containing));
-    Ok(block.context("no such block")?.to_owned())
+    documented_in("README.md", containing).or_else(|_| documented_in("docs/running.md", containing))
+}
+
+/// The commands of the first block on a page that contain this text.
+fn documented_in(page: &str, containing: &str) -> anyhow::Result<String> {
+    let page = fs::read_to_string(root().join(page))?;
+    let mut blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    Ok(blocks.find(|block| block.contains(containing)).context("no such block")?.to_owned())
 }
 
 /// Runs commands of the documentation in the cluster, in a checkout that also has these files. Returns what they print.
@@ -73,13 +79,8 @@ pub(crate) fn run(world: &World, commands: &str, files: &[(&str, Value)]) -> any
 fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(world: &World) -> anyhow::Result<()> {
     let world = &World::without_admission(&world.store)?;
     world.cluster.load(&root().join("target/oci/volsync-policy.tar")).context("`cargo xtask image` comes first")?;
-    // In this cluster, nothing serves the address of a Service, so the pods need that of the API server.
-    let mut settings = host::settings();
-    settings["ledger"] = Value::Null;
-    let values = json!({"settings": settings, "env": [
-        {"name": "KUBERNETES_SERVICE_HOST", "value": "10.99.0.1"},
-        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
-    ]});
+    let mut values = values();
+    values["settings"]["ledger"] = Value::Null;
     let files = [("base.yaml", secret("volsync-policy-base", "")), ("values.yaml", values)];
     let begun = run(world, &documented("helm install")?, &files)?;
     ensure!(begun.contains(STORE_ID), "{begun}");
@@ -88,8 +89,7 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     let has_level =
         |namespace: &Value| text(namespace, "/metadata/labels/pod-security.kubernetes.io~1enforce") == "restricted";
     ensure!(has_level(&namespace.get("Namespace", host::NAMESPACE)?), "the pods may do more than they must");
-    let are_ready = |deployment: &Value| deployment.pointer("/status/availableReplicas") == Some(&json!(2));
-    namespace.wait("Deployment", "volsync-policy", "two pods that are ready", are_ready)?;
+    are_ready(&namespace)?;
     is_in_force(world)?;
     let unlabelled = world.namespace("default")?;
     unlabelled.create(&claim(CLAIM, None))?;
@@ -111,6 +111,109 @@ fn a_claim_is_protected_by_pods_of_the_chart_and_its_backups_go_on_without_them(
     let created = app.namespace.create(&labelled(app.namespace.name(), "new"))?;
     ensure!(created["spec"]["dataSourceRef"].is_null(), "{created:#}");
     bound(&app.namespace, "new").map(drop)
+}
+
+/// Values with which the pods work in this cluster, where nothing serves the address of a Service: they need that of
+/// the API server.
+fn values() -> Value {
+    json!({"settings": host::settings(), "env": [
+        {"name": "KUBERNETES_SERVICE_HOST", "value": "10.99.0.1"},
+        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+    ]})
+}
+
+/// Waits until the present pods of the chart are ready, and no others are left.
+fn are_ready(namespace: &Namespace<'_>) -> anyhow::Result<()> {
+    let are_ready = |deployment: &Value| {
+        let count = |field: &str| deployment.pointer(field).and_then(Value::as_u64).unwrap_or_default();
+        let is_seen = count("/status/observedGeneration") == count("/metadata/generation");
+        let pods = ["replicas", "updatedReplicas", "availableReplicas"].map(|of| count(&format!("/status/{of}")));
+        is_seen && pods == [2; 3]
+    };
+    namespace.wait("Deployment", RELEASE, "two pods that are ready", are_ready).map(drop)
+}
+
+/// The chart of the newest release before this commit. Until there is one, it is the present chart.
+fn chart_before(folder: &Path) -> anyhow::Result<PathBuf> {
+    let git = |arguments: &[&str]| Command::new("git").current_dir(root()).args(arguments).output();
+    let tag = git(&["describe", "--tags", "--abbrev=0", "--match=v*", "HEAD^"])?;
+    let chart = "harness/host/chart";
+    if !tag.status.success() {
+        return Ok(root().join(chart));
+    }
+    let archive = folder.join("chart.tar");
+    let output = format!("--output={}", archive.display());
+    let exported = git(&["archive", &output, String::from_utf8(tag.stdout)?.trim(), chart])?;
+    ensure!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    ensure!(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder).status()?.success(), "tar failed");
+    Ok(folder.join(chart))
+}
+
+/// The image is the present one before and after: that of an earlier release is in no registry that a test reaches.
+/// What earlier hosts wrote is in `tests/stored`.
+fn an_upgrade_from_the_release_before_changes_nothing_of_a_claim(world: &World) -> anyhow::Result<()> {
+    let world = &World::without_admission(&world.store)?;
+    world.cluster.load(&root().join("target/oci/volsync-policy.tar")).context("`cargo xtask image` comes first")?;
+    let folder = tempfile::tempdir()?;
+    let mut before = values();
+    before["image"] = json!({"tag": env!("CARGO_PKG_VERSION")});
+    let chart = chart_before(folder.path())?;
+    let install = documented("helm install")?.replace("harness/host/chart", &chart.to_string_lossy());
+    // The store of the tests has one, which the settings name.
+    let install = install.replace("volsync-policy ledger init", "");
+    run(world, &install, &[("base.yaml", secret("volsync-policy-base", "")), ("values.yaml", before)])?;
+    let namespace = world.namespace(host::NAMESPACE)?;
+    are_ready(&namespace)?;
+    is_in_force(world)?;
+    let app = App::new(world, "upgraded")?;
+    app.protect()?;
+    app.is_remembered()?;
+    let uid = text(&app.claim()?, "/metadata/uid").to_owned();
+    let (kept, told) = (kept(&app)?, app.told(&uid)?);
+    let pods = uids(&namespace.list("Pod")?);
+
+    let mut after = values();
+    after["podAnnotations"] = json!({"example.com/upgraded": "yes"});
+    run(world, &documented_in("docs/releases.md", "helm upgrade")?, &[("values.yaml", after)])?;
+    are_ready(&namespace)?;
+    is_in_force(world)?;
+    world.cluster.until("the end of the pods", || {
+        Ok(uids(&namespace.list("Pod")?).iter().all(|uid| !pods.contains(uid)).then_some(()))
+    })?;
+    // The new host has planned for the claim once it has followed a backup.
+    app.namespace.run(CLAIM, "echo more > after")?;
+    app.is_backed_up("after")?;
+    app.is_remembered()?;
+    ensure!(self::kept(&app)? == kept, "{:#}\n{kept:#}", self::kept(&app)?);
+    ensure!(app.told(&uid)? == told, "{:?}, and before {told:?}", app.told(&uid)?);
+    ensure!(app.claim()?.pointer("/metadata/annotations/volsync-policy.io~1attention").is_none(), "the claim is held");
+    Ok(())
+}
+
+fn uids(objects: &[Value]) -> Vec<String> {
+    objects.iter().map(|object| text(object, "/metadata/uid").to_owned()).collect()
+}
+
+/// What the host wrote for a claim, but for what it writes after every backup: a manifest that is written again has
+/// another generation, or, as a Secret has none, another version.
+fn kept(app: &App<'_>) -> anyhow::Result<Value> {
+    let secret = app.namespace.get("Secret", "data-volsync-secret")?;
+    let of = |object: &Value| -> anyhow::Result<Value> {
+        let mut object = object.clone();
+        if let Some(record) = object.pointer_mut("/metadata/annotations/volsync-policy.io~1released") {
+            let released: Value = serde_json::from_str(record.as_str().context("no text")?)?;
+            *record = json!([released["uid"], released["volume"], released["term"]]);
+        }
+        let metadata = &object["metadata"];
+        let generation = &metadata["generation"];
+        Ok(json!([metadata["uid"], generation, metadata["annotations"], metadata["labels"], object["spec"]]))
+    };
+    Ok(json!([
+        secret["metadata"]["resourceVersion"],
+        of(&app.destination()?)?,
+        of(&app.source()?)?,
+        of(&app.claim()?)?
+    ]))
 }
 
 /// The uids of what must outlive the host: the claim with all that was made for it, and the base credentials.
@@ -181,6 +284,17 @@ fn invalid_values_are_refused_by_their_path(world: &World) -> anyhow::Result<()>
     for (values, path) in invalid {
         let refused = helm(world, &["template"], &values)?;
         ensure!(refused.as_ref().is_err_and(|error| error.contains(path)), "{values}: {refused:?}");
+    }
+    Ok(())
+}
+
+fn values_of_every_earlier_version_are_still_valid(world: &World) -> anyhow::Result<()> {
+    for version in fs::read_dir(root().join("tests/stored"))? {
+        let file = version?.path().join("values.yaml");
+        if file.exists() {
+            let values = serde_saphyr::from_str(&fs::read_to_string(&file)?)?;
+            helm(world, &["template"], &values)?.map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The commands for people, as somebody runs them who may read everything that the host reads, and write nothing.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::{Context, bail, ensure};
@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use volsync_policy::names::ATTENTION;
 use volsync_policy_cluster::{ACCESS_KEY, SECRET_KEY, says, text};
+use volsync_policy_engine::{Engine, Native};
 use volsync_policy_tests::{interpreter, root};
 
 use crate::admission::kubectl_does;
@@ -145,14 +146,14 @@ fn files(folder: &std::path::Path) -> anyhow::Result<Vec<(PathBuf, std::time::Sy
 }
 
 /// Somebody who runs commands.
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     world: &'a World,
     config: PathBuf,
 }
 
 impl<'a> Person<'a> {
     /// A service account with these verbs on what the host reads.
-    fn new(world: &'a World, name: &str, verbs: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn new(world: &'a World, name: &str, verbs: &[&str]) -> anyhow::Result<Self> {
         let rule =
             |group: &str, resources: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
         let (roles, metadata) = ("rbac.authorization.k8s.io", json!({"name": name, "namespace": host::NAMESPACE}));
@@ -197,6 +198,16 @@ impl<'a> Person<'a> {
         ensure!(output.status.code() == Some(code), "volsync-policy {arguments:?}: {:?} {said}", output.status);
         let listed: Value = serde_json::from_slice(&output.stdout)?;
         Ok(listed["claims"].as_array().context("no claims")?.clone())
+    }
+
+    /// Looks at a claim until the host has nothing to do for it. Leaves the look in `file`, and returns its plan.
+    pub(crate) fn until_quiet(&self, claim: &str, file: &Path) -> anyhow::Result<Value> {
+        self.world.cluster.until("a plan without writes", || {
+            let look = self.must(&["look", claim])?;
+            let plan: Value = serde_json::from_slice(&Native.call("plan", look.as_bytes())?)?;
+            fs::write(file, look)?;
+            Ok((plan["writes"] == json!([])).then_some(plan))
+        })
     }
 
     /// Runs the command, which must succeed without a warning.

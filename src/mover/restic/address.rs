@@ -39,8 +39,8 @@ impl S3Address {
 /// repositories.
 ///
 /// The notations are those of restic: an address and a path for `s3` and `rest`, a container, a colon and a path for
-/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path is refused: a mover has nothing there but its own image. So are
-/// addresses of which restic would take another part for the host or the bucket, and those with a password in them,
+/// `azure`, `b2`, `gs`, `rclone` and `swift`. A bare path is refused: a mover has nothing there but its own image. So
+/// are addresses of which restic would take another part for the host or the bucket, and those with a password in them,
 /// which restic writes into its log.
 pub(crate) fn join(base: &[u8], path: &str) -> Result<String, Flaw> {
     let base = std::str::from_utf8(base).map_err(|_| Flaw::Malformed)?.trim().trim_end_matches('/');

@@ -1,7 +1,6 @@
 //! The parts of a claim that matter: whether it is selected, its data source, and the volume that it asks for.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::document::read_part;
@@ -107,7 +106,6 @@ struct Spec<'a> {
     storage_class_name: Option<&'a str>,
     volume_mode: Option<&'a str>,
     volume_name: Option<&'a str>,
-    selector: Option<IgnoredAny>,
     #[serde(borrow)]
     data_source: Option<Reference<'a>>,
     #[serde(borrow)]
@@ -192,6 +190,7 @@ impl Claim {
         if uid.as_ref().is_some_and(|uid| !uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
             return Err(wrong("uid", "is not a valid uid"));
         }
+        let has_selector = object.get("spec").and_then(|spec| spec.get("selector")).is_some_and(|it| !it.is_null());
         let request = object.get("spec").and_then(|spec| spec.get("resources")?.get("requests")?.get("storage"));
         let dropped_source = match (&spec.data_source_ref, &spec.data_source) {
             (Some(reference), _) if reference.is_volsync() && written(reference.namespace).is_some() => {
@@ -202,7 +201,7 @@ impl Claim {
         };
         let source = match spec.data_source_ref.or(spec.data_source) {
             // It waits for a volume of somebody's choice, such as Velero's, and nothing else can be provisioned for it.
-            None if spec.selector.is_some() => DataSourceRef::Foreign,
+            None if has_selector => DataSourceRef::Foreign,
             None => DataSourceRef::None,
             Some(reference)
                 if reference.is_volsync() && reference.namespace.is_none_or(|elsewhere| *elsewhere == namespace) =>

@@ -205,17 +205,17 @@ fn usable(bytes: Vec<u8>) -> Result<SecretBytes, Flaw> {
 /// A value that can be meant for its key.
 fn meant(key: &MoverKey, value: SecretBytes) -> Result<SecretBytes, Flaw> {
     let is_s3_key = S3_KEYS.contains(&key.as_str());
-    let text = String::from_utf8_lossy(value.reveal());
-    let trimmed = text.trim();
-    let is_variable = trimmed.starts_with("${") && trimmed.ends_with('}');
+    let bytes = value.reveal();
+    let trimmed = bytes.trim_ascii();
+    let is_variable = trimmed.starts_with(b"${") && trimmed.ends_with(b"}");
     // A password may contain anything.
-    if is_variable || (is_s3_key || *key == MoverKey::REPOSITORY) && text.contains("${") {
+    if is_variable || (is_s3_key || *key == MoverKey::REPOSITORY) && bytes.windows(2).any(|pair| pair == b"${") {
         return Err(Flaw::Unrendered);
     }
-    if trimmed.starts_with("ENC[") {
+    if trimmed.starts_with(b"ENC[") {
         return Err(Flaw::Encrypted);
     }
-    if is_s3_key && text.contains(char::is_whitespace) {
+    if is_s3_key && bytes.iter().any(u8::is_ascii_whitespace) {
         return Err(Flaw::WhiteSpace);
     }
     if *key == MoverKey::AUTHORITIES { certificates(value) } else { Ok(value) }

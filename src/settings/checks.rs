@@ -1,5 +1,7 @@
 //! What settings may not say, although each value alone can be read: what could never be safe, or never work.
 
+use std::borrow::Cow;
+
 use super::{
     AccessMode, BackupSettings, CopyMethod, CredentialKind, Gate, MetadataSettings, MoverSettings, Profile,
     RestoreMode, Settings,
@@ -47,6 +49,8 @@ impl Settings {
 
     fn check_refused_labels(&self, found: &mut Vec<Problem>) {
         for (nth, label) in self.refuse_labels.iter().enumerate() {
+            // The defaults are labels.
+            let Cow::Owned(label) = label else { continue };
             let (key, value) = label.split_once('=').unwrap_or((label, ""));
             if !names::is_qualified(key) || !names::is_label_value(value) {
                 let problem = Problem::new(format!("settings.refuseLabels[{nth}]"), "is not a label");

@@ -11,7 +11,7 @@ const [, , from, to] = process.argv;
 const [here, into] = [dirname(fileURLToPath(import.meta.url)), resolve(to)];
 
 /** The budgets on the wire, in bytes after gzip. */
-const BUDGETS = { "playground.js": 250_000, "policy_bg.wasm": 160_000, "dump_bg.wasm": 460_000 };
+const BUDGETS = { "playground.js": 250_000, "policy_bg.wasm": 162_000, "dump_bg.wasm": 460_000 };
 
 /** The files that are fetched only when a dump is read. */
 const LATER = ["dump_bg.wasm"];

@@ -36,7 +36,7 @@ fn argo_cd_finds_no_drift_and_prunes_nothing_whatever_it_tracks_objects_by(world
 }
 
 fn flux_finds_no_drift_and_prunes_nothing(world: &World) -> anyhow::Result<()> {
-    is_left_alone(world, &[("flux".to_owned(), vec!["flux"])])
+    is_left_alone(world, &[("by-flux".to_owned(), vec!["flux"])])
 }
 
 /// Lets a tool apply a claim in a namespace for each of these ways, and look again once the host has done its work:

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use volsync_policy::ledger::entry_key;
-use volsync_policy_cluster::{Namespace, text};
+use volsync_policy_cluster::{Namespace, says, text};
 
 use crate::World;
 use crate::repositories::{restic, snapshots};
@@ -128,6 +128,19 @@ impl<'a> App<'a> {
         });
         listed.with_context(|| self.log())?;
         self.namespace.wait("ReplicationSource", &format!("{CLAIM}-backup"), "the end of a backup", is_idle).map(drop)
+    }
+
+    /// Lets no more backups begin for now, and waits until the last one has ended and the ledger remembers it.
+    pub(crate) fn rest(&self) -> anyhow::Result<()> {
+        let hourly = json!({"metadata": {"labels": {"backup": "hourly"}}});
+        self.namespace.patch("PersistentVolumeClaim", CLAIM, hourly)?;
+        self.namespace.wait(
+            "ReplicationSource",
+            &format!("{CLAIM}-backup"),
+            "the end of its last backup",
+            |source| says(source, "/spec/trigger/schedule=0 * * * *") && is_idle(source),
+        )?;
+        self.is_remembered()
     }
 
     /// Waits until the ledger remembers the newest snapshot.

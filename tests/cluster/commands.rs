@@ -15,7 +15,7 @@ use volsync_policy_tests::{interpreter, root};
 
 use crate::admission::kubectl_does;
 use crate::app::{App, CLAIM};
-use crate::volsync::{PASSWORD, bound, claim as unlabelled, is_idle};
+use crate::volsync::{PASSWORD, bound, claim as unlabelled};
 use crate::{World, host, tests};
 
 tests![people_see_what_the_host_sees_and_accept_the_hold_that_a_claim_has];
@@ -25,12 +25,7 @@ fn people_see_what_the_host_sees_and_accept_the_hold_that_a_claim_has(world: &Wo
     let app = App::new(world, "looked")?;
     app.protect()?;
     // No backup is to run while others look.
-    let hourly = json!({"metadata": {"labels": {"backup": "hourly"}}});
-    app.namespace.patch("PersistentVolumeClaim", CLAIM, hourly)?;
-    app.namespace.wait("ReplicationSource", "data-backup", "the end of its last backup", |source| {
-        says(source, "/spec/trigger/schedule=0 * * * *") && is_idle(source)
-    })?;
-    app.is_remembered()?;
+    app.rest()?;
     // As a person may have left it there.
     let planted = json!({"kubectl.kubernetes.io/last-applied-configuration": STANDARD.encode(SECRET_KEY),
         "example.com/note": format!("https://{ACCESS_KEY}:{PASSWORD}@store and {PASSWORD}")});

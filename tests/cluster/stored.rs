@@ -3,13 +3,12 @@
 use std::fs;
 
 use anyhow::ensure;
-use serde_json::{Value, json};
-use volsync_policy_cluster::{says, text};
+use serde_json::Value;
+use volsync_policy_cluster::text;
 use volsync_policy_tests::root;
 
 use crate::app::{App, CLAIM};
 use crate::commands::Person;
-use crate::volsync::is_idle;
 use crate::{World, tests};
 
 tests![what_this_version_stores_gives_a_later_one_nothing_to_do];
@@ -40,12 +39,7 @@ fn what_this_version_stores_gives_a_later_one_nothing_to_do(world: &World) -> an
 /// Keeps everything that the host reads for the claim, once no backup runs and nothing is left to do.
 fn look(person: &Person<'_>, app: &App<'_>, name: &str, code: &str) -> anyhow::Result<()> {
     if !app.source()?.is_null() {
-        let hourly = json!({"metadata": {"labels": {"backup": "hourly"}}});
-        app.namespace.patch("PersistentVolumeClaim", CLAIM, hourly)?;
-        app.namespace.wait("ReplicationSource", "data-backup", "the end of its last backup", |source| {
-            says(source, "/spec/trigger/schedule=0 * * * *") && is_idle(source)
-        })?;
-        app.is_remembered()?;
+        app.rest()?;
     }
     let folder = root().join("target/cluster/stored");
     fs::create_dir_all(&folder)?;

@@ -68,7 +68,7 @@ pub(crate) enum DataSourceRef {
 }
 
 /// The annotation that Kubernetes sets where it chose a claim's volume itself.
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+pub(crate) const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 #[derive(Deserialize)]
 struct Document<'a> {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::claim::BOUND_BY_CONTROLLER;
 use crate::code::Code;
+use crate::document::at;
 use crate::mover::restic::Retain;
 use crate::names::VOLSYNC;
 use crate::part::Part;
@@ -125,12 +127,17 @@ pub fn effects<O>(
 /// claim is either restored from the ReplicationDestination that it names, or from nothing.
 pub fn created_again(stored: &Value) -> Option<Value> {
     let mut claim = stored.clone();
-    let is_restored = claim.pointer("/spec/dataSourceRef/apiGroup").is_none_or(|group| group == VOLSYNC);
+    let is_ours = |source: &Value| source.get("apiGroup").is_some_and(|group| group == VOLSYNC);
+    let is_restored = claim.pointer("/spec/dataSourceRef").is_none_or(is_ours);
+    let is_bound_by_controller = at(&claim, &["metadata", "annotations", BOUND_BY_CONTROLLER]).is_some();
     claim.pointer_mut("/metadata")?.as_object_mut()?.remove("uid")?;
     let spec = claim.pointer_mut("/spec")?.as_object_mut()?;
     spec.remove("dataSource");
     spec.remove("dataSourceRef");
-    spec.remove("volumeName");
+    // One that a person chose is in the manifest.
+    if is_bound_by_controller {
+        spec.remove("volumeName");
+    }
     is_restored.then_some(claim)
 }
 
@@ -247,5 +254,26 @@ fn compare(field: &str, old: &Value, new: &Value, changes: &mut Vec<Change>) {
     for key in olds.keys().chain(news.keys()).collect::<BTreeSet<_>>() {
         let value = |values: &Map<String, Value>| values.get(key).cloned().unwrap_or_default();
         compare(&keyed(field, key), &value(olds), &value(news), changes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_created_again_from_its_manifest_and_not_from_what_was_added_to_it() {
+        let again = |annotations: Value, spec: Value| {
+            created_again(&json!({"metadata": {"uid": "1", "annotations": annotations}, "spec": spec}))
+        };
+        let bound = json!({BOUND_BY_CONTROLLER: "yes"});
+        let spec = |claim: Option<Value>| claim.map(|claim| claim["spec"].clone());
+        let ours = json!({"apiGroup": VOLSYNC, "kind": "ReplicationDestination", "name": "data-restore"});
+        assert_eq!(spec(again(bound.clone(), json!({"volumeName": "pvc-1", "dataSourceRef": ours}))), Some(json!({})));
+        assert_eq!(spec(again(bound.clone(), json!({"volumeName": "pvc-1"}))), Some(json!({})));
+        assert_eq!(spec(again(json!({}), json!({"volumeName": "nfs"}))), Some(json!({"volumeName": "nfs"})));
+        let clone = json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "other"}});
+        assert_eq!(again(bound, clone), None, "it is filled from another claim again");
+        assert_eq!(created_again(&json!({"metadata": {"name": "data"}, "spec": {}})), None, "it is not stored");
     }
 }
